@@ -1,0 +1,469 @@
+"""Energy, forces, stress and Hessian of a periodic network, and its energy minimum by Newton's method.
+
+Sums over pairs run over a half neighbour list in a fixed order, without `fastmath`: the same input gives the
+same bits on every machine. Newton's linear systems are solved by conjugate gradients whose preconditioner is a
+sparse Cholesky factor (`listi.factor`) of a Hessian met earlier, so that a solve takes a few iterations.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from .factor import Factor, IndefiniteError
+from .potential import CUTOFF, pairs_of_atom
+
+SKIN = 0.6  # extra reach of the neighbour list [Å]
+TOLERANCE = 1e-10  # largest force component at a minimum [energy/Å]
+LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
+JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+class ConvergenceError(RuntimeError):
+    """A minimisation ended above its tolerance; the message holds the residual."""
+
+
+@numba.njit(**JIT)
+def _bins(positions, cell, reach):
+    """Sort atoms into a grid of bins at least `reach` wide: bin of each atom, starts, members, grid shape."""
+    n = len(positions)
+    nx, ny = max(1, int(cell[0] / reach)), max(1, int(cell[1] / reach))
+    bin_of = np.empty(n, np.int64)
+    start = np.zeros(nx * ny + 1, np.int64)
+    for i in range(n):
+        fx = positions[i, 0] / cell[0]
+        fy = positions[i, 1] / cell[1]
+        bx = min(int((fx - np.floor(fx)) * nx), nx - 1)
+        by = min(int((fy - np.floor(fy)) * ny), ny - 1)
+        bin_of[i] = bx * ny + by
+        start[bin_of[i] + 1] += 1
+    start = np.cumsum(start)
+    fill = start[:-1].copy()
+    member = np.empty(n, np.int64)
+    for i in range(n):
+        member[fill[bin_of[i]]] = i
+        fill[bin_of[i]] += 1
+    return bin_of, start, member, nx, ny
+
+
+@numba.njit(**JIT)
+def neighbour_list(positions, cell, reach):
+    """Half neighbour list: pairs closer than `reach` under the minimum image, found through a grid of bins.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n_atoms, 2)
+        Coordinates [Å]; need not lie inside the cell.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å], each at least twice `reach`.
+    reach : float
+        Largest distance listed [Å].
+
+    Returns
+    -------
+    first : ndarray of int64, shape (n_atoms + 1,)
+        Partners of atom i stand in ``partner[first[i]:first[i + 1]]``.
+    partner : ndarray of int32, shape (n_pairs,)
+        Atom numbers, each larger than i; every pair is listed once.
+    """
+    n = len(positions)
+    bin_of, start, member, nx, ny = _bins(positions, cell, reach)
+    limit = reach * reach
+    width, height = cell[0], cell[1]
+    first = np.zeros(n + 1, np.int64)
+    partner = np.empty(64 * n, np.int32)
+    total = 0
+    for i in range(n):
+        bx, by = bin_of[i] // ny, bin_of[i] % ny
+        for sx in range(-1, 2) if nx > 2 else range(nx):
+            cx = (bx + sx) % nx if nx > 2 else sx
+            for sy in range(-1, 2) if ny > 2 else range(ny):
+                b = cx * ny + ((by + sy) % ny if ny > 2 else sy)
+                if total + start[b + 1] - start[b] > len(partner):
+                    larger = np.empty(2 * len(partner) + n, np.int32)
+                    larger[:total] = partner[:total]
+                    partner = larger
+                for m in range(start[b], start[b + 1]):
+                    j = member[m]
+                    dx = positions[j, 0] - positions[i, 0]
+                    dy = positions[j, 1] - positions[i, 1]
+                    dx -= width * np.floor(dx / width + 0.5)
+                    dy -= height * np.floor(dy / height + 0.5)
+                    if j > i and dx * dx + dy * dy < limit:
+                        partner[total] = j
+                        total += 1
+        first[i + 1] = total
+    return first, partner[:total].copy()
+
+
+@numba.njit(**JIT)
+def energy_forces(positions, species, cell, first, partner, forces):
+    """Energy and virial; the forces are written into `forces`.
+
+    Parameters
+    ----------
+    positions, species, cell
+        As in `listi.Network`.
+    first, partner
+        From `neighbour_list`.
+    forces : ndarray, shape (n_atoms, 2)
+        Output [energy/Å].
+
+    Returns
+    -------
+    energy : float
+        Sum of U over pairs [energy].
+    virial : tuple of float
+        Sums of U'(r) d_a d_b / r over pairs for ab = xx, xy, yy [energy]; the stress is virial / area.
+    """
+    n = len(positions)
+    widest = np.max(first[1:] - first[:-1])
+    dx, dy = np.empty(widest), np.empty(widest)
+    tension, energy, unused = np.empty(widest), np.empty(widest), np.empty(widest)
+    width, height = cell[0], cell[1]
+    forces[:] = 0.0
+    total = vxx = vxy = vyy = 0.0
+    for i in range(n):
+        begin = first[i]
+        count = first[i + 1] - begin
+        for k in range(count):
+            j = partner[begin + k]
+            dx[k] = positions[j, 0] - positions[i, 0]
+            dy[k] = positions[j, 1] - positions[i, 1]
+            energy[k] = species[j]
+        for k in range(count):
+            x = dx[k] - width * np.floor(dx[k] / width + 0.5)
+            y = dy[k] - height * np.floor(dy[k] / height + 0.5)
+            dx[k], dy[k] = x, y
+            tension[k] = x * x + y * y
+        pairs_of_atom(tension, energy, unused, species[i], count)
+        fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
+        for k in range(count):
+            j = partner[begin + k]
+            gx, gy = tension[k] * dx[k], tension[k] * dy[k]
+            fx += gx
+            fy += gy
+            forces[j, 0] -= gx
+            forces[j, 1] -= gy
+            own += energy[k]
+            sxx += gx * dx[k]
+            sxy += gx * dy[k]
+            syy += gy * dy[k]
+        forces[i, 0] += fx
+        forces[i, 1] += fy
+        total += own
+        vxx += sxx
+        vxy += sxy
+        vyy += syy
+    return total, (vxx, vxy, vyy)
+
+
+@numba.njit(**JIT)
+def pair_stiffness(positions, species, cell, first, partner, blocks, convex):
+    """Hessian of every pair energy with respect to the distance vector, as (xx, xy, yy) in `blocks` (n_pairs, 3).
+
+    The Hessian of the system has minus these blocks off its diagonal and their sums on it. With `convex`, negative
+    curvatures U'' and U'/r are set to zero, which makes the Hessian positive semidefinite.
+    """
+    widest = np.max(first[1:] - first[:-1])
+    dx, dy = np.empty(widest), np.empty(widest)
+    tension, energy, second = np.empty(widest), np.empty(widest), np.empty(widest)
+    width, height = cell[0], cell[1]
+    for i in range(len(positions)):
+        begin = first[i]
+        count = first[i + 1] - begin
+        for k in range(count):
+            j = partner[begin + k]
+            dx[k] = positions[j, 0] - positions[i, 0]
+            dy[k] = positions[j, 1] - positions[i, 1]
+            energy[k] = species[j]
+        for k in range(count):
+            x = dx[k] - width * np.floor(dx[k] / width + 0.5)
+            y = dy[k] - height * np.floor(dy[k] / height + 0.5)
+            dx[k], dy[k] = x, y
+            tension[k] = x * x + y * y
+        pairs_of_atom(tension, energy, second, species[i], count)
+        for k in range(count):
+            t, s = tension[k], second[k]
+            if convex:
+                t, s = max(t, 0.0), max(s, 0.0)
+            x, y = dx[k], dy[k]
+            c = (s - t) / (x * x + y * y)
+            blocks[begin + k, 0] = c * x * x + t
+            blocks[begin + k, 1] = c * x * y
+            blocks[begin + k, 2] = c * y * y + t
+
+
+@numba.njit(**JIT)
+def hessian_product(first, partner, blocks, vector, out):
+    """Product of the Hessian with `vector` (n_atoms, 2) [Å], written into `out` [energy/Å]."""
+    out[:] = 0.0
+    for i in range(len(vector)):
+        vx, vy = vector[i, 0], vector[i, 1]
+        sx = sy = 0.0
+        for p in range(first[i], first[i + 1]):
+            j = partner[p]
+            dx, dy = vx - vector[j, 0], vy - vector[j, 1]
+            gx = blocks[p, 0] * dx + blocks[p, 1] * dy
+            gy = blocks[p, 1] * dx + blocks[p, 2] * dy
+            sx += gx
+            sy += gy
+            out[j, 0] -= gx
+            out[j, 1] -= gy
+        out[i, 0] += sx
+        out[i, 1] += sy
+
+
+@numba.njit(**JIT)
+def affine_force_rate(positions, cell, first, partner, blocks, gradient, out):
+    """Change of the forces per unit of homogeneous strain at frozen scaled coordinates, written into `out`.
+
+    Every distance vector d changes by ``gradient @ d`` (gradient diagonal, shape (2,)).
+    """
+    out[:] = 0.0
+    for i in range(len(positions)):
+        for p in range(first[i], first[i + 1]):
+            j = partner[p]
+            dx = positions[j, 0] - positions[i, 0]
+            dy = positions[j, 1] - positions[i, 1]
+            ax = gradient[0] * (dx - cell[0] * np.floor(dx / cell[0] + 0.5))
+            ay = gradient[1] * (dy - cell[1] * np.floor(dy / cell[1] + 0.5))
+            gx = blocks[p, 0] * ax + blocks[p, 1] * ay
+            gy = blocks[p, 1] * ax + blocks[p, 2] * ay
+            out[i, 0] += gx
+            out[i, 1] += gy
+            out[j, 0] -= gx
+            out[j, 1] -= gy
+
+
+class System:
+    """Positions in a cell with everything that Newton's method reuses from step to step.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n_atoms, 2)
+        Coordinates [Å]; copied.
+    species : ndarray, shape (n_atoms,)
+        0 = Si, 1 = O.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å], each more than twice the cutoff plus the skin.
+    mobile : ndarray of bool, shape (n_atoms,), optional
+        Atoms that may move; the others stay where they are put. All, by default.
+
+    Raises
+    ------
+    ValueError
+        If the cell is too small for the minimum image.
+    """
+
+    def __init__(self, positions, species, cell, mobile=None) -> None:
+        self.positions = np.array(positions, dtype=float)
+        self.species = np.ascontiguousarray(species, dtype=np.int8)
+        self.cell = np.array(cell, dtype=float)
+        self.mobile = None if mobile is None or np.all(mobile) else np.asarray(mobile, dtype=bool)
+        if np.any(self.cell < 2 * (CUTOFF + SKIN)):
+            raise ValueError(f"cell: {self.cell.tolist()} Å is too small; each edge needs {2 * (CUTOFF + SKIN)} Å")
+        self._listed: np.ndarray | None = None
+        self._listed_cell = self.cell.copy()
+        self._factor: Factor | None = None
+        self._blocks = np.empty((0, 3))
+
+    def _refresh_list(self) -> None:
+        """Rebuild the neighbour list when two atoms may have come closer by more than the skin."""
+        if self._listed is not None:
+            stretch = self.cell / self._listed_cell
+            moved = self.positions - self._listed * stretch
+            moved -= moved.mean(axis=0)
+            strained = np.max(np.abs(1.0 - 1.0 / stretch)) * (CUTOFF + SKIN)
+            if 2.0 * np.sqrt(np.max(np.sum(moved**2, axis=1))) + strained < SKIN:
+                return
+        self.first, self.partner = neighbour_list(self.positions, self.cell, CUTOFF + SKIN)
+        self._listed, self._listed_cell = self.positions.copy(), self.cell.copy()
+
+    def energy_forces(self) -> tuple[float, np.ndarray]:
+        """Return the energy and the forces (n_atoms, 2), zero on atoms that may not move; keeps the virial."""
+        self._refresh_list()
+        forces = np.empty_like(self.positions)
+        energy, self._virial = energy_forces(
+            self.positions, self.species, self.cell, self.first, self.partner, forces
+        )
+        if self.mobile is not None:
+            forces[~self.mobile] = 0.0
+        return energy, forces
+
+    def stress(self) -> np.ndarray:
+        """Return the stress tensor (2, 2) [energy/Å²], tension positive."""
+        self.energy_forces()
+        vxx, vxy, vyy = self._virial
+        return np.array([[vxx, vxy], [vxy, vyy]]) / np.prod(self.cell)
+
+    def linearise(self) -> None:
+        """Evaluate the pair stiffness at the present positions."""
+        self._refresh_list()
+        if len(self._blocks) != len(self.partner):
+            self._blocks = np.empty((len(self.partner), 3))
+        pair_stiffness(self.positions, self.species, self.cell, self.first, self.partner, self._blocks, False)
+
+    def hessian_product(self, vector: np.ndarray) -> np.ndarray:
+        """Multiply the Hessian of the last `linearise` with `vector` (n_atoms, 2)."""
+        out = np.empty_like(vector)
+        hessian_product(self.first, self.partner, self._blocks, vector, out)
+        if self.mobile is not None:
+            out[~self.mobile] = 0.0
+        return out
+
+    def refactor(self) -> None:
+        """Factorise the Hessian of the last `linearise`, or its convex part where it is not positive definite."""
+        arguments = self.positions, self.cell, self.first, self.partner
+        try:
+            self._factor = Factor(*arguments, self._blocks, self.mobile)
+        except IndefiniteError:
+            convex = np.empty_like(self._blocks)
+            pair_stiffness(self.positions, self.species, self.cell, self.first, self.partner, convex, True)
+            self._factor = Factor(*arguments, convex, self.mobile)
+
+    def solve(self, right: np.ndarray, relative: float = 1e-8) -> tuple[np.ndarray, bool]:
+        """Solve Hessian x = right by preconditioned conjugate gradients.
+
+        Returns
+        -------
+        solution : ndarray, shape (n_atoms, 2)
+        curved_down : bool
+            True if a direction of negative curvature was met; the solution is then the best descent direction
+            found before it.
+        """
+        if self._factor is None:
+            self.refactor()
+        solution, curved_down, slow = self._conjugate_gradients(right, relative)
+        if slow:  # the configuration has moved on from the one that was factorised
+            self.refactor()
+            solution, curved_down, _ = self._conjugate_gradients(right, relative)
+        return solution, curved_down
+
+    def _precondition(self, residual: np.ndarray) -> np.ndarray:
+        z = self._factor.solve(residual)
+        if self.mobile is None:
+            z -= z.mean(axis=0)  # a translation costs nothing and says nothing
+        return z
+
+    def _conjugate_gradients(self, right, relative, patience=25):
+        solution = np.zeros_like(right)
+        residual = right.copy()
+        z = self._precondition(residual)
+        direction = z.copy()
+        rz = np.vdot(residual, z)
+        goal = relative * relative * rz
+        for iteration in range(patience):
+            product = self.hessian_product(direction)
+            curvature = np.vdot(direction, product)
+            if curvature <= 0.0:
+                return (direction if iteration == 0 else solution), True, False
+            alpha = rz / curvature
+            solution += alpha * direction
+            residual -= alpha * product
+            z = self._precondition(residual)
+            rz, last = np.vdot(residual, z), rz
+            if rz <= goal:
+                return solution, False, False
+            direction *= rz / last
+            direction += z
+        return solution, False, True
+
+    def affine_response(self, gradient: np.ndarray) -> np.ndarray:
+        """Non-affine velocity (n_atoms, 2) [Å] of the minimum per unit of a diagonal strain `gradient` (2,).
+
+        Solves Hessian u = d(force)/d(strain) at frozen scaled coordinates, after `linearise`.
+        """
+        rate = np.empty_like(self.positions)
+        affine_force_rate(self.positions, self.cell, self.first, self.partner, self._blocks, gradient, rate)
+        if self.mobile is not None:
+            rate[~self.mobile] = 0.0
+        return self.solve(rate, relative=1e-4)[0]
+
+    def correct(self, tolerance: float, reach: float, steps: int = 8) -> bool:
+        """Newton's method without safeguards, for a start close to the minimum.
+
+        Returns
+        -------
+        bool
+            False if the curvature is not positive, an atom leaves the start by more than `reach` [Å], or the
+            forces are not below `tolerance` after `steps`: no minimum close by.
+        """
+        start = self.positions
+        for _ in range(steps):
+            _, forces = self.energy_forces()
+            largest = np.max(np.abs(forces))
+            if largest < tolerance:
+                return True
+            self.linearise()
+            move, curved_down = self.solve(forces, relative=1e-3)
+            if curved_down:
+                return False
+            self.positions = self.positions + move
+            if np.max(np.abs(self.positions - start)) > reach:
+                return False
+        return False
+
+    def relax(self, tolerance: float = TOLERANCE, steps: int = 500) -> int:
+        """Move to the energy minimum downhill from here.
+
+        Newton steps with a cap on the displacement and a line search that lets the energy fall only; near the
+        minimum, where energies no longer resolve the difference, the force along the step must shrink instead.
+
+        Returns
+        -------
+        int
+            Number of Newton steps.
+
+        Raises
+        ------
+        ConvergenceError
+            If the largest force component is not below `tolerance` after `steps`.
+        """
+        energy, forces = self.energy_forces()
+        for step in range(steps):
+            largest = np.max(np.abs(forces))
+            if largest < tolerance:
+                return step
+            self.linearise()
+            move, _ = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
+            move *= min(1.0, LARGEST_STEP / np.max(np.abs(move)))
+            energy, forces = self._line_search(energy, forces, move)
+        raise ConvergenceError(f"largest force {np.max(np.abs(forces)):.3g} after {steps} steps; wanted < {tolerance:g}")
+
+    def _line_search(self, energy, forces, move):
+        start, slope = self.positions, np.vdot(forces, move)
+        noise = 1e-12 * abs(energy)  # rounding of the sum over pairs
+        for halving in range(30):
+            self.positions = start + move * 0.5**halving
+            new_energy, new_forces = self.energy_forces()
+            if new_energy < energy - 1e-4 * slope * 0.5**halving:
+                break
+            if new_energy <= energy + noise and abs(np.vdot(new_forces, move)) <= 0.9 * abs(slope):
+                break
+        else:
+            self.positions = start
+            raise ConvergenceError(f"no descent along a Newton step; largest force {np.max(np.abs(forces)):.3g}")
+        return new_energy, new_forces
+
+
+def minimise(positions, species, cell, tolerance: float = TOLERANCE, steps: int = 500) -> np.ndarray:
+    """Return the positions (n_atoms, 2) [Å] of the energy minimum downhill from `positions` in a fixed cell.
+
+    Parameters
+    ----------
+    positions, species, cell
+        As in `listi.Network`.
+    tolerance : float
+        Largest force component allowed [energy/Å].
+    steps : int
+        Largest number of Newton steps.
+
+    Raises
+    ------
+    ConvergenceError
+        If the tolerance is not reached.
+    """
+    system = System(positions, species, cell)
+    system.relax(tolerance, steps)
+    return system.positions
