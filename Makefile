@@ -1,0 +1,33 @@
+# make env | demo | test | figures; every target returns non-zero if anything failed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export JUPYTER_PREFER_ENV_PATH = 1
+
+.PHONY: env demo test figures
+
+# The environment is made when it is missing or the lock has changed. The copy of the lock is written last, so that
+# an environment whose making was interrupted is made again.
+env:
+	@cmp -s requirements.lock $(VENV)/requirements.lock || $(MAKE) --no-print-directory $(VENV)
+
+.PHONY: $(VENV)
+$(VENV):
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or \
+	    sys.exit("$(PYTHON) is Python %d.%d; 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." % v)'
+	@echo "Making $(VENV) from requirements.lock: a few minutes, 3.4 GB."
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	cp requirements.lock $(VENV)/requirements.lock
+
+demo: env
+	$(BIN)/python -m listi run --profile demo
+
+test: env
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env tests notebooks
+
+figures: env
+	$(BIN)/python -m listi figures
