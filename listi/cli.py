@@ -1,0 +1,276 @@
+"""Run the chain of notebooks, redraw the figures, say what is done and what is whole."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from . import __version__, chain, profile
+from .files import DataError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if a step failed or a file is damaged, 2 if the command or a
+        parameter is refused.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        return given.command(given)
+    except ValueError as error:
+        failure = isinstance(error, DataError)
+        print(f"listi: error: {error}", file=sys.stderr)
+        return 1 if failure else 2
+    except chain.ChainError as error:
+        print(f"listi: failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("listi: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="listi", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"listi {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="execute the notebooks that are not up to date")
+    run.set_defaults(command=_run)
+    _add_profile(run)
+    run.add_argument("--only", metavar="NN", help="execute this notebook only")
+    again = run.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with what is missing (the default)"
+    )
+    again.add_argument(
+        "--fresh", action="store_true", help="start over; with --only: even if up to date"
+    )
+
+    figures = commands.add_parser("figures", help="redraw the paper's figures from stored data")
+    figures.set_defaults(command=_figures)
+    figures.add_argument("--profile", help="of results/<profile>; data/paper without")
+
+    status = commands.add_parser("status", help="say what is done, running, missing and stale")
+    status.set_defaults(command=_status)
+    _add_profile(status)
+
+    verify = commands.add_parser("verify", help="check that every stored file is as it was written")
+    verify.set_defaults(command=_verify)
+    verify.add_argument("folder", nargs="?", type=Path, help="data/ and results/ without")
+
+    bench = commands.add_parser("bench", help="measure how long things take here", add_help=False)
+    bench.set_defaults(command=_bench)
+    bench.add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile", default="demo", help="demo, paper or a YAML file (default: demo)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a parameter"
+    )
+    parser.add_argument("--scheduler", help="address of a dask scheduler: tcp://host:port")
+    parser.add_argument("--workers", help="number of local workers; 0 = every core")
+    parser.add_argument("--output", metavar="FOLDER", help="results/<profile> without")
+
+
+def _changes(given: argparse.Namespace) -> dict[str, object]:
+    """Parameters that the command line changes."""
+    texts = list(given.set)
+    for name in ("scheduler", "workers"):
+        if getattr(given, name) is not None:
+            texts.append(f"{name}={getattr(given, name)}")
+    changes: dict[str, object] = {}
+    for text in texts:
+        name, value = profile.assignment(text)
+        if name in changes:
+            raise ValueError(f"{name}: given twice; once is allowed")
+        changes[name] = value
+    return changes
+
+
+def _run(given: argparse.Namespace) -> int:
+    begin = time.monotonic()
+    changes = _changes(given)
+    output = chain.output_folder(given.profile, given.output)
+    steps = chain.steps()
+    executed: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def watch(step: chain.Step, why: str, expected: float | None) -> Iterator[None]:
+        place = f"[{[s.number for s in steps].index(step.number) + 1}/{len(steps)}]"
+        print(f"{place} {step.name} ({why})", flush=True)
+        start = time.monotonic()
+        with _bar(step.name, expected):
+            yield
+        executed[step.number] = time.monotonic() - start
+
+    try:
+        chain.run(given.profile, changes, given.only, given.fresh, output, watch=watch)
+    finally:
+        if executed:
+            _closing_table(steps, given, changes, output, executed)
+    if not executed:
+        print("Everything is up to date; --fresh starts over.")
+    taken = _duration(time.monotonic() - begin)
+    print(f"{len(executed)} steps executed in {taken}; results in {_short(output)}")
+    return 0
+
+
+@contextlib.contextmanager
+def _bar(name: str, expected: float | None) -> Iterator[None]:
+    """Progress bar over a step on a terminal, moved by the clock; nothing without a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from tqdm import tqdm
+
+    shape = "{desc} {elapsed}"
+    if expected:
+        shape = "{desc} {percentage:3.0f}% |{bar}| {elapsed} of about " + _duration(expected)
+    bar = tqdm(total=expected, desc=name, bar_format=shape, leave=False)
+    done = threading.Event()
+
+    def tick() -> None:
+        start = time.monotonic()
+        while not done.wait(0.5):
+            bar.n = min(time.monotonic() - start, 0.99 * expected) if expected else 0
+            bar.refresh()
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        bar.close()
+
+
+def _closing_table(steps, given, changes, output: Path, executed: dict[str, float]) -> None:
+    """Print each step, its time, its verdict and its figures."""
+    values = profile.resolve(given.profile, changes)
+    rows = []
+    for now in chain.state(steps, values, output):
+        record, number = now.record, now.step.number
+        time_taken = (
+            _duration(executed[number]) if number in executed else chain.progress(now, output)
+        )
+        rows.append(
+            [now.step.name, time_taken, record.get("verdict", ""), _figures_of(record, output)]
+        )
+    print()
+    _table(["step", "time", "verdict", "figure"], rows)
+
+
+def _figures_of(record: dict, output: Path) -> str:
+    made = [path for path in chain.figures(record) if path.endswith(".png")] or chain.figures(
+        record
+    )
+    more = f" and {len(made) - 1} more" if len(made) > 1 else ""
+    return f"{_short(output / made[0])}{more}" if made else ""
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, ["-" * width for width in widths], *rows]:
+        print(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 99.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    return str(datetime.timedelta(seconds=round(seconds)))
+
+
+def _short(path: Path) -> str:
+    """Path as seen from the working folder, where it lies below it."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _status(given: argparse.Namespace) -> int:
+    changes = _changes(given)
+    values = profile.resolve(given.profile, changes)
+    output = chain.output_folder(given.profile, given.output)
+    rows, remaining = [], 0.0
+    for now in chain.state(chain.steps(), values, output):
+        word, record = chain.progress(now, output), now.record
+        expected = chain.expected_seconds(now, given.profile, changes)
+        if word != "done":
+            remaining = remaining + expected if expected is not None else float("nan")
+        taken = _duration(record["seconds"]) if "seconds" in record else ""
+        why = "" if word in ("done", "missing", "running") else record.get("error") or now.why
+        rows.append(
+            [
+                now.step.name,
+                word,
+                taken,
+                record.get("finished", ""),
+                why.splitlines()[0] if why else "",
+            ]
+        )
+    _table(["step", "state", "time", "finished (UTC)", "why"], rows)
+    missing = sum(row[1] != "done" for row in rows)
+    estimate = (
+        f"about {_duration(remaining)}"
+        if remaining == remaining
+        else "not known before a first run"
+    )
+    print(
+        f"\n{len(rows) - missing} of {len(rows)} steps done"
+        + (f"; time left: {estimate}" if missing else "")
+    )
+    return 0
+
+
+def _figures(given: argparse.Namespace) -> int:
+    from . import redraw  # brings matplotlib
+
+    if given.profile is None:
+        data, drawn = chain.root() / "data" / "paper", chain.root() / "paper_figures"
+    else:
+        data, drawn = (chain.output_folder(given.profile) / name for name in ("data", "figures"))
+    if not data.is_dir():
+        raise DataError(f"{_short(data)}: no such folder; listi run makes data")
+    found = redraw.regenerate(data, drawn)
+    missing = sum(bool(problem) for problem in found.values())
+    print(f"{len(found) - missing} of {len(found)} figures in {_short(drawn)}")
+    return 1 if missing else 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    folders = (
+        [given.folder]
+        if given.folder
+        else [chain.root() / name for name in ("data", chain.RESULTS)]
+    )
+    found: dict[Path, str] = {}
+    for folder in folders:
+        if given.folder or folder.is_dir():
+            found |= chain.verify(folder)
+    wrong = [problem for problem in found.values() if problem]
+    for problem in wrong:
+        print(f"listi: {problem}", file=sys.stderr)
+    print(f"{len(found) - len(wrong)} of {len(found)} files are whole")
+    return 1 if wrong else 0
+
+
+def _bench(given: argparse.Namespace) -> int:
+    from . import bench
+
+    return bench.main(given.arguments) or 0

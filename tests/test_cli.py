@@ -1,0 +1,138 @@
+"""The `listi` command: exit codes, what it prints, and that it costs little to ask."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_chain import ALL, checkout, executed  # noqa: F401 - fixtures
+
+from listi import cli, files, redraw
+
+PACKAGE = Path(cli.__file__).parent
+
+
+@pytest.fixture
+def command(checkout, executed, capsys):  # noqa: F811
+    """Run the command in the small checkout; return exit code, output and errors."""
+
+    def call(*arguments):
+        code = cli.main(arguments)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_closing_table_says_step_time_verdict_and_figure(command):
+    code, printed, errors = command("run")
+    lines = printed.splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("step"))
+    assert lines[head].split() == ["step", "time", "verdict", "figure"]
+    assert [line[:2] for line in lines[head + 2 : head + 6]] == ALL
+    assert all("as it should be" in line for line in lines[head + 2 : head + 6])
+    assert lines[head + 4].endswith("results/demo/figures/figure.png")
+    assert code == 0 and errors == "" and lines[0] == "[1/4] 01_make (not run)"
+
+
+def test_second_run_says_so(command):
+    command("run")
+    code, printed, _ = command("run")
+    assert code == 0 and printed.startswith("Everything is up to date")
+
+
+def test_status_before_and_after(command):
+    code, printed, _ = command("status")
+    assert code == 0 and "0 of 4 steps done; time left: about 6.0 s" in printed
+    command("run")
+    assert "4 of 4 steps done" in command("status")[1]
+    changed = command("status", "--set", "n_events=3")[1].splitlines()
+    assert [line.split()[1] for line in changed[2:6]] == ["done", "stale", "stale", "done"]
+    assert "parameters changed" in changed[3]
+
+
+def test_verify_names_what_is_wrong(command, checkout):  # noqa: F811
+    command("run")
+    code, printed, errors = command("verify")
+    assert code == 0 and errors == "" and "12 of 12 files are whole" in printed
+    path = checkout / "results" / "demo" / "data" / "measured.json"
+    path.write_text(path.read_text().replace("6", "5"))
+    for arguments in (["verify"], ["verify", str(checkout / "results")]):
+        code, printed, errors = command(*arguments)
+        assert code == 1 and "11 of 12" in printed and f"{path}: altered" in errors
+    assert command("verify", "nowhere")[0] == 1
+
+
+def test_workers_and_scheduler_are_parameters(command, checkout):  # noqa: F811
+    assert command("run", "--workers", "3", "--scheduler", "tcp://127.0.0.1:8786")[0] == 0
+    written = files.read_json(checkout / "results" / "demo" / "parameters.json")["parameters"]
+    assert (written["workers"], written["scheduler"]) == (3, "tcp://127.0.0.1:8786")
+
+
+def test_output_and_profile_file(command, checkout):  # noqa: F811
+    (checkout / "quick.yaml").write_text("n_events: 2\n")
+    assert command("run", "--profile", "quick.yaml")[0] == 0
+    assert (checkout / "results" / "quick" / "data" / "measured.json").is_file()
+    assert command("run", "--profile", "quick.yaml", "--output", "elsewhere")[0] == 0
+    assert (checkout / "elsewhere" / "figures" / "figure.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "--set", "nx=3"], 2, "listi: error: nx: 3 is not allowed"),
+        (["run", "--set", "nx=24", "--set", "nx=26"], 2, "nx: given twice; once is allowed"),
+        (["run", "--workers", "two"], 2, "workers: 'two' is not allowed"),
+        (["run", "--scheduler", "cluster"], 2, "scheduler: 'cluster' is not allowed"),
+        (["run", "--profile", "dmeo"], 2, "profile: 'dmeo' is not allowed; it must be demo, paper"),
+        (["run", "--only", "7"], 2, "only: '7' is not allowed; it must be one of 01, 02, 03, 04"),
+        (["run", "--set", "r_free=50"], 2, "r_free: 50.0 is not allowed; it must be at most"),
+        (["status", "--set", "nx=3"], 2, "nx: 3 is not allowed"),
+        (["figures"], 1, "data/paper: no such folder"),
+        (["run", "--output", "notebooks"], 1, "01_make.ipynb, which listi run did not make"),
+    ],
+)
+def test_refusals(command, checkout, arguments, code, message):  # noqa: F811
+    returned, _, errors = command(*arguments)
+    assert returned == code and message in errors and errors.count("\n") == 1
+    assert [path.name for path in checkout.iterdir()] == ["notebooks"]
+
+
+def test_resume_excludes_fresh(command):
+    with pytest.raises(SystemExit) as refusal:
+        cli.main(["run", "--resume", "--fresh"])
+    assert refusal.value.code == 2
+
+
+def test_figures_are_drawn_from_stored_data(command, checkout, monkeypatch):  # noqa: F811
+    drawn, found = [], {"figure_1": "", "figure_2": ""}
+    monkeypatch.setattr(redraw, "regenerate", lambda *folders: drawn.append(folders) or found)
+    (checkout / "data" / "paper").mkdir(parents=True)
+    command("run")
+    assert command("figures")[0] == command("figures", "--profile", "demo")[0] == 0
+    results = checkout / "results" / "demo"
+    assert drawn == [
+        (checkout / "data" / "paper", checkout / "paper_figures"),
+        (results / "data", results / "figures"),
+    ]
+    found["figure_2"] = "no data"
+    code, printed, _ = command("figures")
+    assert code == 1 and printed == "1 of 2 figures in paper_figures\n"
+
+
+def test_import_is_cheap_and_the_function_stays_a_function():
+    script = (
+        "import sys, listi, listi.goodness, listi.cli;"
+        "assert callable(listi.goodness) and callable(listi.generate);"
+        "heavy = {'tensorflow', 'keras', 'spektral', 'matplotlib', 'papermill', 'nbformat'};"
+        "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+
+def test_module_is_the_command():
+    command = [sys.executable, "-m", "listi", "run", "--set", "nx=3"]
+    done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("listi: error: nx: 3 is not allowed")
