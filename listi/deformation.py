@@ -37,7 +37,7 @@ class _Event:
 
 
 @dataclass
-class _Walk:
+class Walk:
     """A sample under shear: where it stands, and how the minimum moves with strain."""
 
     system: System
@@ -187,11 +187,11 @@ def deform(
         )
     with threadpool_limits(1, "blas"):
         system.relax()
-        curve, events = _shear(_Walk(system, strain_step), round(max_strain / strain_step), n_events, every_step)
+        curve, events = _shear(Walk(system, strain_step), round(max_strain / strain_step), n_events, every_step)
     return _dataset(network, strain_step, curve, events)
 
 
-def _shear(walk: _Walk, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
+def _shear(walk: Walk, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
     """Walk to the last event or strain; the visited (step, stress, energy) and the events."""
     system = walk.system
     curve = [(0, walk.shear_stress(), system.energy_forces()[0])]

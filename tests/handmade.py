@@ -1,0 +1,23 @@
+"""Networks small and regular enough to reason about, for several test modules."""
+
+import numpy as np
+
+from listi.network import Network, minimum_image
+
+BOND = 3.0  # Si-Si distance [Å]
+
+
+def honeycomb(nx, ny, shift=(0.0, 0.0)):
+    """Make a crystal of nx * ny rings with O on the bonds from its four-Si rectangular cell."""
+    a, b = np.sqrt(3) * BOND, 3 * BOND
+    basis = np.array([[0, 0], [a / 2, BOND / 2], [a / 2, 3 * BOND / 2], [0, 2 * BOND]])
+    cells = np.array([[i * a, j * b] for j in range(ny // 2) for i in range(nx)])
+    silicon = (cells[:, None] + basis[None]).reshape(-1, 2)
+    cell = np.array([nx * a, ny // 2 * b])
+    difference = minimum_image(silicon[:, None] - silicon[None], cell)
+    distance = np.linalg.norm(difference, axis=2)
+    bonds = np.argwhere(np.triu((distance > 0.1) & (distance < BOND + 0.1)))
+    oxygen = silicon[bonds[:, 0]] - difference[bonds[:, 0], bonds[:, 1]] / 2
+    positions = np.concatenate([silicon, oxygen]) + shift
+    species = np.repeat([0, 1], [len(silicon), len(oxygen)])
+    return Network(np.mod(positions, cell), species, bonds, cell)
