@@ -21,20 +21,18 @@ import xarray as xr
 
 from . import tasks
 from .deformation import AT_MINIMUM, Walk
-from .mechanics import JIT, TOLERANCE, ConvergenceError, System, _bins
+from .mechanics import JIT, TOLERANCE, System, _bins
 from .network import Network, minimum_image
 from .potential import CUTOFF, LENGTH_UNIT, STRESS_UNIT, pairs_of_atom, tensions_of_atom
 
 MODES = ("pure shear", "simple shear", "uniaxial tension")
-ROUGH = 1e-7  # largest force on the way; the critical state is converged to TOLERANCE [energy/Å]
 SMOOTH = 0.02  # allowed difference between a stretch and the mean of its end tangents [Å]
 FIRST = 100  # steps of the first stretch
 LONGEST = 300  # steps of a stretch at most
 SKIN = 0.5  # extra reach of the pair list [Å]
 BLOCK = 50  # probes in one task
 
-# How a probe ended: at an instability, past max_strain, without free atoms, with forces that do not vanish.
-STABLE, TOO_STRONG, EMPTY, STUCK = range(4)
+FOUND, TOO_STRONG, EMPTY = range(3)  # how a probe ended: at an instability, past max_strain, without free atoms
 
 
 @numba.njit(**JIT)
@@ -267,7 +265,7 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
     steps : int
         Last step at which the minimum exists.
     status : int
-        STABLE, or TOO_STRONG if no instability came within `max_steps`.
+        FOUND, or TOO_STRONG if no instability came within `max_steps`.
     virial0, virial : tuple of float
         Virial of the free atoms at the start and in the critical state [energy].
     """
@@ -294,7 +292,7 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
     _hessian(r, species, n_free, first, partner, velocity, work, matrix, end, rate)
     log[0] += 1
     if not _cholesky(matrix, end):
-        return 0, STABLE, virial0, virial0
+        return 0, FOUND, virial0, virial0
     _solve(matrix, end, rate.reshape(n))
     g_last = 1.0 / np.sum(rate * rate)
     g_strain = 0.0
@@ -338,12 +336,12 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
                 listed[:] = r
             largest = _forces(r, species, n_free, first, partner, work, forces)
             log[1] += 1
-            if largest < ROUGH and apart < 0.5 * SMOOTH:
+            if largest < TOLERANCE and apart < 0.5 * SMOOTH:
                 converged = True
                 break
             if not np.isfinite(largest):
                 break
-            if largest < ROUGH or largest > 0.1 * last or apart == np.inf:
+            if largest < TOLERANCE or largest > 0.1 * last or apart == np.inf:
                 _hessian(r, species, n_free, first, partner, velocity, work, matrix, end, new_rate)
                 log[0] += 1
                 if not _cholesky(matrix, end):
@@ -394,27 +392,12 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
         else:
             break
     steps = int(np.floor(at))
-    status = TOO_STRONG if at >= max_steps else STABLE
-    # The critical configuration is the one at the last whole step, now converged to the end.
+    status = TOO_STRONG if at >= max_steps else FOUND
+    # The critical configuration is the one at the last whole step.
     _place_frozen(r, reference, n_free, _gradient(mode, velocity, strain_step, float(steps)))
     for i in range(n_free):
         r[i, 0], r[i, 1] = whole[i, 0], whole[i, 1]
     _list_pairs(r, n_free, CUTOFF + SKIN, first, partner)
-    for _ in range(20):
-        if _forces(r, species, n_free, first, partner, work, forces) < TOLERANCE:
-            break
-        _hessian(r, species, n_free, first, partner, velocity, work, matrix, end, new_rate)
-        log[0] += 1
-        log[1] += 1
-        if not _cholesky(matrix, end):
-            status = STUCK
-            break
-        _solve(matrix, end, forces.reshape(n))
-        for i in range(n_free):
-            r[i, 0] += forces[i, 0]
-            r[i, 1] += forces[i, 1]
-    else:
-        status = STUCK
     return steps, status, virial0, _virial(r, species, n_free, first, partner, work)
 
 
@@ -554,8 +537,6 @@ def probe(
         If a parameter makes no sense or the sample is not at a minimum.
     RuntimeError
         If a probe meets no instability up to `max_strain`.
-    ConvergenceError
-        If a critical state does not converge.
     """
     _check(network, grid, points, r_free, mode, angle, strain_step, max_strain)
     x, y = grid_points(network.cell, grid)
@@ -572,9 +553,6 @@ def probe(
     if np.any(status == TOO_STRONG):
         where = centres[np.argmax(status == TOO_STRONG)]
         raise RuntimeError(f"probe at {where.tolist()} Å: no instability up to max_strain = {max_strain}")
-    if np.any(status == STUCK):
-        where = centres[np.argmax(status == STUCK)]
-        raise ConvergenceError(f"probe at {where.tolist()} Å: largest force not below {TOLERANCE:g} in the critical state")
     return _dataset(network, values, x, y, None if points is None else centres, r_free, mode, angle, strain_step)
 
 

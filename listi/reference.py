@@ -97,10 +97,13 @@ def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: int, toleran
     return minimum_image(after - before, target)
 
 
-def probe(network: Network, point: np.ndarray, r_free: float, strain_step: float, tolerance: float) -> float:
+def probe(
+    network: Network, point: np.ndarray, r_free: float, strain_step: float, tolerance: float, first: int = 1
+) -> float:
     """Strain of the last step before the first instability of one disc, walked step by step.
 
     An instability is a step in which the shear stress of the free atoms drops and an atom jumps by over 0.1 Å.
+    `first` is the step to begin at, when those before are known to be smooth.
     """
     vector = minimum_image(network.positions - point, network.cell)
     distance = np.linalg.norm(vector, axis=1)
@@ -123,9 +126,9 @@ def probe(network: Network, point: np.ndarray, r_free: float, strain_step: float
         thermo_style custom step pe c_sum[1] c_sum[2]
         """
     )
-    lmp.command("run 0 post no")
+    strain_to(lmp, disc.cell, strain_step, first - 1, tolerance)
     last = _shear(lmp)
-    for step in range(1, round(1.0 / strain_step)):
+    for step in range(first, round(1.0 / strain_step)):
         moved = strain_to(lmp, disc.cell, strain_step, step, tolerance)
         now = _shear(lmp)
         if now < last and np.max(np.linalg.norm(moved, axis=1)) > 0.1:
@@ -136,4 +139,5 @@ def probe(network: Network, point: np.ndarray, r_free: float, strain_step: float
 
 def _shear(lmp: Any) -> float:
     """Half the difference of the normal stresses of the free atoms, times their area [energy]."""
-    return 0.5 * (lmp.get_thermo("c_sum[1]") - lmp.get_thermo("c_sum[2]"))
+    total = lmp.numpy.extract_compute("sum", 0, 1)  # global vector
+    return 0.5 * float(total[0] - total[1])
