@@ -124,10 +124,10 @@ PARAMETERS: dict[str, Parameter] = {
     "learning_rate": Parameter(float, "learning rate of AdaMax", "1", 1e-6, 1.0, paper=1e-3),
     "cnn_pixels": Parameter(int, "edge of the CNN's image", "pixel", 28, 1_024, paper=220),
     "mirror": Parameter(bool, "train on mirror images too", paper=False),
-    "workers": Parameter(int, "local workers, 0 = every core", "1", 0, 10_000),
+    "workers": Parameter(int, "local workers, 0 for every core", "1", 0, 10_000),
     "scheduler": Parameter(
         str,
-        "dask scheduler, empty = local",
+        "dask scheduler, empty for local",
         pattern=r"|[a-z]+://\S+",
         like="empty or an address tcp://host:port",
     ),
