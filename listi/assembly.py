@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from . import mechanics
 from .dual import BOND, Dual, bond_ends, ring_pairs
-from .mechanics import JIT
+from .pairs import JIT
 from .montecarlo import APOTHEM
 from .network import COORDINATION_RADIUS, minimum_image
 from .potential import CUTOFF

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .mechanics import JIT
+from .pairs import JIT
 
 BOND = 3.05  # Si-Si distance of the starting honeycomb [Å]
 SPACING = np.array(

@@ -121,23 +121,3 @@ def pairs_of_atom(tension, energy, stiffness, species, count):
         energy[k] = u
         tension[k] = du / r
         stiffness[k] = ddu
-
-
-@numba.njit(error_model="numpy")
-def tensions_of_atom(tension, oxygen, species, count):
-    """As `pairs_of_atom`, for U'/r alone: squared distances in `tension` become U'/r [energy/Å²]."""
-    a_si, a_o = SIGMA12[species], SIGMA12[species + 1]
-    q_si, q_o = CHARGE[species], CHARGE[species + 1]
-    v_si, v_o = V_CUT[species], V_CUT[species + 1]
-    d_si, d_o = DV_CUT[species], DV_CUT[species + 1]
-    for k in range(count):
-        r = np.sqrt(tension[k])
-        is_o = oxygen[k] > 0.5
-        _, du, _ = _shifted(
-            r,
-            a_o if is_o else a_si,
-            q_o if is_o else q_si,
-            v_o if is_o else v_si,
-            d_o if is_o else d_si,
-        )
-        tension[k] = du / r

@@ -6,8 +6,9 @@ import pytest
 
 from listi import reference
 from listi.factor import Factor, IndefiniteError
-from listi.mechanics import ConvergenceError, System, minimise, neighbour_list
+from listi.mechanics import ConvergenceError, System, minimise
 from listi.network import minimum_image
+from listi.pairs import neighbour_list
 from listi.potential import CUTOFF
 
 
