@@ -1,0 +1,28 @@
+"""One function a paper figure: takes data, returns a matplotlib figure; `save` writes it."""
+
+from . import published
+from .maps import fig9, fig10
+from .mechanics import fig1, fig2
+from .networks import fig4, fig5, fig6, inputs
+from .statistics import fig3, fig7, fig8
+from .structure import curves, glass, rings
+from .style import save
+
+__all__ = [
+    "curves",
+    "fig1",
+    "fig2",
+    "fig3",
+    "fig4",
+    "fig5",
+    "fig6",
+    "fig7",
+    "fig8",
+    "fig9",
+    "fig10",
+    "glass",
+    "inputs",
+    "published",
+    "rings",
+    "save",
+]

@@ -1,0 +1,204 @@
+"""Figures of the goodness over samples: Fig. 3 (probing), Figs. 7 and 8 (the networks)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import seaborn
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..goodness import statistics
+from . import published
+from .style import BLUE, GREY, RED, look, styled
+
+
+@styled
+def fig3(goodness: xr.DataArray) -> Figure:
+    """Goodness of probing for every event, as in Fig. 3: box plots over histograms, and means.
+
+    The bar on every mean is its 95 % bootstrap interval over samples; the paper's values stand
+    beside ours.
+
+    Parameters
+    ----------
+    goodness : DataArray over (sample, event)
+        NaN where a sample had fewer events.
+    """
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    axes = figure.subplots()
+    values = goodness.transpose("sample", "event").values
+    for place, column in enumerate(values.T):
+        _histogram(axes, place, column[~np.isnan(column)])
+    table = goodness.rename("goodness").to_dataframe().reset_index()
+    seaborn.boxplot(
+        table,
+        x="event",
+        y="goodness",
+        ax=axes,
+        width=0.22,
+        whis=(0, 100),
+        color="white",
+        linecolor="black",
+        zorder=3,
+    )
+    means = statistics(goodness)
+    place = np.arange(goodness.sizes["event"])
+    interval = np.abs(np.array([means.mean_low, means.mean_high]) - means["mean"].values)
+    axes.errorbar(
+        place,
+        means["mean"],
+        interval,
+        color=BLUE,
+        marker="o",
+        markersize=4,
+        capsize=2,
+        zorder=5,
+        label=f"mean of {goodness.sizes['sample']} samples, 95 % interval",
+    )
+    shown = [n for n in published.PROBING_MEAN if n in goodness.event.values]
+    at = [int(np.flatnonzero(goodness.event.values == n)[0]) for n in shown]
+    axes.plot(
+        at,
+        [published.PROBING_MEAN[n] for n in shown],
+        linestyle=":",
+        color="black",
+        marker="*",
+        markersize=9,
+        markerfacecolor="white",
+        zorder=6,
+        clip_on=False,
+        label="paper, 50 samples (as its text says)",
+    )
+    _frame(axes, goodness)
+    return figure
+
+
+def _histogram(axes: Axes, place: int, values: np.ndarray) -> None:
+    """Lying histogram of one event, 0.45 wide at its fullest bin, to the right of its place."""
+    counts, edges = np.histogram(values, bins=np.linspace(-1, 1, 21))
+    axes.barh(
+        edges[:-1],
+        0.45 * counts / max(counts.max(), 1),
+        np.diff(edges),
+        left=place,
+        align="edge",
+        color=BLUE,
+        alpha=0.35,
+        linewidth=0,
+        zorder=1,
+    )
+
+
+def _frame(axes: Axes, goodness: xr.DataArray) -> None:
+    lowest = float(goodness.min())
+    axes.axhline(1.0, color=RED, linestyle="--", linewidth=0.9, zorder=0)
+    axes.axhline(0.0, color="black", linestyle="--", linewidth=0.7, zorder=0)
+    axes.annotate(
+        "perfect",
+        (1.0, 1.0),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="bottom",
+        color=RED,
+    )
+    axes.annotate(
+        "guessing", (1.0, 0.0), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+    )
+    places = np.arange(goodness.sizes["event"])
+    axes.set(
+        xlim=(-0.6, len(places) - 0.3),
+        ylim=(min(-0.15, lowest - 0.05), 1.12),
+        xticks=places,
+        xlabel="Event number n",
+        ylabel="Prediction goodness $C_{\\Delta\\tau}(n)$",
+    )
+    axes.set_xticklabels([str(int(n)) for n in goodness.event.values])
+    labels = axes.get_legend_handles_labels()[1]
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(len(labels), 5))
+
+
+@styled
+def fig7(goodness: xr.DataArray) -> Figure:
+    """Goodness of the networks on training and validation samples, as in Fig. 7.
+
+    Parameters
+    ----------
+    goodness : DataArray over (model, sample, event)
+        Model names as in `style.NETWORKS`; "probing" among them shows what the networks can at best
+        reach.
+    """
+    return _comparison(goodness, published.SEEN_FIRST_EVENT)
+
+
+@styled
+def fig8(goodness: xr.DataArray) -> Figure:
+    """Goodness of the networks on samples that none of them saw, as in Fig. 8; see `fig7`."""
+    return _comparison(goodness, published.UNSEEN_FIRST_EVENT)
+
+
+def _comparison(goodness: xr.DataArray, paper: Mapping[str, float]) -> Figure:
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    models = [str(name) for name in goodness.model.values]
+    width = 0.8 / len(models)
+    for column, name in enumerate(models):
+        shift = (column - (len(models) - 1) / 2) * width
+        _one_network(axes, goodness.sel(model=name), shift, width, look(name), paper.get(name))
+    axes.plot(
+        [],
+        [],
+        "*",
+        color="white",
+        markeredgecolor="black",
+        markersize=9,
+        label="paper, first event",
+    )
+    _frame(axes, goodness)
+    return figure
+
+
+def _one_network(
+    axes: Axes, goodness: xr.DataArray, shift: float, width: float, style, paper: float | None
+) -> None:
+    """Boxes of one network (quartiles, whiskers to the extremes) and the line of its means."""
+    values = goodness.transpose("sample", "event").values
+    columns = [column[~np.isnan(column)] for column in values.T]
+    place = np.arange(len(columns)) + shift
+    axes.boxplot(
+        columns,
+        positions=place,
+        widths=0.8 * width,
+        whis=(0, 100),
+        manage_ticks=False,
+        patch_artist=True,
+        boxprops={"facecolor": style["color"], "alpha": 0.55, "linewidth": 0.7},
+        medianprops={"color": "black"},
+        whiskerprops={"color": GREY},
+        capprops={"color": GREY},
+    )
+    axes.plot(
+        place,
+        [column.mean() for column in columns],
+        color=style["color"],
+        marker=style["marker"],
+        linestyle=style["linestyle"],
+        markersize=4.5,
+        markeredgecolor="black",
+        markeredgewidth=0.5,
+        zorder=5,
+        label=f"{style['label']}, mean",
+    )
+    if paper is not None:
+        axes.plot(
+            place[0],
+            paper,
+            "*",
+            color=style["color"],
+            markeredgecolor="black",
+            markersize=10,
+            zorder=6,
+            clip_on=False,
+        )

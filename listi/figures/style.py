@@ -1,0 +1,108 @@
+"""One look for every figure: readable in grey, by a colour-blind reader, and in print."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from ..potential import STRESS_UNIT
+
+# Red is soft and blue is hard as in the paper, but lightness only ever rises: soft spots are the
+# dark ones in grey.
+THRESHOLD_MAP = LinearSegmentedColormap.from_list(
+    "threshold",
+    [
+        (0.00, "#4d0011"),
+        (0.15, "#8e1226"),
+        (0.30, "#c0353a"),
+        (0.45, "#dc6f4e"),
+        (0.58, "#e8a06c"),
+        (0.68, "#dcbf9c"),
+        (0.78, "#b3cfe2"),
+        (0.90, "#acdbfb"),
+        (1.00, "#d4f0ff"),
+    ],
+)
+
+# One colour, marker, line and name a network. The colours also differ in lightness (27, 50, 68 of
+# 100).
+NETWORKS = {
+    "probing": {"color": "black", "marker": "D", "linestyle": "-", "label": "mechanical probing"},
+    "lstm": {"color": "#173f7a", "marker": "o", "linestyle": "--", "label": "LSTM"},
+    "cnn": {"color": "#c8553d", "marker": "s", "linestyle": "-.", "label": "CNN"},
+    "gcn": {"color": "#5bb98b", "marker": "^", "linestyle": "-", "label": "GCN"},
+}
+OTHER = {"color": "#9a9a9a", "marker": "v", "linestyle": ":"}  # for networks of the reader's own
+
+BLUE, RED, GREY = "#2f5f9e", "#b3202c", "#8c8c8c"
+STRESS_LABEL = "Shear stress $\\tau$\n($10^{-3}$ reduced energy/Å$^2$)"
+THRESHOLD_LABEL = "Stress threshold $\\Delta\\tau$\n($10^{-3}$ reduced energy/Å$^2$)"
+STRESS_SCALE = 1e3  # stored stresses are drawn in units of 1e-3
+assert STRESS_UNIT == "reduced energy/angstrom^2"  # what the labels above say
+
+STYLE = {
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "image.cmap": "gray",
+    "pdf.fonttype": 42,  # text stays text
+    "svg.hashsalt": "listi",
+}
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw a figure in the house style, whatever the reader's own settings are."""
+
+    @functools.wraps(draw)
+    def in_style(*args, **kwargs) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def look(name: str) -> dict[str, str]:
+    """Colour, marker, line style and label of a network."""
+    return NETWORKS.get(name, {**OTHER, "label": name})
+
+
+def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
+    """Write a figure as PNG and PDF, the same bytes whenever it is drawn from the same data.
+
+    Parameters
+    ----------
+    figure : Figure
+    folder : path
+        Made if missing.
+    name : str
+        File name without ending, such as "fig3".
+
+    Returns
+    -------
+    list of Path
+        The two files.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    with matplotlib.rc_context(STYLE):
+        for _ in range(2):  # the layout settles in the second pass, and is then kept
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        figure.savefig(paths[0], metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return paths
