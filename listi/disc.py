@@ -4,11 +4,11 @@ The minimum that began as the undeformed disc is followed by Newton's method wit
 counts only if
 
 * every Hessian on the way is positive definite (its Cholesky factor exists), and
-* the displacement over the stretch agrees with the mean of the tangents at its two ends,
+* the displacement over the stretch agrees with what the tangents at its two ends say,
 
 so that neither noise nor a jump to another minimum can pass for, or hide, an instability. A stretch that fails is
 shortened down to a quarter of one step. Near an instability the tangent grows as the inverse square root of the
-distance to it, from which the length of the next stretch is chosen.
+distance to it; where tangents grow, stretches are predicted, judged and chosen by that law.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .mechanics import TOLERANCE
 from .pairs import JIT, bins
 from .potential import CUTOFF, pairs_of_atom
 
-SMOOTH = 0.02  # allowed difference between a stretch and the mean of its end tangents [Å]
+SMOOTH = 0.02  # allowed difference between a stretch and what its end tangents say [Å]
 FIRST = 100  # steps of the first stretch
 LONGEST = 300  # steps of a stretch at most
 SKIN = 0.5  # extra reach of the pair list [Å]
@@ -214,6 +214,21 @@ def _solve(upper, end, x):
 
 
 @numba.njit(**JIT)
+def _share(last, now, apart, ahead):
+    """Displacement ahead beyond `ahead` times the tangent of now, per difference of the last two tangents.
+
+    The tangents, `apart` in strain, have the squared lengths `last` and `now`. Where they grow, they are taken to
+    grow as the inverse square root of the distance to an instability, else linearly.
+    """
+    if now > last * 1.001:
+        left = apart / (now / last - 1.0)  # distance from here to the instability
+        if left > ahead:
+            slow, fast = 0.5 / np.sqrt(left + apart), 0.5 / np.sqrt(left)
+            return (np.sqrt(left) - np.sqrt(left - ahead) - fast * ahead) / (fast - slow)
+    return 0.5 * ahead * ahead / apart
+
+
+@numba.njit(**JIT)
 def _place_frozen(r, reference, n_free, gradient):
     """Put the frozen atoms where the affine deformation takes them."""
     fxx, fxy, fyx, fyy = gradient
@@ -254,7 +269,7 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
     forces = np.empty((n_free, 2))
     rate = np.zeros((n_free, 2))
     new_rate = np.empty((n_free, 2))
-    bend = np.zeros((n_free, 2))
+    last_rate = np.zeros((n_free, 2))
     listed = reference.copy()
     x = reference[:n_free].copy()
     whole = x.copy()  # the minimum at the last whole step
@@ -269,8 +284,9 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
     if not _cholesky(matrix, end):
         return 0, FOUND, virial0, virial0
     _solve(matrix, end, rate.reshape(n))
-    g_last = 1.0 / np.sum(rate * rate)
-    g_strain = 0.0
+    last_rate[:] = rate
+    softness = np.sum(rate * rate)
+    last_softness, last_strain = softness, -1.0
 
     at = 0.0  # steps taken; whole except while a single step is cut into quarters
     stretch = float(FIRST)
@@ -278,7 +294,9 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
         target = min(at + stretch, float(max_steps))
         if stretch >= 1.0:
             target = np.floor(target)
-        strain = (target - at) * strain_step
+        here = at * strain_step
+        strain = target * strain_step - here
+        share = _share(last_softness, softness, here - last_strain, strain)
         old = _gradient(mode, velocity, strain_step, at)
         new = _gradient(mode, velocity, strain_step, target)
         determinant = old[0] * old[3] - old[1] * old[2]
@@ -290,7 +308,7 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
             base[i, 0] = axx * x[i, 0] + axy * x[i, 1]
             base[i, 1] = ayx * x[i, 0] + ayy * x[i, 1]
             for c in range(2):
-                r[i, c] = x[i, c] + strain * (rate[i, c] + 0.5 * strain * bend[i, c])
+                r[i, c] = x[i, c] + strain * rate[i, c] + share * (rate[i, c] - last_rate[i, c])
             px, py = r[i, 0], r[i, 1]
             r[i, 0] = axx * px + axy * py
             r[i, 1] = ayx * px + ayy * py
@@ -301,7 +319,7 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
         converged = False
         apart = np.inf  # how far the atoms are from where the Hessian was factorised
         last = np.inf
-        for iteration in range(12):
+        for _ in range(30):
             moved = 0.0
             for j in range(m):
                 d0, d1 = r[j, 0] - listed[j, 0], r[j, 1] - listed[j, 1]
@@ -335,26 +353,26 @@ def _follow(reference, species, n_free, mode, velocity, strain_step, max_steps, 
         accepted = converged
         if converged:
             _solve(matrix, end, new_rate.reshape(n))
+            new_softness = np.sum(new_rate * new_rate)
+            share = _share(softness, new_softness, strain, -strain)
             worst = 0.0
             for i in range(n_free):
                 tx = axx * rate[i, 0] + axy * rate[i, 1]
                 ty = ayx * rate[i, 0] + ayy * rate[i, 1]
-                dx = r[i, 0] - base[i, 0] - 0.5 * strain * (tx + new_rate[i, 0])
-                dy = r[i, 1] - base[i, 1] - 0.5 * strain * (ty + new_rate[i, 1])
+                dx = r[i, 0] - base[i, 0] - strain * new_rate[i, 0] + share * (new_rate[i, 0] - tx)
+                dy = r[i, 1] - base[i, 1] - strain * new_rate[i, 1] + share * (new_rate[i, 1] - ty)
                 worst = max(worst, abs(dx), abs(dy))
             accepted = worst < SMOOTH
         if accepted:
             for i in range(n_free):
                 for c in range(2):
                     x[i, c] = r[i, c]
-                    bend[i, c] = (new_rate[i, c] - rate[i, c]) / strain
+                    last_rate[i, c] = rate[i, c]
                     rate[i, c] = new_rate[i, c]
-            g = 1.0 / np.sum(rate * rate)
-            here = target * strain_step
+            last_softness, last_strain, softness = softness, here, new_softness
             allowed = 2.0 * stretch
-            if g < g_last:
-                allowed = min(allowed, 0.5 * g * (here - g_strain) / (g_last - g) / strain_step)
-            g_last, g_strain = g, here
+            if softness > last_softness:
+                allowed = min(allowed, 0.7 * strain / (softness / last_softness - 1.0) / strain_step)
             at = target
             if at == np.floor(at):
                 whole[:] = x
