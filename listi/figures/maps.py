@@ -87,7 +87,7 @@ def fig10(
     _field(axes["e"], patch, event, centre, radius)
     titles = {
         "a": "sample and patch",
-        "b": "atoms of the patch",
+        "b": "its Si (full) and O (open)",
         "c": f"LISTI, goodness {goodness:.2f} (paper {published.IMAGED_FIRST_EVENT:.2f})",
         "d": f"first event, strain {float(event.event_strain):.4f}",
         "e": "its non-affine field, 3 x",
@@ -111,13 +111,11 @@ def _enlarged(axes: Axes, patch: Network, centre: np.ndarray, radius: float) -> 
     number, _, _ = parts.around(patch, centre, 0.4 * radius)
     silicon = patch.species[number] == 0
     parts.draw_bonds(axes, position, bonds, None, linewidths=0.8)
-    axes.plot(*position[silicon].T, "o", color=BLUE, markersize=3.5, label="Si")
-    axes.plot(*position[~silicon].T, "o", mfc="white", mec=RED, markersize=2.2, label="O")
+    axes.plot(*position[silicon].T, "o", color=BLUE, markersize=3.5)
+    axes.plot(*position[~silicon].T, "o", mfc="white", mec=RED, markersize=2.2)
     reach = 0.45 * radius
-    axes.set(
-        xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="x (Å)", ylabel="y (Å)"
-    )
-    axes.legend(loc="upper right", frameon=True, handletextpad=0.1)
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.set(xlabel="x (Å)", ylabel="y (Å)")
 
 
 def _patch_map(
