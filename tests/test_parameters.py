@@ -3,13 +3,11 @@
 import json
 import math
 import random
-from pathlib import Path
 
 import pytest
 
-from listi import cli, notebooks, parameters, potential, profile
+from listi import cli, parameters, potential, profile
 
-TEMPLATES = sorted((Path(__file__).parents[1] / "notebooks").glob(notebooks.PATTERN))
 DEMO, PAPER = profile.profile("demo"), profile.profile("paper")
 SETTABLE = sorted(set(parameters.PARAMETERS) - set(parameters.PLACES))
 
@@ -175,17 +173,3 @@ def test_300_bad_sets_are_refused_before_anything_is_written(door, tmp_path, mon
             message = str(refusal.value)
         assert name in message and message.count("\n") <= 1, (number, bad, message)
         assert not list(tmp_path.iterdir()), bad
-
-
-def test_there_are_notebooks():
-    assert TEMPLATES
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_parameters_cell_agrees_with_the_table_and_the_demo_profile(path):
-    places = {"data_dir": "../results/demo/data", "figure_dir": "../results/demo/figures"}
-    cells = [source for _, source, tags in notebooks.read_cells(path) if "parameters" in tags]
-    lines = [text for source in cells for text in source.splitlines() if ":" in text]
-    defaults = parameters.read_cell("\n".join(cells))
-    assert defaults.items() <= {**DEMO, **places}.items()
-    assert lines == [parameters.line(name, value) for name, value in defaults.items()]
