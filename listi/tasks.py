@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask
-from dask.diagnostics import ProgressBar
+from tqdm.dask import TqdmCallback
 
 
 def cores() -> int:
@@ -40,7 +40,7 @@ def run(
     processes : bool
         Use local processes instead of threads, for functions that hold the interpreter lock.
     label : str, optional
-        Said in front of the progress bar, which shows only on a terminal.
+        Said in front of the progress bar (with the time left), which shows only on a terminal.
 
     Returns
     -------
@@ -63,9 +63,5 @@ def run(
         with Client(scheduler) as client:
             return client.gather(client.compute(tasks))
     local = "processes" if processes else "threads"
-    if sys.stderr.isatty():
-        if label:
-            print(label, file=sys.stderr)
-        with ProgressBar(out=sys.stderr):
-            return list(dask.compute(*tasks, scheduler=local, num_workers=workers or cores()))
-    return list(dask.compute(*tasks, scheduler=local, num_workers=workers or cores()))
+    with TqdmCallback(desc=label, disable=not sys.stderr.isatty(), file=sys.stderr):
+        return list(dask.compute(*tasks, scheduler=local, num_workers=workers or cores()))
