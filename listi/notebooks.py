@@ -181,7 +181,7 @@ def _environment() -> Iterator[None]:
     before = dict(os.environ)
     path = [str(PACKAGE.parent), *filter(None, [before.get("PYTHONPATH")])]
     os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "PYTHONPATH": os.pathsep.join(path)}
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with tempfile.TemporaryDirectory(prefix="listi-") as sockets:
             os.environ["JUPYTER_RUNTIME_DIR"] = sockets  # short, and on a disk that knows sockets
