@@ -164,8 +164,10 @@ def deform(
     xarray.Dataset
         Over ``strain`` (the strains visited): ``stress`` (sigma_xx - sigma_yy)/2 and ``energy`` per atom. Over
         ``event``: ``event_strain`` (the first strain after it), ``event_position`` (of the atom that moved furthest,
-        in the undeformed cell), ``event_atom``, ``event_stress_drop``, ``event_displacement``, and the fields
-        ``non_affine`` and ``configuration`` over (event, atom, xy) with their ``event_cell``.
+        in the undeformed cell), ``event_atom``, ``event_stress_drop``, ``event_displacement``, ``event_size`` (the
+        number of atoms that share it: the participation number (sum u²)² / sum u⁴ of the displacements u),
+        ``event_centre`` (of the atoms, weighted by u²), and the fields ``non_affine`` and ``configuration`` over
+        (event, atom, xy) with their ``event_cell``.
 
     Raises
     ------
@@ -241,6 +243,7 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
     def stack(rows, shape, dtype=float):
         return np.array(rows, dtype=dtype).reshape(shape)
 
+    size, centre = _extent(network, events)
     fields = (n, n_atoms, 2)
     non_affine = stack([e.non_affine for e in events], fields, np.float32)
     configuration = stack([e.configuration for e in events], fields, np.float32)
@@ -262,6 +265,13 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
             LENGTH_UNIT,
             "largest non-affine displacement in the event",
         ),
+        "event_size": ("event", size, "1", "participation number of the event: atoms that share it"),
+        "event_centre": (
+            ("event", "xy"),
+            centre,
+            LENGTH_UNIT,
+            "centre of the event in the undeformed cell, atoms weighted by their squared displacement",
+        ),
         "event_cell": (("event", "xy"), stack([e.cell for e in events], (n, 2)), LENGTH_UNIT, "cell after the event"),
         "non_affine": (("event", "atom", "xy"), non_affine, LENGTH_UNIT, "non-affine displacement in the event"),
         "configuration": (("event", "atom", "xy"), configuration, LENGTH_UNIT, "positions just after the event"),
@@ -275,6 +285,18 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
         },
         attrs={"cell": network.cell, "strain_step": strain_step},
     )
+
+
+def _extent(network: Network, events: list[_Event]) -> tuple[np.ndarray, np.ndarray]:
+    """Participation number (n,) of every event and its centre (n, 2) [Å] in the undeformed cell."""
+    size, centre = np.empty(len(events)), np.empty((len(events), 2))
+    for n, event in enumerate(events):
+        squared = np.sum(event.non_affine**2, axis=1)
+        size[n] = squared.sum() ** 2 / np.sum(squared**2)
+        start = network.positions[event.atom]
+        from_start = minimum_image(network.positions - start, network.cell)
+        centre[n] = np.mod(start + squared @ from_start / squared.sum(), network.cell)
+    return size, centre
 
 
 def relax(network: Network) -> Network:

@@ -438,8 +438,8 @@ def _cut_out(positions, cell, order, start, nx, ny, centre, r_free, angle_x, ang
 
 
 @numba.njit(**JIT)
-def probe_block(positions, species, cell, centres, r_free, mode, velocity, weight, strain_step, max_steps, out, status):
-    """Probe every centre; rows of `out`: initial stress, critical stress, critical strain."""
+def probe_block(positions, species, cell, centres, r_free, mode, velocity, strain_step, max_steps, out, status):
+    """Probe every centre; rows of `out`: stress xx, xy, yy at first, the same in the critical state, critical strain."""
     _, start, order, nx, ny = bins(positions, cell, 5.0)
     found = np.empty(len(positions), np.int64)
     log = np.zeros(2, np.int64)
@@ -456,8 +456,7 @@ def probe_block(positions, species, cell, centres, r_free, mode, velocity, weigh
         steps, status[p], before, after = _follow(
             reference, species[found[: len(reference)]], n_free, mode, velocity, strain_step, max_steps, r, log
         )
-        for c, v in enumerate((before, after)):
-            contracted = v[0] * velocity[0, 0] + v[1] * (velocity[0, 1] + velocity[1, 0]) + v[2] * velocity[1, 1]
-            out[p, c] = weight * contracted / area
-        out[p, 2] = steps * strain_step
+        for c in range(3):
+            out[p, c], out[p, 3 + c] = before[c] / area, after[c] / area
+        out[p, 6] = steps * strain_step
     return log

@@ -81,7 +81,8 @@ def probe(
         Over (x, y) or (point,): ``initial_stress``, ``critical_stress`` (at the last step before the first
         instability), their difference ``threshold``, and ``critical_strain``. The stress is that of the load: for
         pure shear (sigma_xx - sigma_yy)/2 in the turned frame, from the virial of the free atoms (pairs with a
-        frozen atom count half) over pi r_free². NaN where no atom is free (outside a patch with free edges).
+        frozen atom count half) over pi r_free². ``initial_tensor`` and ``critical_tensor`` hold all its components
+        (xx, xy, yy) in the cell's frame. NaN where no atom is free (outside a patch with free edges).
 
     Raises
     ------
@@ -97,7 +98,7 @@ def probe(
     max_steps = round(max_strain / strain_step)
 
     arguments = network.positions, network.species, network.cell
-    load = r_free, number, velocity, weight, strain_step, max_steps
+    load = r_free, number, velocity, strain_step, max_steps
     blocks = [(*arguments, centres[k : k + BLOCK].astype(float), *load) for k in range(0, len(centres), BLOCK)]
     results = tasks.run(_run_block, blocks, scheduler, workers, label="probing")
     values = np.concatenate([r[0] for r in results])
@@ -105,7 +106,9 @@ def probe(
     if np.any(status == TOO_STRONG):
         where = centres[np.argmax(status == TOO_STRONG)]
         raise RuntimeError(f"probe at {where.tolist()} Å: no instability up to max_strain = {max_strain}")
-    return _dataset(network, values, x, y, None if points is None else centres, r_free, mode, angle, strain_step)
+    load_of = weight * np.array([velocity[0, 0], velocity[0, 1] + velocity[1, 0], velocity[1, 1]])
+    found = _dataset(values, load_of, x, y, None if points is None else centres)
+    return found.assign_attrs(cell=network.cell, r_free=r_free, mode=mode, angle=angle, strain_step=strain_step)
 
 
 def trace(
@@ -175,7 +178,7 @@ def _disc_stress(walk: Walk, species: np.ndarray, n_free: int, r_free: float) ->
 
 
 def _run_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
-    out = np.empty((len(block[3]), 3))
+    out = np.empty((len(block[3]), 7))
     status = np.empty(len(block[3]), dtype=np.int64)
     probe_block(*block, out, status)
     return out, status
@@ -210,7 +213,7 @@ def _check(network, grid, points, r_free, mode, angle, strain_step, max_strain) 
         )
 
 
-def _dataset(network, values, x, y, points, r_free, mode, angle, strain_step) -> xr.Dataset:
+def _dataset(values: np.ndarray, load_of: np.ndarray, x, y, points: np.ndarray | None) -> xr.Dataset:
     if points is None:
         dims, shape = ("x", "y"), (len(x), len(y))
         coords = {name: (name, line, _attrs(LENGTH_UNIT, f"{name} of the probe")) for name, line in (("x", x), ("y", y))}
@@ -219,17 +222,27 @@ def _dataset(network, values, x, y, points, r_free, mode, angle, strain_step) ->
         coords = {
             name: ("point", points[:, c], _attrs(LENGTH_UNIT, f"{name} of the probe")) for c, name in enumerate("xy")
         }
-    initial, critical, strain = (values[:, c].reshape(shape) for c in range(3))
-    return xr.Dataset(
-        {
-            "initial_stress": (dims, initial, _attrs(STRESS_UNIT, "local shear stress, undeformed")),
-            "critical_stress": (dims, critical, _attrs(STRESS_UNIT, "local shear stress at the first instability")),
-            "threshold": (dims, critical - initial, _attrs(STRESS_UNIT, "local stress threshold")),
-            "critical_strain": (dims, strain, _attrs("1", "strain of the last step before the first instability")),
-        },
-        coords=coords,
-        attrs={"cell": network.cell, "r_free": r_free, "mode": mode, "angle": angle, "strain_step": strain_step},
-    )
+    tensors = {"initial": values[:, :3], "critical": values[:, 3:6]}
+    initial, critical = ((t @ load_of).reshape(shape) for t in tensors.values())
+    of_load = {
+        "initial_stress": (dims, initial, _attrs(STRESS_UNIT, "local shear stress, undeformed")),
+        "critical_stress": (dims, critical, _attrs(STRESS_UNIT, "local shear stress at the first instability")),
+        "threshold": (dims, critical - initial, _attrs(STRESS_UNIT, "local stress threshold")),
+        "critical_strain": (
+            dims,
+            values[:, 6].reshape(shape),
+            _attrs("1", "strain of the last step before the first instability"),
+        ),
+    }
+    whole = {
+        f"{when}_tensor": (
+            (*dims, "component"),
+            t.reshape(*shape, 3),
+            _attrs(STRESS_UNIT, f"components of the local stress, {when} state"),
+        )
+        for when, t in tensors.items()
+    }
+    return xr.Dataset({**of_load, **whole}, coords={**coords, "component": ["xx", "xy", "yy"]})
 
 
 def _attrs(units: str, long_name: str) -> dict[str, str]:
