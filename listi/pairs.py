@@ -54,7 +54,7 @@ def neighbour_list(positions, cell, reach):
     -------
     first : ndarray of int64, shape (n_atoms + 1,)
         Partners of atom i stand in ``partner[first[i]:first[i + 1]]``.
-    partner : ndarray of int32, shape (n_pairs,)
+    partner : ndarray of uint32, shape (n_pairs,)
         Atom numbers, each larger than i; every pair is listed once.
     """
     n = len(positions)
@@ -62,7 +62,7 @@ def neighbour_list(positions, cell, reach):
     limit = reach * reach
     width, height = cell[0], cell[1]
     first = np.zeros(n + 1, np.int64)
-    partner = np.empty(64 * n, np.int32)
+    partner = np.empty(64 * n, np.uint32)
     total = 0
     for i in range(n):
         bx, by = bin_of[i] // ny, bin_of[i] % ny
@@ -71,7 +71,7 @@ def neighbour_list(positions, cell, reach):
             for sy in range(-1, 2) if ny > 2 else range(ny):
                 b = cx * ny + ((by + sy) % ny if ny > 2 else sy)
                 if total + start[b + 1] - start[b] > len(partner):
-                    larger = np.empty(2 * len(partner) + n, np.int32)
+                    larger = np.empty(2 * len(partner) + n, np.uint32)
                     larger[:total] = partner[:total]
                     partner = larger
                 for m in range(start[b], start[b + 1]):

@@ -44,9 +44,8 @@ def _exponential(r):
 
 
 @numba.njit(error_model="numpy")
-def _bare(r, sigma12, charge):
-    """V, V' and V'' at distance r; sigma12 is sigma^12."""
-    inverse = 1.0 / r
+def _bare(r, inverse, sigma12, charge):
+    """V, V' and V'' at distance r = 1 / inverse; sigma12 is sigma^12."""
     i4 = (inverse * inverse) * (inverse * inverse)
     repulsion = sigma12 * (i4 * i4 * i4)
     yukawa = charge * inverse * _exponential(r)
@@ -57,15 +56,15 @@ def _bare(r, sigma12, charge):
 
 
 SIGMA12 = SIGMA**12
-_AT_CUTOFF = [_bare(CUTOFF, s, q) for s, q in zip(SIGMA12, CHARGE, strict=True)]
+_AT_CUTOFF = [_bare(CUTOFF, 1.0 / CUTOFF, s, q) for s, q in zip(SIGMA12, CHARGE, strict=True)]
 V_CUT = np.array([v for v, _, _ in _AT_CUTOFF])  # V(r_c) of each pair
 DV_CUT = np.array([dv for _, dv, _ in _AT_CUTOFF])  # V'(r_c) of each pair
 
 
 @numba.njit(error_model="numpy")
-def _shifted(r, sigma12, charge, v_cut, dv_cut):
+def _shifted(r, inverse, sigma12, charge, v_cut, dv_cut):
     """U, U', U'' from one pair's constants; a factor instead of a branch keeps loops vectorisable."""
-    v, dv, ddv = _bare(r, sigma12, charge)
+    v, dv, ddv = _bare(r, inverse, sigma12, charge)
     inside = 1.0 if r < CUTOFF else 0.0
     return inside * (v - v_cut - dv_cut * (r - CUTOFF)), inside * (dv - dv_cut), inside * ddv
 
@@ -86,7 +85,7 @@ def pair(r, kind):
     tuple of float
         U [energy], U' [energy/Å], U'' [energy/Å²]; zero from the cutoff on.
     """
-    return _shifted(r, SIGMA12[kind], CHARGE[kind], V_CUT[kind], DV_CUT[kind])
+    return _shifted(r, 1.0 / r, SIGMA12[kind], CHARGE[kind], V_CUT[kind], DV_CUT[kind])
 
 
 @numba.njit(error_model="numpy")
@@ -111,13 +110,15 @@ def pairs_of_atom(tension, energy, stiffness, species, count):
     for k in range(count):
         r = np.sqrt(tension[k])
         is_o = energy[k] > 0.5
+        inverse = 1.0 / r
         u, du, ddu = _shifted(
             r,
+            inverse,
             a_o if is_o else a_si,
             q_o if is_o else q_si,
             v_o if is_o else v_si,
             d_o if is_o else d_si,
         )
         energy[k] = u
-        tension[k] = du / r
+        tension[k] = du * inverse
         stiffness[k] = ddu

@@ -3,7 +3,8 @@
 The disc of radius ``r_free`` is relaxed inside a frozen ring as wide as the cutoff that follows the affine
 deformation (Patinet, Vandembroucq, Falk, Phys. Rev. Lett. 117, 045501 (2016)). Strain grows in steps of
 ``strain_step``; the critical state is the last step at which the minimum that began as the undeformed disc still
-exists. `listi.disc` follows it and says how an instability is told from noise.
+exists. `listi.instability` follows it and says how an
+instability is told from noise.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import xarray as xr
 
 from . import tasks
 from .deformation import AT_MINIMUM, Walk
-from .disc import TOO_STRONG, list_pairs, probe_block, virial_of_free
-from .mechanics import System
+from .disc import make, stress
+from .instability import STUCK, TOO_STRONG, probe_block
+from .mechanics import ConvergenceError, System
 from .network import Network, minimum_image
 from .potential import CUTOFF, LENGTH_UNIT, STRESS_UNIT
 
@@ -49,6 +51,8 @@ def probe(
     angle: float = 0.0,
     strain_step: float = 1e-4,
     max_strain: float = 1.0,
+    tether: float | None = None,
+    every_step: bool = False,
     scheduler: str | None = None,
     workers: int | None = None,
 ) -> xr.Dataset:
@@ -72,6 +76,12 @@ def probe(
         Resolution of the critical state in strain; smooth stretches are not walked step by step.
     max_strain : float
         Strain by which an instability must have come.
+    tether : float, optional
+        Soft matrix: the atoms around the disc are not frozen to the affine deformation but tethered to it by springs
+        of this stiffness [energy/Å²], with constant forces that hold them in place in the undeformed state.
+    every_step : bool
+        Walk every step by the plain protocol, each to the minimum downhill, until a step that undoing does not
+        undo, instead of following smooth stretches: slow, for checks.
     scheduler, workers
         See `listi.tasks.run`; the result does not depend on them.
 
@@ -90,15 +100,19 @@ def probe(
         If a parameter makes no sense or the sample is not at a minimum.
     RuntimeError
         If a probe meets no instability up to `max_strain`.
+    ConvergenceError
+        If the forces of a probe do not vanish.
     """
     _check(network, grid, points, r_free, mode, angle, strain_step, max_strain)
+    if tether is not None and not (np.isfinite(tether) and tether > 0):
+        raise ValueError(f"tether: {tether} is not > 0 energy/Å²")
     x, y = grid_points(network.cell, grid)
     centres = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2) if points is None else np.asarray(points)
     number, velocity, weight = _velocity(mode, angle)
     max_steps = round(max_strain / strain_step)
 
     arguments = network.positions, network.species, network.cell
-    load = r_free, number, velocity, strain_step, max_steps
+    load = r_free, float(tether or 0.0), number, velocity, strain_step, max_steps, bool(every_step)
     blocks = [(*arguments, centres[k : k + BLOCK].astype(float), *load) for k in range(0, len(centres), BLOCK)]
     results = tasks.run(_run_block, blocks, scheduler, workers, label="probing")
     values = np.concatenate([r[0] for r in results])
@@ -106,6 +120,10 @@ def probe(
     if np.any(status == TOO_STRONG):
         where = centres[np.argmax(status == TOO_STRONG)]
         raise RuntimeError(f"probe at {where.tolist()} Å: no instability up to max_strain = {max_strain}")
+    if np.any(status == STUCK):
+        first = int(np.argmax(status == STUCK))
+        where, strain = centres[first].tolist(), values[first, 6]
+        raise ConvergenceError(f"probe at {where} Å: forces did not vanish at strain {strain:.4g}")
     load_of = weight * np.array([velocity[0, 0], velocity[0, 1] + velocity[1, 0], velocity[1, 1]])
     found = _dataset(values, load_of, x, y, None if points is None else centres)
     return found.assign_attrs(cell=network.cell, r_free=r_free, mode=mode, angle=angle, strain_step=strain_step)
@@ -149,12 +167,18 @@ def trace(
     walk = Walk(System(reference + middle, species, np.full(2, 2.0 * middle), free), strain_step)
     curve = []
     event = None
+
+    def shear() -> float:
+        here = make(walk.system.positions, species, free, int(free.sum()), 0.0, np.eye(2), np.zeros(2, np.int64))
+        xx, _, yy = stress(here, np.pi * r_free**2)
+        return 0.5 * (xx - yy)
+
     while event is None:
-        curve.append(_disc_stress(walk, species, int(free.sum()), r_free))
+        curve.append(shear())
         if walk.step >= round(max_strain / strain_step):
             raise RuntimeError(f"probe at {point.tolist()} Å: no instability up to max_strain = {max_strain}")
         event = walk.plain_step()
-    curve.append(_disc_stress(walk, species, int(free.sum()), r_free))
+    curve.append(shear())
     strain = np.arange(len(curve)) * strain_step
     return xr.Dataset(
         {
@@ -167,14 +191,6 @@ def trace(
         coords={"strain": ("strain", strain, _attrs("1", "strain")), "xy": ["x", "y"]},
         attrs={"point": point, "r_free": r_free, "strain_step": strain_step},
     )
-
-
-def _disc_stress(walk: Walk, species: np.ndarray, n_free: int, r_free: float) -> float:
-    positions = walk.system.positions
-    first, partner = np.zeros(n_free + 1, np.int64), np.empty(n_free * len(positions), np.int64)
-    list_pairs(positions, n_free, CUTOFF, first, partner)
-    vxx, _, vyy = virial_of_free(positions, species, n_free, first, partner, np.empty((5, len(positions))))
-    return 0.5 * (vxx - vyy) / (np.pi * r_free**2)
 
 
 def _run_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
