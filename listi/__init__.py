@@ -11,7 +11,17 @@ from importlib import import_module
 from .goodness import goodness
 
 __version__ = "0.1.0"
-__all__ = ["Network", "__version__", "deform", "generate", "goodness", "predict", "probe", "relax"]
+__all__ = [
+    "Network",
+    "__version__",
+    "deform",
+    "generate",
+    "goodness",
+    "predict",
+    "probe",
+    "relax",
+    "yield_stress",
+]
 
 _HOME = {
     "Network": "network",
@@ -20,6 +30,7 @@ _HOME = {
     "probe": "probing",
     "relax": "deformation",
     "predict": "models",
+    "yield_stress": "probing",
 }
 
 

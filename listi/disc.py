@@ -14,11 +14,9 @@ import numpy as np
 from .pairs import JIT
 from .potential import CUTOFF, pairs_of_atom
 
-SKIN = 0.5  # extra reach of the pair list [Å]
-
 
 class Disc(NamedTuple):
-    """Arrays of one disc of m atoms; all are changed in place but the first five.
+    """Arrays of one disc of m atoms; all are changed in place but the first seven.
 
     Attributes
     ----------
@@ -34,6 +32,8 @@ class Disc(NamedTuple):
         Constant forces that hold tethered atoms in place in the undeformed state [energy/Å].
     velocity : ndarray, shape (2, 2)
         Gradient of the affine velocity per unit strain.
+    skin : float
+        Extra reach of the pair list [Å].
     r : ndarray, shape (m, 2)
         Present positions [Å].
     anchor : ndarray, shape (m, 2)
@@ -58,6 +58,7 @@ class Disc(NamedTuple):
     tether: float
     load: np.ndarray
     velocity: np.ndarray
+    skin: float
     r: np.ndarray
     anchor: np.ndarray
     listed: np.ndarray
@@ -72,7 +73,7 @@ class Disc(NamedTuple):
 
 
 @numba.njit(**JIT)
-def make(reference, species, inside, n_free, tether, velocity, log):
+def make(reference, species, inside, n_free, tether, velocity, skin, log):
     """Disc in its undeformed state."""
     m, n = len(reference), 2 * n_free
     disc = Disc(
@@ -82,6 +83,7 @@ def make(reference, species, inside, n_free, tether, velocity, log):
         tether,
         np.zeros((n_free, 2)),
         velocity,
+        skin,
         reference.copy(),
         reference.copy(),
         reference.copy(),
@@ -94,7 +96,7 @@ def make(reference, species, inside, n_free, tether, velocity, log):
         np.empty((5, m)),
         log,
     )
-    list_pairs(disc, CUTOFF + SKIN)
+    list_pairs(disc, CUTOFF + disc.skin)
     if tether > 0.0:
         evaluate_forces(disc)
         for i in range(n_free):
@@ -127,8 +129,8 @@ def refresh_pairs(disc):
     for j in range(len(disc.r)):
         dx, dy = disc.r[j, 0] - disc.listed[j, 0], disc.r[j, 1] - disc.listed[j, 1]
         moved = max(moved, dx * dx + dy * dy)
-    if 4.0 * moved > SKIN * SKIN:
-        list_pairs(disc, CUTOFF + SKIN)
+    if 4.0 * moved > disc.skin * disc.skin:
+        list_pairs(disc, CUTOFF + disc.skin)
 
 
 @numba.njit(**JIT)
@@ -391,7 +393,8 @@ def descend(disc, tolerance):
             r[:n_free] = start + step * 0.5**halving
             refresh_pairs(disc)
             new_energy = evaluate_energy(disc)
-            if new_energy < energy or (largest < 1e-7 and new_energy < energy + 1e-12 * abs(energy)):
+            # Close to the minimum, energies differ by less than their rounding.
+            if new_energy < energy or (largest < 1e-5 and new_energy < energy + 1e-12 * abs(energy)):
                 lowered = True
                 break
         if not lowered:

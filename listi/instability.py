@@ -19,7 +19,6 @@ import numba
 import numpy as np
 
 from .disc import cholesky, descend, evaluate_hessian, make, minimise, solve, stress
-from .mechanics import TOLERANCE
 from .pairs import JIT, bins
 from .potential import CUTOFF
 
@@ -28,7 +27,6 @@ REACH = 3.0 * SMOOTH  # how far a minimum may be from where it is expected [Å]
 FIRST = 100  # steps of the first stretch
 LONGEST = 200  # steps of a stretch at most
 ROUGH = 1e-7  # largest force component on stretches of more than 4 steps [energy/Å]
-PLAIN = 1e-11  # largest force component at a minimum of the plain protocol [energy/Å]
 STILL = 0.002  # a plain step in which no atom moves further was smooth [Å]
 RETURNED = 1e-4  # an undone plain step that ends this close to where it began was reversible [Å]
 BIG = 0.02  # a plain step in which an atom moves further is looked at closely [Å]
@@ -97,7 +95,7 @@ def _share(last, now, apart, ahead):
 
 
 @numba.njit(**JIT)
-def follow(disc, mode, strain_step, max_steps):
+def follow(disc, mode, strain_step, max_steps, tolerance):
     """Follow the minimum of one disc to its first instability, in stretches; `disc` ends in the critical state.
 
     Returns
@@ -138,7 +136,7 @@ def follow(disc, mode, strain_step, max_steps):
         share = _share(last_softness, softness, here - last_strain, strain)
         u[:] = strain * rate + share * (rate - last_rate)
         _place(disc, x, u, mode, strain_step, at, target)
-        accepted = minimise(disc, ROUGH if stretch > 4.0 else TOLERANCE, REACH, 0.5 * SMOOTH)
+        accepted = minimise(disc, max(ROUGH, tolerance) if stretch > 4.0 else tolerance, REACH, 0.5 * SMOOTH)
         if accepted:
             solve(disc.matrix, disc.end, disc.rate.reshape(n))
             new_rate = disc.rate
@@ -173,13 +171,13 @@ def follow(disc, mode, strain_step, max_steps):
     # The critical configuration is the one at the last whole step.
     u[:] = 0.0
     _place(disc, whole, u, mode, strain_step, np.floor(at), np.floor(at))
-    if not minimise(disc, TOLERANCE, REACH, np.inf):
+    if not minimise(disc, tolerance, REACH, np.inf):
         return int(at), STUCK
     return int(at), TOO_STRONG if at >= max_steps else FOUND
 
 
 @numba.njit(**JIT)
-def _plain_step(disc, x, mode, strain_step, begin, end):
+def _plain_step(disc, x, mode, strain_step, begin, end, tolerance):
     """One plain step from the minimum `x` to the minimum downhill after the affine deformation.
 
     Returns
@@ -193,14 +191,14 @@ def _plain_step(disc, x, mode, strain_step, begin, end):
     still = np.zeros((n_free, 2))
     _place(disc, x, still, mode, strain_step, begin, end)
     affine = disc.r[:n_free].copy()
-    if not descend(disc, PLAIN):
+    if not descend(disc, tolerance):
         return np.inf, False
     found = disc.r[:n_free].copy()
     moved = np.max(np.abs(found - affine))
     if moved < STILL:
         return moved, True
     _place(disc, found, still, mode, strain_step, end, begin)
-    if not descend(disc, PLAIN):
+    if not descend(disc, tolerance):
         return np.inf, False
     returned = np.max(np.abs(disc.r[:n_free] - x)) < RETURNED
     _place(disc, found, still, mode, strain_step, end, end)
@@ -208,7 +206,7 @@ def _plain_step(disc, x, mode, strain_step, begin, end):
 
 
 @numba.njit(**JIT)
-def walk(disc, mode, strain_step, max_steps):
+def walk(disc, mode, strain_step, max_steps, tolerance):
     """Walk one disc step by step, each to the minimum downhill, until a step that undoing does not undo.
 
     A step that can be undone may still hold two instabilities, there and back, less than a step apart: where atoms
@@ -217,12 +215,13 @@ def walk(disc, mode, strain_step, max_steps):
     n_free = len(disc.forces)
     x = disc.r[:n_free].copy()
     for step in range(max_steps):
-        moved, returned = _plain_step(disc, x, mode, strain_step, float(step), step + 1.0)
+        moved, returned = _plain_step(disc, x, mode, strain_step, float(step), step + 1.0, tolerance)
         next_x = disc.r[:n_free].copy()
         if returned and moved > BIG:
             part = x.copy()
             for k in range(FINE):
-                moved, returned = _plain_step(disc, part, mode, strain_step, step + k / FINE, step + (k + 1.0) / FINE)
+                begin, end = step + k / FINE, step + (k + 1.0) / FINE
+                moved, returned = _plain_step(disc, part, mode, strain_step, begin, end, tolerance)
                 if not returned:
                     break
                 part[:] = disc.r[:n_free]
@@ -276,29 +275,64 @@ def _cut_out(positions, cell, order, start, nx, ny, centre, r_free, tethered, fo
 
 
 @numba.njit(**JIT)
-def probe_block(
-    positions, species, cell, centres, r_free, tether, mode, velocity, strain_step, max_steps, every_step, out, status
-):
-    """Probe every centre; rows of `out`: stress xx, xy, yy at first, the same in the critical state, critical strain."""
+def _begin(positions, species, cell, grid, centre, r_free, tether, velocity, skin, found, log, out):
+    """Disc about a centre, and its stress at first in `out`; has no free atom if none is inside."""
+    order, start, nx, ny = grid
+    reference, inside = _cut_out(positions, cell, order, start, nx, ny, centre, r_free, tether > 0.0, found)
+    n_inside = np.sum(inside)
+    n_free = len(reference) if tether > 0.0 and n_inside else n_inside
+    disc = make(reference, species[found[: len(reference)]], inside, n_free, tether, velocity, skin, log)
+    out[0], out[1], out[2] = stress(disc, np.pi * r_free * r_free)
+    return disc
+
+
+@numba.njit(**JIT)
+def follow_block(
+    positions, species, cell, centres, r_free, tether, mode, velocity, strain_step, max_steps, tolerance, skin,
+    out, status,
+):  # fmt: skip
+    """Follow the disc about every centre to its first instability.
+
+    Rows of `out`: stress xx, xy, yy at first, the same in the critical state, critical strain. Returns the numbers of
+    Hessians and of force evaluations.
+    """
     _, start, order, nx, ny = bins(positions, cell, 5.0)
     found = np.empty(len(positions), np.int64)
     log = np.zeros(2, np.int64)
-    area = np.pi * r_free * r_free
     for p in range(len(centres)):
-        reference, inside = _cut_out(
-            positions, cell, order, start, nx, ny, centres[p], r_free, tether > 0.0, found
-        )
-        if not np.any(inside):
+        disc = _begin(
+            positions, species, cell, (order, start, nx, ny), centres[p], r_free, tether, velocity, skin,
+            found, log, out[p],
+        )  # fmt: skip
+        if len(disc.forces) == 0:
             out[p] = np.nan
             status[p] = EMPTY
             continue
-        n_free = len(reference) if tether > 0.0 else np.sum(inside)
-        disc = make(reference, species[found[: len(reference)]], inside, n_free, tether, velocity, log)
-        out[p, 0], out[p, 1], out[p, 2] = stress(disc, area)
-        if every_step:
-            steps, status[p] = walk(disc, mode, strain_step, max_steps)
-        else:
-            steps, status[p] = follow(disc, mode, strain_step, max_steps)
-        out[p, 3], out[p, 4], out[p, 5] = stress(disc, area)
+        steps, status[p] = follow(disc, mode, strain_step, max_steps, tolerance)
+        out[p, 3], out[p, 4], out[p, 5] = stress(disc, np.pi * r_free * r_free)
+        out[p, 6] = steps * strain_step
+    return log
+
+
+@numba.njit(**JIT)
+def walk_block(
+    positions, species, cell, centres, r_free, tether, mode, velocity, strain_step, max_steps, tolerance, skin,
+    out, status,
+):  # fmt: skip
+    """As `follow_block`, every disc walked step by step (a function of its own: most sessions need not compile it)."""
+    _, start, order, nx, ny = bins(positions, cell, 5.0)
+    found = np.empty(len(positions), np.int64)
+    log = np.zeros(2, np.int64)
+    for p in range(len(centres)):
+        disc = _begin(
+            positions, species, cell, (order, start, nx, ny), centres[p], r_free, tether, velocity, skin,
+            found, log, out[p],
+        )  # fmt: skip
+        if len(disc.forces) == 0:
+            out[p] = np.nan
+            status[p] = EMPTY
+            continue
+        steps, status[p] = walk(disc, mode, strain_step, max_steps, tolerance)
+        out[p, 3], out[p, 4], out[p, 5] = stress(disc, np.pi * r_free * r_free)
         out[p, 6] = steps * strain_step
     return log

@@ -9,18 +9,22 @@ instability is told from noise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
 from . import tasks
 from .deformation import AT_MINIMUM, Walk
 from .disc import make, stress
-from .instability import STUCK, TOO_STRONG, probe_block
-from .mechanics import ConvergenceError, System
+from .instability import STUCK, TOO_STRONG, follow_block, walk_block
+from .mechanics import TOLERANCE, ConvergenceError, System
 from .network import Network, minimum_image
 from .potential import CUTOFF, LENGTH_UNIT, STRESS_UNIT
 
 MODES = ("pure shear", "simple shear", "uniaxial tension")
+STIFFEST = 1e4  # tether [energy/Å²]: as good as frozen; rounding spoils the forces beyond
+SKIN = 0.5  # extra reach of a disc's pair lists [Å]
 BLOCK = 50  # probes in one task
 
 
@@ -53,6 +57,8 @@ def probe(
     max_strain: float = 1.0,
     tether: float | None = None,
     every_step: bool = False,
+    tolerance: float = TOLERANCE,
+    skin: float = SKIN,
     scheduler: str | None = None,
     workers: int | None = None,
 ) -> xr.Dataset:
@@ -82,6 +88,10 @@ def probe(
     every_step : bool
         Walk every step by the plain protocol, each to the minimum downhill, until a step that undoing does not
         undo, instead of following smooth stretches: slow, for checks.
+    tolerance : float
+        Largest force component at a minimum [energy/Å].
+    skin : float
+        Extra reach of the pair lists [Å]; changes nothing but speed.
     scheduler, workers
         See `listi.tasks.run`; the result does not depend on them.
 
@@ -104,17 +114,21 @@ def probe(
         If the forces of a probe do not vanish.
     """
     _check(network, grid, points, r_free, mode, angle, strain_step, max_strain)
-    if tether is not None and not (np.isfinite(tether) and tether > 0):
-        raise ValueError(f"tether: {tether} is not > 0 energy/Å²")
+    if tether is not None and not 0 < tether <= STIFFEST:
+        raise ValueError(f"tether: {tether} is not in 0 < tether <= {STIFFEST:g} energy/Å²")
+    if not 1e-13 <= tolerance <= 1e-4:
+        raise ValueError(f"tolerance: {tolerance} is not in 1e-13 <= tolerance <= 1e-4 energy/Å")
+    if not 0.05 <= skin <= 5.0:
+        raise ValueError(f"skin: {skin} is not in 0.05 <= skin <= 5 Å")
     x, y = grid_points(network.cell, grid)
     centres = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2) if points is None else np.asarray(points)
     number, velocity, weight = _velocity(mode, angle)
     max_steps = round(max_strain / strain_step)
 
     arguments = network.positions, network.species, network.cell
-    load = r_free, float(tether or 0.0), number, velocity, strain_step, max_steps, bool(every_step)
+    load = r_free, float(tether or 0.0), number, velocity, strain_step, max_steps, float(tolerance), float(skin)
     blocks = [(*arguments, centres[k : k + BLOCK].astype(float), *load) for k in range(0, len(centres), BLOCK)]
-    results = tasks.run(_run_block, blocks, scheduler, workers, label="probing")
+    results = tasks.run(_walk_block if every_step else _follow_block, blocks, scheduler, workers, label="probing")
     values = np.concatenate([r[0] for r in results])
     status = np.concatenate([r[1] for r in results])
     if np.any(status == TOO_STRONG):
@@ -127,6 +141,62 @@ def probe(
     load_of = weight * np.array([velocity[0, 0], velocity[0, 1] + velocity[1, 0], velocity[1, 1]])
     found = _dataset(values, load_of, x, y, None if points is None else centres)
     return found.assign_attrs(cell=network.cell, r_free=r_free, mode=mode, angle=angle, strain_step=strain_step)
+
+
+def yield_stress(
+    network: Network,
+    grid: tuple[int, int] = (50, 50),
+    points: np.ndarray | None = None,
+    direction: float = 0.0,
+    angles: Sequence[float] = tuple(range(-40, 41, 10)),
+    **settings,
+) -> xr.Dataset:
+    """Local yield stress in a direction of pure shear: the smallest projected threshold over directions of probing.
+
+    A remote shear along `direction` loads the disc along `direction` + a by the share cos(2a); it gives where
+    threshold(a) / cos(2a) is smallest, |a| < 45 degrees (Barbot, Lerbinger, Hernandez-Garcia, Garcia-Garcia, Falk,
+    Vandembroucq and Patinet, Phys. Rev. E 97, 033001 (2018)).
+
+    Parameters
+    ----------
+    network, grid, points
+        As for `probe`.
+    direction : float
+        Of the remote shear against x, anticlockwise [degrees].
+    angles : sequence of float
+        Directions of probing against `direction`, each between -45 and 45, ends excluded [degrees].
+    **settings
+        Further parameters of `probe`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``threshold`` over angle and (x, y) or (point,); over the latter ``yield_stress`` and ``weakest_angle``.
+
+    Raises
+    ------
+    ValueError
+        If `angles` is empty or one is out of range, or as `probe`.
+    """
+    angles = np.asarray(angles, dtype=float)
+    if angles.ndim != 1 or angles.size == 0 or not np.all(np.abs(angles) < 45.0):
+        raise ValueError(f"angles: {angles.tolist()} are not angles between -45 and 45 degrees")
+    unknown = {"mode", "angle"} & set(settings)
+    if unknown:
+        raise ValueError(f"{unknown.pop()}: is not allowed; yield_stress probes in pure shear along direction + angles")
+    each = [probe(network, grid, points, angle=direction + a, **settings).threshold for a in angles]
+    threshold = xr.concat(each, dim=xr.Variable("angle", angles, _attrs("degree", "direction of probing")))
+    projected = threshold / np.cos(np.radians(2.0 * threshold.angle))
+    empty = projected.isnull().all("angle")
+    weakest = projected.fillna(np.inf).idxmin("angle").where(~empty)
+    return xr.Dataset(
+        {
+            "threshold": threshold,
+            "yield_stress": projected.min("angle").assign_attrs(_attrs(STRESS_UNIT, "local yield stress")),
+            "weakest_angle": weakest.assign_attrs(_attrs("degree", "direction of probing that decides")),
+        },
+        attrs={"cell": network.cell, "direction": direction},
+    )
 
 
 def trace(
@@ -169,7 +239,7 @@ def trace(
     event = None
 
     def shear() -> float:
-        here = make(walk.system.positions, species, free, int(free.sum()), 0.0, np.eye(2), np.zeros(2, np.int64))
+        here = make(walk.system.positions, species, free, int(free.sum()), 0.0, np.eye(2), SKIN, np.zeros(2, np.int64))
         xx, _, yy = stress(here, np.pi * r_free**2)
         return 0.5 * (xx - yy)
 
@@ -193,10 +263,15 @@ def trace(
     )
 
 
-def _run_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
-    out = np.empty((len(block[3]), 7))
-    status = np.empty(len(block[3]), dtype=np.int64)
-    probe_block(*block, out, status)
+def _follow_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
+    out, status = np.empty((len(block[3]), 7)), np.empty(len(block[3]), dtype=np.int64)
+    follow_block(*block, out, status)
+    return out, status
+
+
+def _walk_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
+    out, status = np.empty((len(block[3]), 7)), np.empty(len(block[3]), dtype=np.int64)
+    walk_block(*block, out, status)
     return out, status
 
 

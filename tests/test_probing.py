@@ -6,7 +6,7 @@ import pytest
 from listi import reference, tasks
 from listi.deformation import deform
 from listi.network import Network, minimum_image
-from listi.probing import probe, trace
+from listi.probing import probe, trace, yield_stress
 
 POINTS = np.array([[3.0, 4.0], [20.0, 31.0], [40.0, 11.0], [51.0, 53.0], [10.0, 44.0], [30.0, 2.0]])
 R_FREE = 9.0
@@ -26,13 +26,53 @@ def cut_out(network, point, r_free):
 
 def test_critical_state_is_that_of_plain_fixed_step_shear(glass, probing):
     """Each probe as a plain 1e-4 shear, by other code: every single step, minima to machine precision."""
-    for k, point in enumerate(POINTS):
+    for k, point in enumerate(POINTS[:3]):
         disc = cut_out(glass, point, R_FREE)
         plain = deform(
             disc, max_strain=0.6, n_events=1, free_centre=(50.0, 50.0), free_radius=R_FREE, every_step=True
         )
         last_stable = float(plain.event_strain[0]) - 1e-4
         assert float(probing.critical_strain[k]) == pytest.approx(last_stable, abs=1e-9)
+
+
+def test_every_step_walked_gives_the_same_critical_state(glass):
+    """Followed in stretches and walked step by step, on a whole map with a coarse grid."""
+    followed, walked = (probe(glass, grid=(4, 4), every_step=every) for every in (False, True))
+    np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
+    np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
+
+
+def test_a_stiff_tether_freezes_and_a_soft_one_does_not(glass, probing):
+    """Springs are the only thing between a soft matrix and a frozen one."""
+    stiff, soft = (probe(glass, points=POINTS, r_free=R_FREE, tether=k) for k in (1e4, 1.0))
+    np.testing.assert_allclose(stiff.threshold, probing.threshold, rtol=1e-3)
+    np.testing.assert_allclose(soft.initial_stress, probing.initial_stress, atol=1e-12)
+    assert np.max(np.abs(soft.threshold / probing.threshold - 1)) > 0.02
+
+
+def test_a_soft_matrix_walked_step_by_step(glass):
+    followed, walked = (
+        probe(glass, points=POINTS[:2], r_free=6.0, tether=1.0, every_step=every) for every in (False, True)
+    )
+    np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
+    np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
+
+
+def test_yield_stress_is_the_smallest_projected_threshold(glass):
+    found = yield_stress(glass, points=POINTS[:3], direction=30.0, angles=(-20.0, 0.0, 20.0), r_free=R_FREE)
+    each = [probe(glass, points=POINTS[:3], angle=30.0 + a, r_free=R_FREE).threshold.values for a in (-20, 0, 20)]
+    shares = np.cos(np.radians([-40, 0, 40]))[:, None]
+    np.testing.assert_array_equal(found.threshold, each)
+    np.testing.assert_allclose(found.yield_stress, np.min(each / shares, axis=0))
+    np.testing.assert_array_equal(found.weakest_angle, np.array([-20, 0, 20])[np.argmin(each / shares, axis=0)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("angles", ()), ("angles", (45.0,)), ("mode", "pure shear"), ("angle", 3.0), ("r_free", -1.0)]
+)
+def test_bad_input_of_yield_stress(glass, name, value):
+    with pytest.raises(ValueError, match=rf"^{name}: "):
+        yield_stress(glass, points=POINTS[:1], **{name: value})
 
 
 def test_one_probe_in_lammps(glass, probing):
@@ -155,6 +195,11 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
         ("angle", np.inf),
         ("strain_step", 0.0),
         ("max_strain", -1.0),
+        ("tolerance", 0.0),
+        ("skin", -1.0),
+        ("tether", 0.0),
+        ("tether", np.nan),
+        ("tether", 2e4),
     ],
 )
 def test_bad_input_names_the_parameter(glass, name, value):
