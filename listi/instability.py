@@ -7,8 +7,10 @@ counts only if
 * the displacement over the stretch agrees with what the tangents at its two ends say,
 
 so that neither noise nor a jump to another minimum can pass for, or hide, an instability. A stretch that fails is
-shortened down to a quarter of one step. Near an instability the tangent grows as the inverse square root of the
-distance to it; where tangents grow, stretches are predicted, judged and chosen by that law.
+shortened. Near an instability the tangent grows as the inverse square root of the distance to it; where tangents
+grow, stretches are predicted, judged and chosen by that law. A quarter of one step that fails is the end if the law
+held over the stretch before and puts the instability within a step; else stretches get shorter still: the minimum may
+be soft for a moment and go on.
 
 `walk` is the plain protocol that this must agree with: every step taken, each to the minimum downhill.
 """
@@ -26,11 +28,14 @@ SMOOTH = 0.02  # allowed difference between a stretch and what its end tangents 
 REACH = 3.0 * SMOOTH  # how far a minimum may be from where it is expected [Å]
 FIRST = 100  # steps of the first stretch
 LONGEST = 200  # steps of a stretch at most
+SURE = 0.25  # allowed misfit of that law over the last stretch, if an instability is to be taken for sure
+SHORTEST = 1 / 1024  # shortest stretch [steps]
 ROUGH = 1e-7  # largest force component on stretches of more than 4 steps [energy/Å]
 STILL = 0.002  # a plain step in which no atom moves further was smooth [Å]
 RETURNED = 1e-4  # an undone plain step that ends this close to where it began was reversible [Å]
 BIG = 0.02  # a plain step in which an atom moves further is looked at closely [Å]
 FINE = 100  # parts of such a step
+JUMP = 0.05  # least displacement of an instability [Å]: kinks of U'' at the cutoff make smaller jumps, there and back
 FOUND, TOO_STRONG, EMPTY, STUCK = range(4)  # a probe ended at an instability, past max_strain, empty, unconverged
 
 
@@ -120,8 +125,10 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
     last_rate = rate.copy()
     softness = np.sum(rate * rate)
     last_softness, last_strain = softness, -1.0
+    left = last_left = np.inf  # distance to an instability by that law
+    sure = False  # whether it came closer by as much as strain grew
 
-    at = 0.0  # steps taken; whole except while a single step is cut into quarters
+    at = 0.0  # steps taken; whole except while a single step is cut into parts
     stretch = float(FIRST)
     while at < max_steps:
         target = min(at + stretch, float(max_steps))
@@ -155,17 +162,18 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
             last_rate[:] = rate
             rate[:] = disc.rate
             last_softness, last_strain, softness = softness, here, new_softness
+            last_left, left = left, strain / max(softness / last_softness - 1.0, 1e-9)
+            sure = abs((last_left - left) / strain - 1.0) < SURE and left < strain_step
             at = target
-            allowed = 2.0 * stretch
-            if softness > last_softness:
-                allowed = min(allowed, 0.7 * strain / (softness / last_softness - 1.0) / strain_step)
             if at == np.floor(at):
                 whole[:] = x
-                stretch = np.floor(min(max(allowed, 1.0), float(LONGEST)))
+                stretch = np.floor(max(1.0, min(2.0 * stretch, 0.7 * left / strain_step, float(LONGEST))))
+            else:
+                stretch = min(2.0 * stretch, np.floor(at) + 1.0 - at)
         elif stretch > 1.0:
             stretch = np.floor(0.5 * stretch)
-        elif stretch == 1.0:
-            stretch = 0.25
+        elif stretch > 0.25 or (stretch > SHORTEST and not sure):
+            stretch *= 0.25
         else:
             break
     # The critical configuration is the one at the last whole step.
@@ -222,10 +230,10 @@ def walk(disc, mode, strain_step, max_steps, tolerance):
             for k in range(FINE):
                 begin, end = step + k / FINE, step + (k + 1.0) / FINE
                 moved, returned = _plain_step(disc, part, mode, strain_step, begin, end, tolerance)
-                if not returned:
+                if not returned and moved > JUMP:
                     break
                 part[:] = disc.r[:n_free]
-        if not returned:
+        if not returned and moved > JUMP:
             _place(disc, x, np.zeros((n_free, 2)), mode, strain_step, float(step), float(step))
             return step, FOUND if np.isfinite(moved) else STUCK
         x[:] = next_x
