@@ -35,7 +35,7 @@ STILL = 0.002  # a plain step in which no atom moves further was smooth [Å]
 RETURNED = 1e-4  # an undone plain step that ends this close to where it began was reversible [Å]
 BIG = 0.02  # a plain step in which an atom moves further is looked at closely [Å]
 FINE = 100  # parts of such a step
-JUMP = 0.05  # least displacement of an instability [Å]: kinks of U'' at the cutoff make smaller jumps, there and back
+JUMP = 0.05  # least displacement for such a pair to count [Å]: kinks of U'' at the cutoff make smaller ones
 FOUND, TOO_STRONG, EMPTY, STUCK = range(4)  # a probe ended at an instability, past max_strain, empty, unconverged
 
 
@@ -230,10 +230,11 @@ def walk(disc, mode, strain_step, max_steps, tolerance):
             for k in range(FINE):
                 begin, end = step + k / FINE, step + (k + 1.0) / FINE
                 moved, returned = _plain_step(disc, part, mode, strain_step, begin, end, tolerance)
-                if not returned and moved > JUMP:
-                    break
                 part[:] = disc.r[:n_free]
-        if not returned and moved > JUMP:
+                returned = returned or moved < JUMP
+                if not returned:
+                    break
+        if not returned:
             _place(disc, x, np.zeros((n_free, 2)), mode, strain_step, float(step), float(step))
             return step, FOUND if np.isfinite(moved) else STUCK
         x[:] = next_x
