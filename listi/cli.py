@@ -211,9 +211,11 @@ def _status(given: argparse.Namespace) -> int:
     for now in chain.state(chain.steps(), values, output):
         word, record = chain.progress(now, output), now.record
         expected = chain.expected_seconds(now, given.profile, changes)
+        seconds = _since(record["started"]) if word == "running" else record.get("seconds")
         if word != "done":
-            remaining = remaining + expected if expected is not None else float("nan")
-        taken = _duration(record["seconds"]) if "seconds" in record else ""
+            spent = seconds if word == "running" else 0.0
+            remaining += max(expected - spent, 0.0) if expected is not None else float("nan")
+        taken = _duration(seconds) if seconds is not None else ""
         why = "" if word in ("done", "missing", "running") else record.get("error") or now.why
         rows.append(
             [
@@ -236,6 +238,12 @@ def _status(given: argparse.Namespace) -> int:
         + (f"; time left: {estimate}" if missing else "")
     )
     return 0
+
+
+def _since(started: str) -> float:
+    """Seconds since a time that the chain wrote down."""
+    now = datetime.datetime.now(datetime.UTC)
+    return (now - datetime.datetime.fromisoformat(started)).total_seconds()
 
 
 def _figures(given: argparse.Namespace) -> int:

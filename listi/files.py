@@ -85,7 +85,7 @@ def checksum(value: object) -> str:
 
 
 def write_json(path: str | Path, values: Mapping) -> None:
-    """Write a mapping as JSON with a checksum at its end.
+    """Write a mapping as JSON with the file's name and a checksum at its end.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def write_json(path: str | Path, values: Mapping) -> None:
         If the file cannot be written.
     """
     plain = json.loads(canonical(values))
-    write_bytes(path, _with_checksum(plain).encode())
+    write_bytes(path, _with_checksum({**plain, "file": Path(path).name}).encode())
 
 
 def _with_checksum(values: dict) -> str:
@@ -102,12 +102,12 @@ def _with_checksum(values: dict) -> str:
 
 
 def read_json(path: str | Path) -> dict:
-    """Read what `write_json` wrote, without the checksum.
+    """Read what `write_json` wrote, without name and checksum.
 
     Raises
     ------
     DataError
-        If the file is missing or differs in any byte from what was written.
+        If the file is missing, has another name, or differs in any byte from what was written.
     """
     path = Path(path)
     try:
@@ -122,6 +122,9 @@ def read_json(path: str | Path) -> dict:
     values.pop("checksum")
     if text != _with_checksum(values):
         raise DataError(f"{path}: altered since it was written (checksum differs)")
+    name = values.pop("file", path.name)  # earlier files do not say it
+    if name != path.name:
+        raise DataError(f"{path}: was written as {name}; swapped or renamed")
     return values
 
 

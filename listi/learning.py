@@ -147,11 +147,19 @@ def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
     -------
     int
         To how many files predictions were added.
+
+    Raises
+    ------
+    DataError
+        If the network or a sample is not whole, or the network is not the one that was trained.
     """
     path = model_file(folder, name)
-    made_from = {"model": checksum(_record(path)["made_from"]), "code": fingerprint("models")}
+    record = store.read_json(path.with_suffix(".json"))
+    made_from = {"model": checksum(record["made_from"]), "code": fingerprint("models")}
     todo = [p for p in paths if _made_from(store.load_sample(p)).get(name) != made_from]
     model = models.load(path) if todo else None
+    if model and models.metadata(model).get("made_from") != made_from["model"]:
+        raise store.DataError(f"{path}: is not the network that {name}.json tells of; swapped")
     for file in todo:
         sample = store.load_sample(file)
         shape = tuple(sample.probing.threshold.transpose("x", "y").shape)

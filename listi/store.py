@@ -184,7 +184,7 @@ def has_group(path: str | Path, name: str, parameters: Mapping) -> bool:
 
 
 def verify(folder: str | Path) -> dict[Path, str]:
-    """Check a folder (or one file): samples, JSON, and what any SHA256SUMS lists.
+    """Check a folder (or one file): samples, networks, JSON, and what any SHA256SUMS lists.
 
     Returns
     -------
@@ -208,13 +208,13 @@ def verify(folder: str | Path) -> dict[Path, str]:
     return dict(sorted(found.items()))
 
 
-_SELF_CHECKING = {".nc": lambda path: _read(path), ".json": read_json}
+_SELF_CHECKING = {".nc": lambda path: _read(path), ".json": read_json, ".keras": sealed.unsealed}
 
 
 def _problem(path: Path) -> str:
     """What is wrong with a file that carries its own checksum; "" if nothing is."""
     if path.suffix not in _SELF_CHECKING:
-        return f"{path}: only {' and '.join(_SELF_CHECKING)} files carry their own checksum"
+        return f"{path}: only {', '.join(_SELF_CHECKING)} files carry their own checksum"
     try:
         _SELF_CHECKING[path.suffix](path)
     except DataError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 import time
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from . import sealed
+from .files import write_bytes
 from .inputs import SIGNS, mirrored
 from .models import answers, take, update_metadata
 
@@ -86,7 +89,10 @@ def fit(
     Raises
     ------
     ValueError
-        If a parameter makes no sense, or the checkpoint belongs to another training.
+        If a parameter makes no sense, or the checkpoint is not whole or belongs to another
+        training.
+    DataError
+        If the checkpoint cannot be written.
     """
     y = np.asarray(y, dtype=float)
     _check(
@@ -281,21 +287,17 @@ class _Training:
         """Write the state to a file, at once or not at all."""
         from keras.ops import convert_to_numpy as to_numpy
 
-        path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"variable_{n}": to_numpy(v) for n, v in enumerate(self._variables())}
         arrays |= {f"best_{n}": weight for n, weight in enumerate(self.best)}
         arrays |= {"loss": self.loss, "validation_loss": self.validation_loss, "rates": self.rates}
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.npz")
-        try:
-            np.savez(unfinished, fingerprint=self.fingerprint, **arrays)
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        np.savez(buffer, fingerprint=self.fingerprint, **arrays)
+        write_bytes(path, buffer.getvalue() + sealed.seal(buffer.getvalue()))
 
     def restore(self, path: Path, epochs: int) -> None:
         """Read the state back from a file."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(sealed.unsealed(path)), allow_pickle=False) as file:
                 stored = dict(file)
         except Exception as error:
             raise ValueError(

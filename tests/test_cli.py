@@ -52,6 +52,19 @@ def test_status_before_and_after(command):
     assert "parameters changed" in changed[3]
 
 
+def test_status_of_a_run_in_progress_and_of_one_that_was_killed(command, checkout):  # noqa: F811
+    command("run")
+    output = checkout / "results" / "demo"
+    place = output / "chain" / "02.json"
+    record = files.read_json(place) | {"state": "running", "started": "2026-01-01T00:00:00+00:00"}
+    files.write_json(place, {k: v for k, v in record.items() if k != "seconds"})
+    with files.locked(output):
+        lines = command("status")[1].splitlines()
+        assert lines[3].split()[:2] == ["02_measure", "running"] and "days" in lines[3]
+    lines = command("status")[1].splitlines()
+    assert lines[3].split()[:2] == ["02_measure", "interrupted"] and "was interrupted" in lines[3]
+
+
 def test_verify_names_what_is_wrong(command, checkout):  # noqa: F811
     command("run")
     code, printed, errors = command("verify")

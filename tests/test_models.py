@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from listi import inputs, models
+from listi import inputs, models, sealed
 from listi.models.layers import keras, layers
 from listi.network import Network
 
@@ -255,6 +255,10 @@ def test_files_that_are_not_ours_are_refused(tmp_path, monkeypatch):
     foreign.save(tmp_path / "foreign.keras")
     (tmp_path / "text.keras").write_text("not a model")
     for file in ("foreign.keras", "text.keras"):
+        with pytest.raises(ValueError, match=f"{file}: does not end with its checksum"):
+            models.load(tmp_path / file)
+        data = (tmp_path / file).read_bytes()
+        (tmp_path / file).write_bytes(data + sealed.seal(data))
         with pytest.raises(ValueError, match=f"{file}' is not a model saved by listi"):
             models.load(tmp_path / file)
     with pytest.raises(ValueError, match="neither a file nor one of"):

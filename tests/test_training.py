@@ -114,6 +114,10 @@ def test_checkpoint_of_another_training_is_refused(lesson, tmp_path):
     with pytest.raises(ValueError, match="belongs to another training"):
         training.fit(model, x, y[::-1], epochs=2, batch_size=20, checkpoint=path)
     training.fit(model, x, y[::-1], epochs=1, batch_size=20, checkpoint=path, resume=False)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:700] + bytes([whole[700] ^ 1]) + whole[701:])
+    with pytest.raises(ValueError, match="cannot be read; delete it"):
+        training.fit(model, x, y, epochs=2, batch_size=20, checkpoint=path)
     path.write_bytes(b"half a file")
     with pytest.raises(ValueError, match="cannot be read; delete it"):
         training.fit(model, x, y, epochs=2, batch_size=20, checkpoint=path)

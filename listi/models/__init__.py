@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .. import sealed
+from ..files import write_bytes
 from ..inputs import R_FREE, SIGNS, Cutouts, cutouts, grid_points, mirrored
 from ..network import Network
 from ..potential import LENGTH_UNIT, STRESS_UNIT
@@ -120,7 +123,7 @@ def inputs(model: keras.Model, cut: Cutouts) -> np.ndarray | dict[str, np.ndarra
 
 
 def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
-    """Write a model to a `.keras` file, at once or not at all.
+    """Write a model to a `.keras` file that carries its checksum, at once or not at all.
 
     Parameters
     ----------
@@ -135,18 +138,20 @@ def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
     ------
     ValueError
         If the name does not end in ".keras" or the model was not built here.
+    DataError
+        If the file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".keras":
         raise ValueError(f"path: {str(path)!r} does not end in .keras")
     update_metadata(model, **more)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
-        model.save(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / path.name
+        model.save(file)
+        data = file.read_bytes()
+    # A `.keras` file is a zip file, which may end with a comment: ours is the sum of all before it.
+    data = data[:-2] + sealed.SEAL_LENGTH.to_bytes(2, "little")
+    write_bytes(path, data + sealed.seal(data))
 
 
 def load(path: str | os.PathLike) -> keras.Model:
@@ -155,9 +160,10 @@ def load(path: str | os.PathLike) -> keras.Model:
     Raises
     ------
     ValueError
-        If there is no such file or it is not one of ours.
+        If there is no such file, it is not one of ours, or not as it was written (DataError).
     """
     path = _find(path)
+    sealed.unsealed(path)
     name = _name_in(path)
     _module(name)  # registers the layers that the file names
     import keras
