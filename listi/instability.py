@@ -25,6 +25,7 @@ from .pairs import JIT, bins
 from .potential import CUTOFF
 
 SMOOTH = 0.02  # allowed difference between a stretch and what its end tangents say [Å]
+SMALL = 0.005  # the same over stretches of a step at most [Å]
 REACH = 3.0 * SMOOTH  # how far a minimum may be from where it is expected [Å]
 FIRST = 100  # steps of the first stretch
 LONGEST = 200  # steps of a stretch at most
@@ -35,7 +36,6 @@ STILL = 0.002  # a plain step in which no atom moves further was smooth [Å]
 RETURNED = 1e-4  # an undone plain step that ends this close to where it began was reversible [Å]
 BIG = 0.02  # a plain step in which an atom moves further is looked at closely [Å]
 FINE = 100  # parts of such a step
-JUMP = 0.05  # least displacement for such a pair to count [Å]: kinks of U'' at the cutoff make smaller ones
 FOUND, TOO_STRONG, EMPTY, STUCK = range(4)  # a probe ended at an instability, past max_strain, empty, unconverged
 
 
@@ -156,7 +156,7 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
                 dx = r[i, 0] - base[i, 0] - strain * new_rate[i, 0] + share * (new_rate[i, 0] - tx)
                 dy = r[i, 1] - base[i, 1] - strain * new_rate[i, 1] + share * (new_rate[i, 1] - ty)
                 worst = max(worst, abs(dx), abs(dy))
-            accepted = worst < SMOOTH
+            accepted = worst < (SMOOTH if stretch > 1.0 else SMALL)
         if accepted:
             x[:] = r[:n_free]
             last_rate[:] = rate
@@ -231,7 +231,6 @@ def walk(disc, mode, strain_step, max_steps, tolerance):
                 begin, end = step + k / FINE, step + (k + 1.0) / FINE
                 moved, returned = _plain_step(disc, part, mode, strain_step, begin, end, tolerance)
                 part[:] = disc.r[:n_free]
-                returned = returned or moved < JUMP
                 if not returned:
                     break
         if not returned:

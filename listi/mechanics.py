@@ -211,25 +211,29 @@ class System:
             if largest < tolerance:
                 return step
             self.linearise()
-            move, _ = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
-            move *= min(1.0, LARGEST_STEP / np.max(np.abs(move)))
-            energy, forces = self._line_search(energy, forces, move)
+            move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
+            furthest = LARGEST_STEP / np.max(np.abs(move))
+            found = self._line_search(energy, forces, move * min(1.0, furthest))
+            if found is None and curved_down:  # at a saddle: energies so close to it do not differ
+                found = self._line_search(energy, forces, move * furthest)
+            if found is None:
+                raise ConvergenceError(f"no descent along a Newton step; largest force {largest:.3g}")
+            energy, forces = found
         raise ConvergenceError(f"largest force {np.max(np.abs(forces)):.3g} after {steps} steps; wanted < {tolerance:g}")
 
-    def _line_search(self, energy, forces, move):
+    def _line_search(self, energy, forces, move) -> tuple[float, np.ndarray] | None:
+        """Go along `move` as far as energy falls; the energy and forces there, or None (and back) if it does not."""
         start, slope = self.positions, np.vdot(forces, move)
         noise = 1e-12 * abs(energy)  # rounding of the sum over pairs
         for halving in range(30):
             self.positions = start + move * 0.5**halving
             new_energy, new_forces = self.energy_forces()
             if new_energy < energy - 1e-4 * slope * 0.5**halving:
-                break
+                return new_energy, new_forces
             if new_energy <= energy + noise and abs(np.vdot(new_forces, move)) <= 0.9 * abs(slope):
-                break
-        else:
-            self.positions = start
-            raise ConvergenceError(f"no descent along a Newton step; largest force {np.max(np.abs(forces)):.3g}")
-        return new_energy, new_forces
+                return new_energy, new_forces
+        self.positions = start
+        return None
 
 
 def minimise(positions, species, cell, tolerance: float = TOLERANCE, steps: int = 500) -> np.ndarray:
