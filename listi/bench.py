@@ -10,7 +10,7 @@ import argparse
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -154,18 +154,44 @@ def _deformation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
     ]
 
 
+def measure_sizes(sizes: Mapping[int, tuple[int, int]], n_probes: int, seed: int = 1) -> dict[int, dict[str, float]]:
+    """CPU time of one force evaluation and one probe [s], and bytes kept for forces, in samples of several sizes.
+
+    Parameters
+    ----------
+    sizes : mapping
+        Any key to (nx, ny), rings along x and rows of rings.
+    n_probes : int
+        Probes timed a sample.
+    seed : int
+        Of the samples.
+
+    Returns
+    -------
+    dict
+        Number of atoms to ``force`` [s], ``probe`` [s] and ``memory`` [bytes] of positions, forces and neighbour list.
+    """
+    found = {}
+    for nx, ny in sizes.values():
+        network = generate(nx, ny, seed=seed)
+        system = System(network.positions, network.species, network.cell)
+        forces = system.energy_forces()[1]
+        points = _points(network, n_probes)
+        probe(network, points=points[:1], workers=1)
+        found[network.n_atoms] = {
+            "force": _seconds(system.energy_forces, 20),
+            "probe": _seconds(lambda n=network, p=points: probe(n, points=p, workers=1), 2) / n_probes,
+            "memory": system.partner.nbytes + system.first.nbytes + system.positions.nbytes + forces.nbytes,
+        }
+    return found
+
+
 def _size(given: argparse.Namespace) -> list[tuple[str, float, str]]:
     rows = []
-    for nx, ny in SIZES.values():
-        network = generate(nx, ny, seed=1)
-        system = System(network.positions, network.species, network.cell)
-        system.energy_forces()
-        force = _seconds(system.energy_forces, 20) / network.n_atoms
-        points = _points(network, given.probes)
-        probe(network, points=points[:1], workers=1)
-        each = _seconds(lambda n=network, p=points: probe(n, points=p, workers=1)) / given.probes
-        rows.append((f"force evaluation per atom, {network.n_atoms} atoms", 1e9 * force, "ns"))
-        rows.append((f"one probe, {network.n_atoms} atoms", 1e3 * each, "ms"))
+    for n, row in measure_sizes(SIZES, given.probes).items():
+        rows.append((f"force evaluation per atom, {n} atoms", 1e9 * row["force"] / n, "ns"))
+        rows.append((f"one probe, {n} atoms", 1e3 * row["probe"], "ms"))
+        rows.append((f"memory per atom, {n} atoms", row["memory"] / n, "bytes"))
     return rows
 
 

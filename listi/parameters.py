@@ -117,6 +117,7 @@ PARAMETERS: dict[str, Parameter] = {
     "r_free": Parameter(
         float, "radius of the free atoms of a probe", "angstrom", 5.0, 100.0, paper=11.0
     ),
+    "n_probes": Parameter(int, "probes a sample in a study", "1", 1, 1_000_000),
     "lstm_epochs": Parameter(meaning="epochs of the LSTM", paper=1500, **_EPOCHS),
     "cnn_epochs": Parameter(meaning="epochs of the CNN", paper=300, **_EPOCHS),
     "gcn_epochs": Parameter(meaning="epochs of the GCN", paper=1000, **_EPOCHS),

@@ -13,6 +13,7 @@ from . import figures, samples, store
 from .goodness import goodness
 from .inputs import Cutouts, cutouts
 from .learning import history_of, model_file
+from .provenance import PACKAGE
 from .samples import UNSEEN
 
 NETWORKS = ("lstm", "cnn", "gcn")
@@ -33,10 +34,15 @@ def regenerate(data_dir: str | Path, figure_dir: str | Path) -> dict[str, str]:
     Returns
     -------
     dict
-        Every figure's name, with "" if it was drawn, else what is missing; the same is printed.
+        Every figure's name, with "" if it was drawn, else what is missing; the same is printed. Figures of networks
+        are not in it where the data hold no networks.
     """
     found = {}
+    learned = _has_networks(Path(data_dir))
     for name, draw in FIGURES.items():
+        if name not in MECHANICAL and not learned:
+            print(f"{name}: needs trained networks, of which {Path(data_dir).name} holds none")
+            continue
         try:
             figures.save(draw(Path(data_dir)), figure_dir, name)
             found[name] = ""
@@ -44,6 +50,30 @@ def regenerate(data_dir: str | Path, figure_dir: str | Path) -> dict[str, str]:
             found[name] = str(error)
         print(f"{name}: {found[name] and 'not drawn: '}{found[name] or 'drawn'}")
     return found
+
+
+def _has_networks(folder: Path) -> bool:
+    """Whether data hold networks or their predictions, or are not whole enough to tell."""
+    try:
+        return (folder / "models").is_dir() or first_unseen(folder).predictions is not None
+    except store.DataError:
+        return True
+
+
+def shipped() -> Path:
+    """Folder of the data that ship: data/paper of the checkout, whatever folder one works in.
+
+    Raises
+    ------
+    DataError
+        If there is none here, above here, or beside the package.
+    """
+    for folder in (Path.cwd(), *Path.cwd().parents, PACKAGE.parent):
+        if (folder / "data" / "paper" / samples.SPLIT).is_file():
+            return folder / "data" / "paper"
+    raise store.DataError(
+        "data/paper: not found here, above here or beside the package; it comes with the repository"
+    )
 
 
 def pictured(folder: Path) -> store.Sample:
@@ -135,6 +165,7 @@ def goodness_in_patch(threshold: xr.DataArray, shear: xr.Dataset, cell: np.ndarr
     return float(goodness(inside, shear.event_position[:1], cell)[0])
 
 
+MECHANICAL = ("fig1", "fig2", "fig3")  # drawn without networks
 FIGURES: dict[str, Callable[[Path], Figure]] = {
     "fig1": _fig1,
     "fig2": _fig2,

@@ -118,6 +118,7 @@ def probe(
         f"""
         group free id {free}
         group frozen subtract all free
+        neigh_modify exclude group frozen frozen
         fix hold frozen setforce 0 0 0
         min_style cg
         min_modify dmax 0.05 line quadratic

@@ -18,7 +18,7 @@ import xarray as xr
 from .files import DataError, canonical, write_bytes
 
 _SEAL = b"\nsha256 "  # in front of the sum that closes a file
-_SEAL_LENGTH = len(_SEAL) + 64 + 1
+SEAL_LENGTH = len(_SEAL) + 64 + 1
 _STRUCTURED = ("parameters", "versions")  # attributes that are mappings, kept as JSON text
 
 
@@ -40,8 +40,9 @@ def write(path: Path, groups: Mapping[str, xr.Dataset], attrs: Mapping) -> None:
         If an attribute or variable is of a kind that NetCDF has not, or the file cannot be written.
     """
     contents = {f"/{name}": _storable(group) for name, group in groups.items()}
+    packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {
-        f"/{name}": {v: {"zlib": True, "complevel": 4} for v in group.variables if _packs(group[v])}
+        f"/{name}": {v: packed for v in group.variables if _packs(group[v])}
         for name, group in groups.items()
     }
     try:
@@ -49,7 +50,7 @@ def write(path: Path, groups: Mapping[str, xr.Dataset], attrs: Mapping) -> None:
         data = bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: cannot be stored: {error}") from error
-    write_bytes(path, data + _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n")
+    write_bytes(path, data + seal(data))
 
 
 def read(path: Path) -> tuple[dict, dict[str, xr.Dataset]]:
@@ -60,7 +61,7 @@ def read(path: Path) -> tuple[dict, dict[str, xr.Dataset]]:
     DataError
         If the file is missing, cut off, altered, or not NetCDF.
     """
-    data = io.BytesIO(_unsealed(path))
+    data = io.BytesIO(unsealed(path))
     plain = {"decode_times": False, "decode_timedelta": False}
     try:
         with xr.open_datatree(data, engine="h5netcdf", **plain) as tree:
@@ -99,18 +100,29 @@ def _bytes(values: np.ndarray) -> tuple[str, bytes]:
     return little.dtype.str, np.ascontiguousarray(little).tobytes()
 
 
-def _unsealed(path: Path) -> bytes:
-    """Bytes of a file before its closing line, if they agree with it."""
+def seal(data: bytes) -> bytes:
+    """Return the line that closes a file: the SHA-256 of all bytes before it."""
+    return _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
+
+
+def unsealed(path: Path) -> bytes:
+    """Return the bytes of a file before its closing line.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or differs in any byte from what was written.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    body, seal = data[:-_SEAL_LENGTH], data[-_SEAL_LENGTH:]
-    if not seal.startswith(_SEAL):
+    body, last = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
+    if not last.startswith(_SEAL):
         raise DataError(
             f"{path}: does not end with its checksum: cut off, or written by another program"
         )
-    if seal != _SEAL + hashlib.sha256(body).hexdigest().encode() + b"\n":
+    if last != seal(body):
         raise DataError(f"{path}: altered since it was written (SHA-256 differs)")
     return body
 

@@ -14,8 +14,9 @@ from matplotlib.text import Text
 from skimage.color import rgb2lab
 
 from handmade import honeycomb
-from listi import figures
+from listi import figures, store
 from listi.figures import parts, published, style
+from listi.figures.ensemble import overlap
 from listi.figures.mechanics import drop_of_event
 from listi.imaging import free_patch
 from listi.inputs import cutouts
@@ -58,6 +59,23 @@ def deformation(network):
     )
 
 
+def ensemble_map(seed):
+    """Smooth positive thresholds and an initial stress that lowers them."""
+    noise = np.random.default_rng(seed).random((20, 20))
+    smooth = sum(np.roll(noise, (i, j), (0, 1)) for i in range(4) for j in range(4)) / 16
+    coords = {name: 4.0 * np.arange(20) for name in "xy"}
+    fields = {"threshold": 0.01 * smooth, "initial_stress": 0.003 - 0.01 * smooth}
+    return xr.Dataset({name: (("x", "y"), field) for name, field in fields.items()}, coords=coords)
+
+
+def of_events(network, seed):
+    """A sample with the made-up deformation and sizes of its events."""
+    size = 10.0 + 90 * np.random.default_rng(seed).random(6)
+    made = {"size": size, "stress_drop": 1e-6 * size, "displacement": size / 50}
+    shear = deformation(network).assign({f"event_{k}": ("event", v) for k, v in made.items()})
+    return store.Sample(network, shear, None, None, {})
+
+
 @pytest.fixture(scope="module")
 def network():
     return honeycomb(9, 10)
@@ -86,6 +104,15 @@ def drawn(network, goodness):
     )
     target = threshold.values.ravel()
     points = xr.Dataset({"target": ("point", target), "predicted": ("point", target[::-1])})
+    told = xr.Dataset(
+        {
+            "strain": goodness.copy(data=np.random.default_rng(4).random((9, 6))),
+            "distance": goodness.copy(data=50 * np.random.default_rng(5).random((9, 6))),
+        }
+    )
+    probed = [ensemble_map(seed) for seed in range(3)]
+    maps = np.array([one.threshold.values for one in probed])
+    read = goodness.expand_dims(reading=["as read", "another"])
     models = goodness.expand_dims(model=["probing", "lstm", "cnn", "gcn", "ours"])
     patch = free_patch(network, 36.0)
     inside = threshold_map(patch, (7, 7))
@@ -96,6 +123,10 @@ def drawn(network, goodness):
         "curves": figures.curves([shear, shear]),
         "rings": figures.rings([{5: 0.3, 6: 0.7}, {5: 0.4, 7: 0.6}], {6: 1.0}, [0.29, 0.33], 0.3),
         "inputs": figures.inputs(one, 32),
+        "thresholds": figures.thresholds(probed),
+        "events": figures.events([of_events(network, seed) for seed in range(4)]),
+        "readings": figures.readings(read, told),
+        "boxes": figures.boxes([told, told], [maps, 2 * maps], [goodness, goodness]),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),
@@ -111,7 +142,8 @@ def drawn(network, goodness):
     }
 
 
-NAMES = ["glass", "curves", "rings", "inputs", *(f"fig{n}" for n in range(1, 11))]
+OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
+NAMES = [*OURS, *(f"fig{n}" for n in range(1, 11))]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -259,3 +291,30 @@ def test_fig1_tells_the_threshold_of_the_trace(drawn):
 def test_several_cutouts_at_once_are_refused(network):
     with pytest.raises(ValueError, match="cutout: 2 cut-outs"):
         figures.inputs(cutouts(network, np.zeros((2, 2))), 32)
+
+
+def test_thresholds_show_decay_over_space_and_the_fall_with_initial_stress(drawn):
+    words = texts(drawn["thresholds"])
+    assert any(text == "mean, r = -1.00" for text in words)
+    (length,) = [float(text.split()[-2]) for text in words if text.startswith("1/e at")]
+    assert 4.0 < length < 16.0  # boxes of four points, 4 Å apart
+
+
+def test_event_rate_counts_all_events(drawn):
+    (steps,) = [p for p in drawn["events"].axes[1].patches if not p.get_fill()]
+    # Six events in each of four samples, all within the 7 % they are sheared to.
+    assert steps.get_data().values.sum() == pytest.approx(6)
+
+
+def test_readings_and_boxes_draw_means(drawn, goodness):
+    means = goodness.mean("sample").values
+    first = drawn["readings"].findobj(matplotlib.axes.Axes)[0]
+    assert any(len(y) == 6 and np.allclose(y, means) for y in (i.get_ydata() for i in first.lines))
+    right = drawn["boxes"].axes[2]
+    drawn_at = {round(float(y[0]), 9) for y in (i.get_ydata() for i in right.lines) if len(y) == 1}
+    assert set(means.round(9)) <= drawn_at
+
+
+def test_discs_overlap_wholly_at_the_same_place_and_not_when_apart():
+    np.testing.assert_allclose(overlap(np.array([0.0, 11.0, 22.0, 30.0]), 11.0), [1, 0.391, 0, 0],
+                               atol=1e-3)  # fmt: skip

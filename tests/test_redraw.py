@@ -63,6 +63,19 @@ def test_what_is_stored_is_drawn_and_what_is_missing_is_named(folder, tmp_path, 
     assert len(said) == 10
 
 
+def test_without_networks_their_figures_are_not_missing(folder, tmp_path, capsys):
+    copy = tmp_path / "data"
+    for path in folder.rglob("sample_*.nc"):
+        sample = store.load_sample(path)
+        (copy / "samples").mkdir(parents=True, exist_ok=True)
+        store.save_sample(copy / "samples" / path.name, sample.network, sample.shear, sample.probing)
+    samples.write_split(copy, samples.read_split(folder))
+    found = redraw.regenerate(copy, tmp_path / "figures")
+    assert set(found) == set(redraw.MECHANICAL)
+    assert found["fig3"] == ""
+    assert "fig6: needs trained networks" in capsys.readouterr().out
+
+
 def test_every_paper_figure_can_be_redrawn():
     assert set(redraw.FIGURES) == {name for name in drawn if name.startswith("fig")}
 
@@ -113,3 +126,16 @@ def test_goodness_in_a_patch_counts_points_inside_the_circle_only():
     shear = xr.Dataset({"event_position": (("event", "xy"), [[5.5, 4.0], [0.0, 0.0]])})
     value = redraw.goodness_in_patch(threshold, shear, np.array([40.0, 40.0]))
     assert value == pytest.approx(1 - 2 * 2 / 4)  # 0.3 at (5, 5): two of the four are lower
+
+
+def test_shipped_data_are_found_from_below_the_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(redraw, "PACKAGE", tmp_path / "elsewhere" / "listi")
+    below = tmp_path / "checkout" / "results" / "demo" / "notebooks"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    with pytest.raises(store.DataError, match="data/paper: not found"):
+        redraw.shipped()
+    data = tmp_path / "checkout" / "data" / "paper"
+    data.mkdir(parents=True)
+    (data / samples.SPLIT).touch()
+    assert redraw.shipped() == data

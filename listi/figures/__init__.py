@@ -1,15 +1,22 @@
 """One function a paper figure: takes data, returns a matplotlib figure; `save` writes it."""
 
 from . import published
+from .choices import boxes, readings
+from .ensemble import events, thresholds
 from .maps import fig9, fig10
 from .mechanics import fig1, fig2
 from .networks import fig4, fig5, fig6, inputs
 from .statistics import fig3, fig7, fig8
 from .structure import curves, glass, rings
+from .studies import boundary, cost, independence, radius
 from .style import save
 
 __all__ = [
+    "boundary",
+    "boxes",
+    "cost",
     "curves",
+    "events",
     "fig1",
     "fig2",
     "fig3",
@@ -21,8 +28,12 @@ __all__ = [
     "fig9",
     "fig10",
     "glass",
+    "independence",
     "inputs",
     "published",
+    "radius",
+    "readings",
     "rings",
     "save",
+    "thresholds",
 ]

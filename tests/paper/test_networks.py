@@ -1,0 +1,71 @@
+"""The numbers that the paper publishes of its networks, asked of the predictions that ship.
+
+Each stands with its source and a tolerance. A number on which the data disagree with the paper is a
+strict expected failure with its reason: should they ever agree, by accident or by improvement, that
+is noticed too.
+"""
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from listi import redraw, samples, store
+from listi.figures import published
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
+
+# Name of a number below -> why ours is another.
+DISAGREEMENTS: dict[str, str] = {}
+
+
+@functools.cache
+def compared(*roles):
+    return redraw.compared(DATA, *roles).mean("sample")
+
+
+def imaged_first_event():
+    patch = store.load_sample(DATA / redraw.PATCH)
+    return redraw.goodness_in_patch(patch.predictions.gcn, patch.shear, patch.network.cell)
+
+
+SEEN, UNSEEN = ("train", "validation"), ("test", "extra_test")
+NUMBERS = {  # name: (ours, paper's, tolerance)
+    **{
+        f"Fig. 7, {name}": (
+            lambda name=name: compared(*SEEN).sel(model=name, event=1),
+            value,
+            0.05,
+        )
+        for name, value in published.SEEN_FIRST_EVENT.items()
+    },
+    **{
+        f"Fig. 8, {name}": (
+            lambda name=name: compared(*UNSEEN).sel(model=name, event=1),
+            value,
+            0.05,
+        )
+        for name, value in published.UNSEEN_FIRST_EVENT.items()
+    },
+    "Fig. 6, correlation": (
+        lambda: samples.correlation(samples.points_of(redraw.of_roles(DATA, "train"), "gcn")),
+        published.CORRELATION["gcn"],
+        0.03,
+    ),
+    "Fig. 10, first event": (imaged_first_event, published.IMAGED_FIRST_EVENT, 0.05),
+}
+
+
+def marked(name):
+    reason = DISAGREEMENTS.get(name)
+    marks = [pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)] if reason else []
+    return pytest.param(*NUMBERS[name], id=name, marks=marks)
+
+
+@pytest.mark.parametrize(("ours", "paper", "tolerance"), [marked(name) for name in NUMBERS])
+def test_published_number(ours, paper, tolerance):
+    assert float(ours()) == pytest.approx(paper, abs=tolerance)
+
+
+def test_disagreements_name_numbers_of_the_paper():
+    assert set(DISAGREEMENTS) <= set(NUMBERS)
