@@ -143,9 +143,15 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
         share = _share(last_softness, softness, here - last_strain, strain)
         u[:] = strain * rate + share * (rate - last_rate)
         _place(disc, x, u, mode, strain_step, at, target)
-        accepted = minimise(disc, max(ROUGH, tolerance) if stretch > 4.0 else tolerance, REACH, 0.5 * SMOOTH)
+        rough = stretch > 4.0
+        accepted = minimise(disc, max(ROUGH, tolerance) if rough else tolerance, REACH, 0.5 * SMOOTH)
         if accepted:
             solve(disc.matrix, disc.end, disc.rate.reshape(n))
+            new_softness = np.sum(disc.rate * disc.rate)
+            if rough and strain < strain_step * (new_softness / softness - 1.0):  # forces nearly vanish beyond it too
+                accepted = minimise(disc, tolerance, REACH, 0.5 * SMOOTH)
+                solve(disc.matrix, disc.end, disc.rate.reshape(n))
+        if accepted:
             new_rate = disc.rate
             new_softness = np.sum(new_rate * new_rate)
             share = _share(softness, new_softness, strain, -strain)

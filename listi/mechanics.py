@@ -14,6 +14,7 @@ from .potential import CUTOFF
 
 SKIN = 0.6  # extra reach of the neighbour list [Å]
 TOLERANCE = 1e-10  # largest force component at a minimum [energy/Å]
+PATIENCE = 300  # Newton steps after which directions of negative curvature are followed further
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
 
 
@@ -142,6 +143,7 @@ class System:
             product = self.hessian_product(direction)
             curvature = np.vdot(direction, product)
             if curvature <= 0.0:
+                self._downward = direction
                 return (direction if iteration == 0 else solution), True, False
             alpha = rz / curvature
             solution += alpha * direction
@@ -189,7 +191,7 @@ class System:
                 return False
         return False
 
-    def relax(self, tolerance: float = TOLERANCE, steps: int = 500) -> int:
+    def relax(self, tolerance: float = TOLERANCE, steps: int = 2000) -> int:
         """Move to the energy minimum downhill from here.
 
         Newton steps with a cap on the displacement and a line search that lets the energy fall only; near the
@@ -212,6 +214,9 @@ class System:
                 return step
             self.linearise()
             move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
+            if curved_down and step >= PATIENCE:  # slow along a ridge: go down it as far as is allowed
+                downward = self._downward * np.sign(np.vdot(forces, self._downward))
+                move = move + downward * (LARGEST_STEP / np.max(np.abs(downward)))
             furthest = LARGEST_STEP / np.max(np.abs(move))
             found = self._line_search(energy, forces, move * min(1.0, furthest))
             if found is None and curved_down:  # at a saddle: energies so close to it do not differ
