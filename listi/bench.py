@@ -23,7 +23,7 @@ from .mechanics import System
 from .network import Network, aboav_weaire, ring_sizes, ring_statistics
 from .probing import probe
 
-SIZES = {2400: (20, 24), 9600: (40, 48), 38400: (80, 96), 96000: (125, 154)}  # rings for about so many atoms
+SIZES = ((1, 1), (2, 2), (4, 4), (5, 8))  # copies along x and y of a glass of 2400 atoms: up to 96 000
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -154,17 +154,43 @@ def _deformation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
     ]
 
 
-def measure_sizes(sizes: Mapping[int, tuple[int, int]], n_probes: int, seed: int = 1) -> dict[int, dict[str, float]]:
+def repeat(network: Network, nx: int, ny: int) -> Network:
+    """Return nx x ny copies of a sample side by side: a larger one of the same spots, at a minimum as it is."""
+    copies = np.stack(np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij"), -1).reshape(-1, 2)
+    first, second = network.bonds.T
+    positions = network.positions - network.cell * np.floor(network.positions / network.cell)
+    across = -np.rint((positions[second] - positions[first]) / network.cell).astype(int)
+    there = (copies[:, None] + across) % (nx, ny)
+    bonds = np.stack(
+        [
+            first + network.n_atoms * np.arange(len(copies))[:, None],
+            second + network.n_atoms * (there[..., 0] * ny + there[..., 1]),
+        ],
+        -1,
+    )
+    return Network(
+        (positions + (copies * network.cell)[:, None]).reshape(-1, 2),
+        np.tile(network.species, len(copies)),
+        bonds.reshape(-1, 2),
+        network.cell * (nx, ny),
+    )
+
+
+def measure_sizes(
+    copies: Sequence[tuple[int, int]], n_probes: int, rings: tuple[int, int] = (20, 24), seed: int = 1
+) -> dict[int, dict[str, float]]:
     """CPU time of one force evaluation and one probe [s], and bytes kept for forces, in samples of several sizes.
 
     Parameters
     ----------
-    sizes : mapping
-        Any key to (nx, ny), rings along x and rows of rings.
+    copies : sequence of (int, int)
+        How often the same glass stands along x and y: every size has the same spots, probed at the same points.
     n_probes : int
         Probes timed a sample.
+    rings : (int, int)
+        Of that glass along x, and its rows of rings.
     seed : int
-        Of the samples.
+        Of that glass.
 
     Returns
     -------
@@ -172,15 +198,16 @@ def measure_sizes(sizes: Mapping[int, tuple[int, int]], n_probes: int, seed: int
         Number of atoms to ``force`` [s], ``probe`` [s] and ``memory`` [bytes] of positions, forces and neighbour list.
     """
     found = {}
-    for nx, ny in sizes.values():
-        network = generate(nx, ny, seed=seed)
+    glass = generate(*rings, seed=seed)
+    points = _points(glass, n_probes)
+    for nx, ny in copies:
+        network = repeat(glass, nx, ny)
         system = System(network.positions, network.species, network.cell)
         forces = system.energy_forces()[1]
-        points = _points(network, n_probes)
         probe(network, points=points[:1], workers=1)
         found[network.n_atoms] = {
             "force": _seconds(system.energy_forces, 20),
-            "probe": _seconds(lambda n=network, p=points: probe(n, points=p, workers=1), 2) / n_probes,
+            "probe": _seconds(lambda n=network: probe(n, points=points, workers=1), 2) / n_probes,
             "memory": system.partner.nbytes + system.first.nbytes + system.positions.nbytes + forces.nbytes,
         }
     return found

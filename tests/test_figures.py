@@ -118,6 +118,10 @@ def drawn(network, goodness):
     inside = threshold_map(patch, (7, 7))
     inside[0, 0] = np.nan
     learning = (one, history, points, points)
+    settings = threshold.stack(point=("x", "y"), create_index=False).expand_dims(setting=["tolerance 1e-6", "skin 2 Å"])
+    varied = xr.Dataset({"reference": 1.001 * settings[0], "threshold": settings})
+    loop = {"strain_up": [0.0501, 0.05015, 0.0502], "stress_up": [5e-3, 4e-3, 3e-3]}
+    loop |= {"strain_down": [0.0502, 0.05015, 0.0501], "stress_down": [3e-3, 4e-3, 5e-3]}
     return {
         "glass": figures.glass(network),
         "curves": figures.curves([shear, shear]),
@@ -127,6 +131,11 @@ def drawn(network, goodness):
         "events": figures.events([of_events(network, seed) for seed in range(4)]),
         "readings": figures.readings(read, told),
         "boxes": figures.boxes([told, told], [maps, 2 * maps], [goodness, goodness]),
+        "independence": figures.independence(varied),
+        "hysteresis": figures.hysteresis([loop, loop]),
+        "radius": figures.radius({5.0: [0.1, 0.8, 0.6], 11.0: [1.0, 0.9, 0.95]}),
+        "boundary": figures.boundary(target, {10.0: 0.9 * target, 0.1: 0.5 * target}),
+        "cost": figures.cost({"one probe": {600: 0.01, 2400: 0.01}, "one force": {600: 1e-4, 2400: 4e-4}}),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),
@@ -143,7 +152,8 @@ def drawn(network, goodness):
 
 
 OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
-NAMES = [*OURS, *(f"fig{n}" for n in range(1, 11))]
+STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
+NAMES = [*OURS, *STUDIES, *(f"fig{n}" for n in range(1, 11))]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -313,6 +323,12 @@ def test_readings_and_boxes_draw_means(drawn, goodness):
     right = drawn["boxes"].axes[2]
     drawn_at = {round(float(y[0]), 9) for y in (i.get_ydata() for i in right.lines) if len(y) == 1}
     assert set(means.round(9)) <= drawn_at
+
+
+def test_a_loop_within_a_step_is_drawn_in_parts_of_the_step(drawn):
+    forth, back = drawn["hysteresis"].axes[0].lines
+    np.testing.assert_allclose(forth.get_xdata(), [0.0, 0.5, 1.0], atol=1e-9)
+    np.testing.assert_allclose(back.get_ydata(), [3.0, 4.0, 5.0])
 
 
 def test_discs_overlap_wholly_at_the_same_place_and_not_when_apart():

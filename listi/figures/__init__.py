@@ -8,7 +8,7 @@ from .mechanics import fig1, fig2
 from .networks import fig4, fig5, fig6, inputs
 from .statistics import fig3, fig7, fig8
 from .structure import curves, glass, rings
-from .studies import boundary, cost, independence, radius
+from .studies import boundary, cost, hysteresis, independence, radius
 from .style import save
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "fig9",
     "fig10",
     "glass",
+    "hysteresis",
     "independence",
     "inputs",
     "published",

@@ -33,6 +33,30 @@ def independence(varied: xr.Dataset) -> Figure:
 
 
 @styled
+def hysteresis(cases: Sequence[Mapping], strain_step: float = 1e-4) -> Figure:
+    """Local stress over one strain step, forth and back in small parts, where a plain step meets two instabilities.
+
+    Parameters
+    ----------
+    cases : sequence of mapping
+        For a probe each: `strain_up`, `stress_up` forth, `strain_down`, `stress_down` back.
+    strain_step : float
+        The plain step.
+    """
+    figure = Figure(figsize=(2.9 * len(cases), 2.4), layout="constrained")
+    for axes, case in zip(figure.subplots(1, len(cases), squeeze=False)[0], cases, strict=True):
+        begin = np.floor(np.min(case["strain_up"]) / strain_step + 1e-6) * strain_step
+        for way, colour, line in (("up", BLUE, "-"), ("down", RED, "--")):
+            part = (np.array(case[f"strain_{way}"]) - begin) / strain_step
+            label = {"up": "forth", "down": "back"}[way]
+            axes.plot(part, STRESS_SCALE * np.array(case[f"stress_{way}"]), line, color=colour, label=label)
+        axes.set(title=f"step from {begin:.2%} strain", xlabel="Part of the step (1)")
+        axes.set_ylabel(r"Local shear stress" + "\n" + r"($10^{-3}$ reduced energy/Å$^2$)")
+        axes.legend(loc="best")
+    return figure
+
+
+@styled
 def radius(goodness: Mapping[float, Sequence[float]], paper: float = 11.0) -> Figure:
     """Mean goodness of the first event against the radius of the free atoms, with 95 % bootstrap intervals.
 
@@ -49,11 +73,12 @@ def radius(goodness: Mapping[float, Sequence[float]], paper: float = 11.0) -> Fi
     axes = figure.subplots()
     for r in radii:
         axes.plot(np.full(len(goodness[r]), r), goodness[r], "_", color=GREY, markersize=6)
+    lowest = min(0.0, *(min(goodness[r]) for r in radii))
     interval = np.abs(np.array([table.mean_low, table.mean_high]) - table["mean"].values)
     axes.errorbar(radii, table["mean"], interval, color=BLUE, marker="o", markersize=4, capsize=2)
     axes.axvline(paper, color=RED, linewidth=0.8, linestyle="--")
     axes.annotate("paper", (paper, 1.04), color=RED, fontsize=7, ha="center", annotation_clip=False)
-    axes.set(xlabel="Radius of the free atoms (Å)", ylabel="Goodness of the first event (1)", ylim=(-1.02, 1.02))
+    axes.set(xlabel="Radius of the free atoms (Å)", ylabel="Goodness of the first event (1)", ylim=(lowest - 0.05, 1.02))
     return figure
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from listi import ensemble, figures, redraw, samples, store
+from listi import ensemble, figures, probe, redraw, samples, store
 from listi.figures import published
 from listi.goodness import statistics
 from listi.inputs import cutouts, grid_points
@@ -21,7 +21,10 @@ from listi.network import aboav_weaire, oxygen_coordination, ring_sizes
 DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
 
 # Name of a number below -> why ours is another.
-DISAGREEMENTS: dict[str, str] = {}
+DISAGREEMENTS: dict[str, str] = {
+    "Fig. 3, event 6": "0.91 as the paper defines it, not about 0.8: position, interpolation and stress component move it"
+    " by hundredths; 0.83 if neighbourhoods of 11 Å are ranked, 0.76 by critical stress alone (notebook 12)",
+}
 
 FIFTY = ("train", "validation", "test")
 
@@ -59,8 +62,7 @@ NUMBERS = {  # name: (ours, paper's, tolerance)
     "fewest Si in a disc": (lambda: silicon_in_discs().min(), 30, 4),
     "most Si in a disc": (lambda: silicon_in_discs().max(), 38, 2),
     "Fig. 3, event 1": (lambda: probing()["mean"].sel(event=1), published.PROBING_MEAN[1], 0.05),
-    # "Around 0.8": the lower end of our mean's 95 % interval is to lie near it.
-    "Fig. 3, event 6": (lambda: probing().mean_low.sel(event=6), published.PROBING_MEAN[6], 0.1),
+    "Fig. 3, event 6": (lambda: probing()["mean"].sel(event=6), published.PROBING_MEAN[6], 0.1),
 }
 
 
@@ -134,6 +136,16 @@ def test_thresholds_are_what_the_stresses_say():
         tensor = probing.critical_tensor
         half = 0.5 * (tensor.sel(component="xx") - tensor.sel(component="yy"))
         np.testing.assert_allclose(probing.critical_stress, half, atol=1e-12)
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+def test_forces_that_nearly_vanish_beyond_an_instability_are_no_minimum(every_step):
+    sample = of("train")[1]
+    where = sample.probing.threshold[43, 29]  # a thousandth of a step beyond its instability forces fall below 1e-7
+    point = np.array([[where.x, where.y]])
+    probed = probe(sample.network, points=point, every_step=every_step, workers=1)
+    assert probed.critical_strain.item() == pytest.approx(0.0623)
+    assert probed.threshold.item() == pytest.approx(where.item(), rel=1e-6)
 
 
 def test_files_are_whole_small_and_open_in_one_line():
