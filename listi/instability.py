@@ -301,14 +301,14 @@ def _begin(positions, species, cell, grid, centre, r_free, tether, velocity, ski
 
 
 @numba.njit(**JIT)
-def follow_block(
+def probe_block(
     positions, species, cell, centres, r_free, tether, mode, velocity, strain_step, max_steps, tolerance, skin,
-    out, status,
+    walked, out, status,
 ):  # fmt: skip
-    """Follow the disc about every centre to its first instability.
+    """First instability of the disc about every centre: followed if `walked` is None, walked if it is True.
 
-    Rows of `out`: stress xx, xy, yy at first, the same in the critical state, critical strain. Returns the numbers of
-    Hessians and of force evaluations.
+    None rather than False, as Numba then leaves `walk` out of what it compiles. Rows of `out`: stress xx, xy, yy at
+    first, the same in the critical state, critical strain. Returns the numbers of Hessians and of force evaluations.
     """
     _, start, order, nx, ny = bins(positions, cell, 5.0)
     found = np.empty(len(positions), np.int64)
@@ -322,31 +322,10 @@ def follow_block(
             out[p] = np.nan
             status[p] = EMPTY
             continue
-        steps, status[p] = follow(disc, mode, strain_step, max_steps, tolerance)
-        out[p, 3], out[p, 4], out[p, 5] = stress(disc, np.pi * r_free * r_free)
-        out[p, 6] = steps * strain_step
-    return log
-
-
-@numba.njit(**JIT)
-def walk_block(
-    positions, species, cell, centres, r_free, tether, mode, velocity, strain_step, max_steps, tolerance, skin,
-    out, status,
-):  # fmt: skip
-    """As `follow_block`, every disc walked step by step (a function of its own: most sessions need not compile it)."""
-    _, start, order, nx, ny = bins(positions, cell, 5.0)
-    found = np.empty(len(positions), np.int64)
-    log = np.zeros(2, np.int64)
-    for p in range(len(centres)):
-        disc = _begin(
-            positions, species, cell, (order, start, nx, ny), centres[p], r_free, tether, velocity, skin,
-            found, log, out[p],
-        )  # fmt: skip
-        if len(disc.forces) == 0:
-            out[p] = np.nan
-            status[p] = EMPTY
-            continue
-        steps, status[p] = walk(disc, mode, strain_step, max_steps, tolerance)
+        if walked is None:
+            steps, status[p] = follow(disc, mode, strain_step, max_steps, tolerance)
+        else:
+            steps, status[p] = walk(disc, mode, strain_step, max_steps, tolerance)
         out[p, 3], out[p, 4], out[p, 5] = stress(disc, np.pi * r_free * r_free)
         out[p, 6] = steps * strain_step
     return log

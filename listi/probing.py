@@ -17,7 +17,7 @@ import xarray as xr
 from . import tasks
 from .deformation import AT_MINIMUM, Walk
 from .disc import make, stress
-from .instability import STUCK, TOO_STRONG, follow_block, walk_block
+from .instability import STUCK, TOO_STRONG, probe_block
 from .mechanics import TOLERANCE, ConvergenceError, System
 from .network import Network, minimum_image
 from .potential import CUTOFF, LENGTH_UNIT, STRESS_UNIT
@@ -127,8 +127,9 @@ def probe(
 
     arguments = network.positions, network.species, network.cell
     load = r_free, float(tether or 0.0), number, velocity, strain_step, max_steps, float(tolerance), float(skin)
-    blocks = [(*arguments, centres[k : k + BLOCK].astype(float), *load) for k in range(0, len(centres), BLOCK)]
-    results = tasks.run(_walk_block if every_step else _follow_block, blocks, scheduler, workers, label="probing")
+    walked = True if every_step else None
+    blocks = [(*arguments, centres[k : k + BLOCK].astype(float), *load, walked) for k in range(0, len(centres), BLOCK)]
+    results = tasks.run(_probe_block, blocks, scheduler, workers, label="probing")
     values = np.concatenate([r[0] for r in results])
     status = np.concatenate([r[1] for r in results])
     if np.any(status == TOO_STRONG):
@@ -263,15 +264,9 @@ def trace(
     )
 
 
-def _follow_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
+def _probe_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
     out, status = np.empty((len(block[3]), 7)), np.empty(len(block[3]), dtype=np.int64)
-    follow_block(*block, out, status)
-    return out, status
-
-
-def _walk_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
-    out, status = np.empty((len(block[3]), 7)), np.empty(len(block[3]), dtype=np.int64)
-    walk_block(*block, out, status)
+    probe_block(*block, out, status)
     return out, status
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from numbers_of_the_paper import cases
 
 from listi import ensemble, figures, probe, redraw, samples, store
 from listi.figures import published
@@ -66,19 +67,9 @@ NUMBERS = {  # name: (ours, paper's, tolerance)
 }
 
 
-def marked(name):
-    reason = DISAGREEMENTS.get(name)
-    marks = [pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)] if reason else []
-    return pytest.param(*NUMBERS[name], id=name, marks=marks)
-
-
-@pytest.mark.parametrize(("ours", "paper", "tolerance"), [marked(name) for name in NUMBERS])
+@pytest.mark.parametrize(("ours", "paper", "tolerance"), cases(NUMBERS, DISAGREEMENTS))
 def test_published_number(ours, paper, tolerance):
     assert float(ours()) == pytest.approx(paper, abs=tolerance)
-
-
-def test_disagreements_name_numbers_of_the_paper():
-    assert set(DISAGREEMENTS) <= set(NUMBERS)
 
 
 @functools.cache
