@@ -193,13 +193,10 @@ def _probe_one(item: tuple[Path, dict]) -> None:
 def _run(
     function: Callable, todo: Sequence, workers: int | None, scheduler: str | None, label: str
 ) -> int:
-    """Run the tasks, the first alone: it compiles what the other processes then only load."""
-    todo = [(Path(path).absolute(), parameters) for path, parameters in todo]
-    for part in (todo[:1], todo[1:]):
-        tasks.run(
-            function, part, scheduler or None, workers or None, processes=len(part) > 1, label=label
-        )
-    return len(todo)
+    """Do what is to be done, a task a sample; return how many there were."""
+    items = [(Path(path).absolute(), parameters) for path, parameters in todo]
+    tasks.run(function, items, scheduler or None, workers or None, processes=len(items) > 1, label=label)
+    return len(items)
 
 
 def load(paths: Sequence[Path], expect: Mapping | None = None) -> list[store.Sample]:

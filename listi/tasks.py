@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 PATIENCE = 10.0  # seconds in which a scheduler must answer
-_LARGE = 10_000  # bytes from which an array that several tasks need is sent once
+_OFTEN = 10_000_000  # bytes of copies of an array in all items from which it is sent once
 
 
 def cores() -> int:
@@ -45,7 +45,7 @@ def run(
         Called with one item; importable by name where processes or a cluster run it.
     items : sequence
         What to work on. Tasks share nothing and are never combined, so the results do not depend on
-        how many workers there are. Arrays that several items (tuples) share are sent to a cluster
+        how many workers there are. Large arrays that many items (tuples) share are sent to a cluster
         once.
     scheduler : str, optional
         Address of a `dask.distributed` scheduler ("tcp://host:port"), such as the
@@ -138,18 +138,18 @@ def _client(address: str) -> Client:
 
 
 def _shared_once(client: Client, items: Sequence) -> list:
-    """The items with one copy on the cluster in place of each array that several of them hold.
+    """The items with one copy on the cluster in place of each array that they would hold too often.
 
-    The copy is a task itself: a worker that dies with it costs sending it again.
+    The copy is a task itself: a worker that dies with it costs sending it again. Small arrays go with each item, as
+    the scheduler hands tasks that share a copy to the worker that has it, and a few would not reach the others.
     """
-    held = [part for item in items if isinstance(item, tuple) for part in item]
-    large = [part for part in held if isinstance(part, np.ndarray) and part.nbytes > _LARGE]
-    arrays = {id(part): part for part in large}
+    held = [part for item in items if isinstance(item, tuple) for part in item if isinstance(part, np.ndarray)]
+    arrays = {id(part): part for part in held}
     counts = Counter(id(part) for part in held)
     sent: dict[int, Future] = {
         key: client.submit(np.asarray, array, pure=False)
         for key, array in arrays.items()
-        if counts[key] > 1
+        if counts[key] > 1 and counts[key] * array.nbytes > _OFTEN
     }
     return [
         tuple(sent.get(id(part), part) for part in item) if isinstance(item, tuple) else item

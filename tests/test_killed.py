@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import dask
+import numpy as np
 
-from listi import learning, samples, store
+from listi import learning, models, samples, store
 
 HERE = Path(__file__).parent
 STRUCTURE = {"nx": 8, "ny": 10, "alpha": 0.3, "box": "as-generated", "seed": 5}
@@ -83,6 +84,10 @@ def test_killed_at_twenty_moments_ends_as_if_it_had_not_been(tmp_path):
     in_a_process("t.make_samples(sys.argv[1]); t.train(sys.argv[1])", whole)
     for one, other in zip(paths_in(killed), paths_in(whole), strict=True):
         assert store.variable_checksums(one) == store.variable_checksums(other)
+    one, other = (models.load(learning.model_file(f, "lstm")).get_weights() for f in (killed, whole))
+    assert len(one) == len(other) > 4
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
     losses = [store.read_json(f / "models" / "lstm.json") for f in (killed, whole)]
     assert losses[0] == losses[1] and len(losses[0]["loss"]) == 30
     names = {path.name for path in (whole / "models").iterdir()}

@@ -1,5 +1,7 @@
 """Training on sets of samples: kept with what it was made from, resumed; predictions stored."""
 
+import shutil
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -99,6 +101,18 @@ def test_a_second_network_leaves_the_predictions_of_the_first(folder, trained):
     predictions = store.load_sample(paths[0]).predictions
     assert set(predictions) == {"lstm", "cnn"}
     xr.testing.assert_identical(predictions.lstm, first)
+
+
+def test_a_network_in_the_place_of_another_is_refused(folder, trained, tmp_path):
+    shutil.copytree(folder / "models", tmp_path / "models")
+    other = models.build("lstm", r_free=R_FREE, units=4)
+    models.save(other, learning.model_file(tmp_path, "lstm"), made_from="something else")
+    path = tmp_path / "0.nc"
+    save_made_up(path, 0)
+    before = path.read_bytes()
+    with pytest.raises(store.DataError, match=r"not the network that lstm.json tells of; swapped"):
+        learning.predict_all(tmp_path, "lstm", [path])
+    assert path.read_bytes() == before
 
 
 def test_an_interrupted_training_goes_on_and_a_foreign_checkpoint_goes(

@@ -90,13 +90,45 @@ def test_results_come_in_the_order_of_the_items(how, cluster):
 
 
 def test_arrays_that_tasks_share_are_sent_once(cluster):
-    large, other, small = np.arange(1e5), np.arange(1e5) + 7, np.arange(3.0)
+    large, other, small = np.arange(3e5), np.arange(2e6) + 7, np.arange(1e5)
     items = [(large, n, small) for n in range(5)] + [(other, 5, small)]
     with tasks._client(cluster) as client:
         sent = tasks._shared_once(client, items)
         assert len({id(item[0]) for item in sent[:5]}) == 1 and sent[0][0].key
         assert sent[5][0] is other and all(item[2] is small for item in sent)
-    assert tasks.run(element, items, cluster) == [3, 4, 5, 6, 7, 15]
+    assert tasks.run(element, items, cluster) == [100_000 + n for n in (0, 1, 2, 3, 4, 12)]
+
+
+SBATCH = """#!/bin/bash
+setsid bash "${@: -1}" > /dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+
+
+def test_workers_that_are_batch_jobs(tmp_path, monkeypatch):
+    """As notebook 17 does under SLURM, whose commands are stood in for: a job is a process here."""
+    from dask_jobqueue import SLURMCluster
+
+    for name, text in {"sbatch": SBATCH, "scancel": '#!/bin/bash\nkill -- "-$1"\n'}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent)]), prepend=os.pathsep)
+    options = {"dashboard": False, "host": "127.0.0.1"}
+    with SLURMCluster(cores=1, processes=1, memory="1GB", scheduler_options=options) as slurm:
+        assert "#SBATCH" in slurm.job_script()
+        slurm.scale(jobs=2)
+        done = tasks.run(where, [(str(tmp_path), n) for n in range(8)], slurm.scheduler_address)
+    assert [number for number, _ in done] == list(range(8))
+    assert len({pid for _, pid in done} - {os.getpid()}) == 2
+
+
+def where(item):
+    """Wait until two processes have been here; return the number and the process."""
+    folder, number = item
+    Path(folder, f"{os.getpid()}.pid").touch()
+    wait_until(lambda: len(list(Path(folder).glob("*.pid"))) == 2)
+    return number, os.getpid()
 
 
 def make_one(item):
