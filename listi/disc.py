@@ -14,6 +14,8 @@ import numpy as np
 from .pairs import JIT
 from .potential import CUTOFF, pairs_of_atom
 
+U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
+
 
 class Disc(NamedTuple):
     """Arrays of one disc of m atoms; all are changed in place but the first seven.
@@ -46,7 +48,7 @@ class Disc(NamedTuple):
         Upper triangle of the Hessian, or its Cholesky factor.
     end : ndarray, shape (2 n_free,)
         End of the envelope of each row.
-    work : ndarray, shape (5, m)
+    work : ndarray, shape (8, m + 3)
         Scratch of the pair loops.
     log : ndarray of int64, shape (2,)
         Numbers of Hessians factorised and of force evaluations.
@@ -88,12 +90,12 @@ def make(reference, species, inside, n_free, tether, velocity, skin, log):
         reference.copy(),
         reference.copy(),
         np.zeros(n_free + 1, np.int64),
-        np.empty(n_free * m, np.uint32),  # unsigned: an index that cannot be negative is not checked
+        np.empty(n_free * m, np.uint32),
         np.empty((n_free, 2)),
         np.empty((n_free, 2)),
         np.zeros((n, n)),
-        np.empty(n, np.int64),
-        np.empty((5, m)),
+        np.full(n, n),
+        np.empty((8, m + 3)),
         log,
     )
     list_pairs(disc, CUTOFF + disc.skin)
@@ -109,15 +111,14 @@ def make(reference, species, inside, n_free, tether, velocity, skin, log):
 def list_pairs(disc, reach):
     """Pairs of a free atom with any other closer than `reach`, each once."""
     r, first, partner = disc.r, disc.first, disc.partner
-    total = 0
+    total = U(0)
     limit = reach * reach
-    for i in range(len(first) - 1):
+    for i in range(U(len(first) - 1)):
         xi, yi = r[i, 0], r[i, 1]
-        for j in range(i + 1, len(r)):
+        for j in range(i + U(1), U(len(r))):
             dx, dy = r[j, 0] - xi, r[j, 1] - yi
-            if dx * dx + dy * dy < limit:
-                partner[total] = j
-                total += 1
+            partner[total] = j  # stays if counted: no branch that nobody could foresee
+            total += U(dx * dx + dy * dy < limit)
         first[i + 1] = total
     disc.listed[:] = r
 
@@ -134,59 +135,72 @@ def refresh_pairs(disc):
 
 
 @numba.njit(**JIT)
-def _pairs(r, species, i, partners, dx, dy, tension, energy, second):
-    """Distance vectors, U'/r, U and U'' of the pairs of free atom i with `partners`."""
-    count = len(partners)
+def _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second):
+    """Distance vectors, U'/r, U and (if wanted) U'' of the pairs of free atom i with the partners listed from `begin`."""
     xi, yi = r[i, 0], r[i, 1]
     for k in range(count):
-        j = partners[k]
+        j = partner[begin + k]
         dx[k] = r[j, 0] - xi
         dy[k] = r[j, 1] - yi
         energy[k] = species[j]
-    for k in range(count):
+    lanes = U(4) * ((count + U(3)) // U(4))
+    for k in range(count, lanes):  # pairs beyond the cutoff, so that nothing is left over for one lane
+        dx[k] = dy[k] = 2.0 * CUTOFF
+        energy[k] = 0.0
+    for k in range(lanes):
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    pairs_of_atom(tension, energy, second, species[i], count)
+    pairs_of_atom(tension, energy, second, species[i], lanes)
 
 
 @numba.njit(**JIT)
 def evaluate_forces(disc):
     """Write the forces on the free atoms; return the largest component."""
-    r, first, partner, forces = disc.r, disc.first, disc.partner, disc.forces
-    dx, dy, tension, energy, second = disc.work[0], disc.work[1], disc.work[2], disc.work[3], disc.work[4]
-    n_free = len(forces)
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    forces = disc.forces
+    n_free = U(len(forces))
     disc.log[1] += 1
     forces[:] = 0.0
     for i in range(n_free):
-        partners = partner[first[i] : first[i + 1]]
-        _pairs(r, disc.species, i, partners, dx, dy, tension, energy, second)
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
         fx = fy = 0.0
-        for k in range(len(partners)):
+        for k in range(count):
             gx, gy = tension[k] * dx[k], tension[k] * dy[k]
             fx += gx
             fy += gy
-            j = partners[k]
+            j = U(partner[begin + k])
             if j < n_free:
                 forces[j, 0] -= gx
                 forces[j, 1] -= gy
         forces[i, 0] += fx
         forces[i, 1] += fy
     if disc.tether > 0.0:
-        for i in range(n_free):
-            if not disc.inside[i]:
-                for c in range(2):
-                    forces[i, c] += disc.load[i, c] - disc.tether * (r[i, c] - disc.anchor[i, c])
+        _hold(disc)
     return np.max(np.abs(forces))
+
+
+@numba.njit(**JIT)
+def _hold(disc):
+    """Add springs and constant forces on tethered atoms to the forces."""
+    for i in range(len(disc.forces)):
+        if not disc.inside[i]:
+            for c in range(2):
+                disc.forces[i, c] += disc.load[i, c] - disc.tether * (disc.r[i, c] - disc.anchor[i, c])
 
 
 @numba.njit(**JIT)
 def evaluate_energy(disc):
     """Energy of all pairs with a free atom, springs and constant forces."""
-    dx, dy, tension, energy, second = disc.work[0], disc.work[1], disc.work[2], disc.work[3], disc.work[4]
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
     total = 0.0
     for i in range(len(disc.forces)):
-        partners = disc.partner[disc.first[i] : disc.first[i + 1]]
-        _pairs(disc.r, disc.species, i, partners, dx, dy, tension, energy, second)
-        total += np.sum(energy[: len(partners)])
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        total += np.sum(energy[:count])
         if disc.tether > 0.0 and not disc.inside[i]:
             for c in range(2):
                 away = disc.r[i, c] - disc.anchor[i, c]
@@ -197,14 +211,16 @@ def evaluate_energy(disc):
 @numba.njit(**JIT)
 def stress(disc, area):
     """Stress (xx, xy, yy) of the atoms inside; pairs with an atom outside count half."""
-    dx, dy, tension, energy, second = disc.work[0], disc.work[1], disc.work[2], disc.work[3], disc.work[4]
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
     refresh_pairs(disc)
     xx = xy = yy = 0.0
     for i in range(len(disc.forces)):
-        partners = disc.partner[disc.first[i] : disc.first[i + 1]]
-        _pairs(disc.r, disc.species, i, partners, dx, dy, tension, energy, second)
-        for k in range(len(partners)):
-            weight = 0.5 * (disc.inside[i] + disc.inside[partners[k]]) * tension[k] / area
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        for k in range(count):
+            weight = 0.5 * (disc.inside[i] + disc.inside[partner[begin + k]]) * tension[k] / area
             xx += weight * dx[k] * dx[k]
             xy += weight * dx[k] * dy[k]
             yy += weight * dy[k] * dy[k]
@@ -213,121 +229,165 @@ def stress(disc, area):
 
 @numba.njit(**JIT)
 def evaluate_hessian(disc):
-    """Write the Hessian of the free atoms (upper triangle), its envelope, and the affine force rate.
+    """Write the Hessian of the free atoms (upper triangle), its envelope, forces and affine force rate.
 
-    `rate` becomes the change of the forces per unit strain if every distance vector d changed by velocity @ d.
+    Returns the largest force component, as `evaluate_forces` would. `rate` becomes the change of the forces per unit strain if every distance vector d changed by velocity @ d.
     """
-    matrix, rate, velocity = disc.matrix, disc.rate, disc.velocity
-    dx, dy, tension, energy, second = disc.work[0], disc.work[1], disc.work[2], disc.work[3], disc.work[4]
-    n_free = len(rate)
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    matrix, forces, rate, velocity, work = disc.matrix, disc.forces, disc.rate, disc.velocity, disc.work
+    dx, dy, tension, energy, second, kxx, kxy, kyy = (
+        work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
+    )  # fmt: skip
+    lxx, lxy, lyx, lyy = velocity[0, 0], velocity[0, 1], velocity[1, 0], velocity[1, 1]
+    n_free = U(len(rate))
     disc.log[0] += 1
     for i in range(2 * n_free):
-        matrix[i, i:] = 0.0
+        matrix[i, i : disc.end[i]] = 0.0
+    forces[:] = 0.0
     rate[:] = 0.0
-    reach = 0
+    reach = U(0)
     for i in range(n_free):
-        partners = disc.partner[disc.first[i] : disc.first[i + 1]]
-        _pairs(disc.r, disc.species, i, partners, dx, dy, tension, energy, second)
-        a = 2 * i
-        reach = max(reach, i)
-        for k in range(len(partners)):
-            if second[k] == 0.0 and tension[k] == 0.0:  # beyond the cutoff
-                continue
-            j = partners[k]
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second)
+        for k in range(count):  # no sums: vectorises
             x, y, t = dx[k], dy[k], tension[k]
             c = (second[k] - t) / (x * x + y * y)
-            kxx, kxy, kyy = c * x * x + t, c * x * y, c * y * y + t
-            vx = velocity[0, 0] * x + velocity[0, 1] * y
-            vy = velocity[1, 0] * x + velocity[1, 1] * y
-            gx, gy = kxx * vx + kxy * vy, kxy * vx + kyy * vy
-            rate[i, 0] += gx
-            rate[i, 1] += gy
-            matrix[a, a] += kxx
-            matrix[a, a + 1] += kxy
-            matrix[a + 1, a + 1] += kyy
-            if j < n_free:
-                b = 2 * j
-                rate[j, 0] -= gx
-                rate[j, 1] -= gy
-                matrix[a, b] -= kxx
-                matrix[a, b + 1] -= kxy
-                matrix[a + 1, b] -= kxy
-                matrix[a + 1, b + 1] -= kyy
-                matrix[b, b] += kxx
-                matrix[b, b + 1] += kxy
-                matrix[b + 1, b + 1] += kyy
-                reach = max(reach, int(j))
-        disc.end[a] = disc.end[a + 1] = 2 * reach + 2
+            kxx[k], kxy[k], kyy[k] = c * x * x + t, c * x * y, c * y * y + t
+            vx, vy = lxx * x + lxy * y, lyx * x + lyy * y
+            dx[k], dy[k] = t * x, t * y
+            energy[k], second[k] = kxx[k] * vx + kxy[k] * vy, kxy[k] * vx + kyy[k] * vy
+        a, a1 = U(2) * i, U(2) * i + U(1)
+        fx = fy = gx = gy = sxx = sxy = syy = 0.0
+        for k in range(count):
+            fx += dx[k]
+            fy += dy[k]
+            gx += energy[k]
+            gy += second[k]
+            sxx += kxx[k]
+            sxy += kxy[k]
+            syy += kyy[k]
+        forces[i, 0] += fx
+        forces[i, 1] += fy
+        rate[i, 0] += gx
+        rate[i, 1] += gy
+        matrix[a, a] += sxx
+        matrix[a, a1] += sxy
+        matrix[a1, a1] += syy
+        reach = max(reach, i)
+        for k in range(count):
+            j = U(partner[begin + k])
+            if j >= n_free:  # and so are all that follow
+                break
+            if kxx[k] == 0.0 and kyy[k] == 0.0:  # beyond the cutoff
+                continue
+            b, b1 = U(2) * j, U(2) * j + U(1)
+            forces[j, 0] -= dx[k]
+            forces[j, 1] -= dy[k]
+            rate[j, 0] -= energy[k]
+            rate[j, 1] -= second[k]
+            matrix[a, b] = -kxx[k]
+            matrix[a, b1] = -kxy[k]
+            matrix[a1, b] = -kxy[k]
+            matrix[a1, b1] = -kyy[k]
+            matrix[b, b] += kxx[k]
+            matrix[b, b1] += kxy[k]
+            matrix[b1, b1] += kyy[k]
+            reach = max(reach, j)
+        disc.end[a] = disc.end[a1] = U(2) * reach + U(2)
     if disc.tether > 0.0:
+        _hold(disc)
         for i in range(n_free):
             if not disc.inside[i]:
                 matrix[2 * i, 2 * i] += disc.tether
                 matrix[2 * i + 1, 2 * i + 1] += disc.tether
                 x, y = disc.r[i, 0] - disc.anchor[i, 0], disc.r[i, 1] - disc.anchor[i, 1]
-                rate[i, 0] -= disc.tether * (velocity[0, 0] * x + velocity[0, 1] * y)
-                rate[i, 1] -= disc.tether * (velocity[1, 0] * x + velocity[1, 1] * y)
+                rate[i, 0] -= disc.tether * (lxx * x + lxy * y)
+                rate[i, 1] -= disc.tether * (lyx * x + lyy * y)
+    return np.max(np.abs(forces))
 
 
 @numba.njit(**JIT)
 def cholesky(matrix, end):
-    """Replace the upper triangle by U with U^T U = matrix, within its envelope; False if not positive definite."""
-    n = len(end)
-    begin = 0
-    for k in range(n):
+    """Replace the upper triangle by U with U^T U = matrix, within its envelope; False if not positive definite.
+
+    The two rows of an atom, whose envelopes end alike, are computed together, from those of two atoms at a time.
+    """
+    flat, n = matrix.reshape(-1), U(len(end))
+    begin = U(0)
+    for k in range(U(0), n, U(2)):
         while end[begin] <= k:
-            begin += 1
+            begin += U(2)
+        x = k * n  # where a row begins
+        y = x + n
         i = begin
-        while i < k:  # loops over slices vectorise
-            if i + 4 <= k:
-                stop = end[i + 3]
-                row = matrix[k, k:stop]
-                r0, r1, r2, r3 = matrix[i, k:stop], matrix[i + 1, k:stop], matrix[i + 2, k:stop], matrix[i + 3, k:stop]
-                u0, u1, u2, u3 = r0[0], r1[0], r2[0], r3[0]
-                for j in range(len(row)):
-                    row[j] -= (u0 * r0[j] + u1 * r1[j]) + (u2 * r2[j] + u3 * r3[j])
-                i += 4
-            else:
-                row, r0 = matrix[k, k : end[i]], matrix[i, k : end[i]]
-                u0 = r0[0]
-                for j in range(len(row)):
-                    row[j] -= u0 * r0[j]
-                i += 1
-        if not matrix[k, k] > 1e-12:
+        while i + U(4) <= k:
+            p = i * n
+            q = p + n
+            s = q + n
+            t = s + n
+            px, qx, sx, tx = flat[p + k], flat[q + k], flat[s + k], flat[t + k]
+            py, qy, sy, ty = flat[p + k + 1], flat[q + k + 1], flat[s + k + 1], flat[t + k + 1]
+            for j in range(k, U(end[i + 3])):
+                fp, fq, fs, ft = flat[p + j], flat[q + j], flat[s + j], flat[t + j]
+                flat[x + j] -= (px * fp + qx * fq) + (sx * fs + tx * ft)
+                flat[y + j] -= (py * fp + qy * fq) + (sy * fs + ty * ft)
+            i += U(4)
+        if i < k:
+            p = i * n
+            q = p + n
+            px, qx, py, qy = flat[p + k], flat[q + k], flat[p + k + 1], flat[q + k + 1]
+            for j in range(k, U(end[i])):
+                fp, fq = flat[p + j], flat[q + j]
+                flat[x + j] -= px * fp + qx * fq
+                flat[y + j] -= py * fp + qy * fq
+        if not flat[x + k] > 1e-12:
             return False
-        row = matrix[k, k : end[k]]
-        scale = 1.0 / np.sqrt(row[0])
-        for j in range(len(row)):
-            row[j] *= scale
+        scale_x = 1.0 / np.sqrt(flat[x + k])
+        u = flat[x + k + 1] * scale_x
+        rest = flat[y + k + 1] - u * u
+        if not rest > 1e-12:
+            return False
+        scale_y = 1.0 / np.sqrt(rest)
+        for j in range(k, U(end[k])):  # the entry of row y left of its diagonal is never read
+            v = flat[x + j] * scale_x
+            flat[x + j] = v
+            flat[y + j] = (flat[y + j] - u * v) * scale_y
     return True
 
 
 @numba.njit(**JIT)
 def solve(upper, end, x):
-    """Solve U^T U x = right in place; `x` holds the right-hand side, flat."""
-    n = len(end)
-    for i in range(n):
-        row, below = upper[i, i : end[i]], x[i : end[i]]
-        value = below[0] / row[0]
-        for j in range(len(row)):
-            below[j] -= value * row[j]
-        below[0] = value
-    for i in range(n - 1, -1, -1):
-        row, above = upper[i, i + 1 : end[i]], x[i + 1 : end[i]]
-        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-        whole = len(row) // 8
-        for c in range(whole):
-            j = 8 * c
-            s0 += row[j] * above[j]
-            s1 += row[j + 1] * above[j + 1]
-            s2 += row[j + 2] * above[j + 2]
-            s3 += row[j + 3] * above[j + 3]
-            s4 += row[j + 4] * above[j + 4]
-            s5 += row[j + 5] * above[j + 5]
-            s6 += row[j + 6] * above[j + 6]
-            s7 += row[j + 7] * above[j + 7]
-        for j in range(8 * whole, len(row)):
-            s0 += row[j] * above[j]
-        x[i] = (x[i] - (((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)))) / upper[i, i]
+    """Solve U^T U x = right in place; `x` holds the right-hand side, flat. Two rows at a time, as in `cholesky`."""
+    n = U(len(end))
+    for a in range(U(0), n, U(2)):
+        b = a + U(1)
+        x[a] /= upper[a, a]
+        x[b] = (x[b] - x[a] * upper[a, b]) / upper[b, b]
+        xa, xb = x[a], x[b]
+        for j in range(a + U(2), U(end[a])):
+            x[j] -= xa * upper[a, j] + xb * upper[b, j]
+    for behind in range(U(2), n + U(2), U(2)):
+        a = n - behind
+        b = a + U(1)
+        s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = 0.0  # separate sums need not wait for each other
+        j, stop = a + U(2), U(end[a])
+        while j + U(4) <= stop:
+            s0 += upper[a, j] * x[j]
+            t0 += upper[b, j] * x[j]
+            s1 += upper[a, j + U(1)] * x[j + U(1)]
+            t1 += upper[b, j + U(1)] * x[j + U(1)]
+            s2 += upper[a, j + U(2)] * x[j + U(2)]
+            t2 += upper[b, j + U(2)] * x[j + U(2)]
+            s3 += upper[a, j + U(3)] * x[j + U(3)]
+            t3 += upper[b, j + U(3)] * x[j + U(3)]
+            j += U(4)
+        while j < stop:
+            s0 += upper[a, j] * x[j]
+            t0 += upper[b, j] * x[j]
+            j += U(1)
+        x[b] = (x[b] - ((t0 + t1) + (t2 + t3))) / upper[b, b]
+        x[a] = (x[a] - ((s0 + s1) + (s2 + s3)) - upper[a, b] * x[b]) / upper[a, a]
 
 
 @numba.njit(**JIT)
@@ -344,13 +404,15 @@ def minimise(disc, tolerance, reach, close):
     last = np.inf
     for _ in range(30):
         refresh_pairs(disc)
-        largest = evaluate_forces(disc)
+        fresh = apart == np.inf and close < np.inf
+        largest = evaluate_hessian(disc) if fresh else evaluate_forces(disc)
         if largest < tolerance and apart <= close:
             return True
         if not np.isfinite(largest):
             return False
         if largest < tolerance or largest > 0.1 * last or apart == np.inf:
-            evaluate_hessian(disc)
+            if not fresh:
+                evaluate_hessian(disc)
             if not cholesky(disc.matrix, disc.end):
                 return False
             apart = 0.0

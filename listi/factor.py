@@ -12,10 +12,10 @@ import numpy as np
 from scipy.linalg.blas import sgemv, ssyrk, strsm, strsv
 from scipy.linalg.lapack import spotrf
 
+from .pairs import JIT
 from .potential import CUTOFF
 
 LEAF = 120  # parts with fewer atoms are not cut further
-JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 class IndefiniteError(ValueError):

@@ -31,7 +31,7 @@ FIRST = 100  # steps of the first stretch
 LONGEST = 200  # steps of a stretch at most
 SURE = 0.25  # allowed misfit of that law over the last stretch, if an instability is to be taken for sure
 SHORTEST = 1 / 1024  # shortest stretch [steps]
-ROUGH = 1e-7  # largest force component on stretches of more than 4 steps [energy/Å]
+ROUGH = 1e-6  # largest force component on stretches of more than 4 steps [energy/Å]
 STILL = 0.002  # a plain step in which no atom moves further was smooth [Å]
 RETURNED = 1e-4  # an undone plain step that ends this close to where it began was reversible [Å]
 BIG = 0.02  # a plain step in which an atom moves further is looked at closely [Å]
@@ -177,7 +177,7 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
             else:
                 stretch = min(2.0 * stretch, np.floor(at) + 1.0 - at)
         elif stretch > 1.0:
-            stretch = np.floor(0.5 * stretch)
+            stretch = np.floor(max(1.0, 0.25 * stretch))
         elif stretch > 0.25 or (stretch > SHORTEST and not sure):
             stretch *= 0.25
         else:

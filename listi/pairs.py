@@ -6,6 +6,8 @@ every machine.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numba
 import numpy as np
 
@@ -127,13 +129,13 @@ def energy_forces(positions, species, cell, first, partner, forces):
     n = len(positions)
     widest = np.max(first[1:] - first[:-1])
     dx, dy = np.empty(widest), np.empty(widest)
-    tension, energy, unused = np.empty(widest), np.empty(widest), np.empty(widest)
+    tension, energy = np.empty(widest), np.empty(widest)
     forces[:] = 0.0
     total = vxx = vxy = vyy = 0.0
     for i in range(n):
         begin = first[i]
         count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
-        pairs_of_atom(tension, energy, unused, species[i], count)
+        pairs_of_atom(tension, energy, None, species[i], count)
         fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
         for k in range(count):
             j = partner[begin + k]
@@ -220,3 +222,18 @@ def affine_force_rate(positions, cell, first, partner, blocks, gradient, out):
             out[i, 1] += gy
             out[j, 0] -= gx
             out[j, 1] -= gy
+
+
+def forget_stale_kernels(cache: Path, sources: Path = Path(__file__).parent) -> None:
+    """Remove cached kernels older than any source file of the package.
+
+    Numba compiles a kernel again when its own file has changed, but not when only a kernel that it calls has, in
+    another file: after an update, old code would run.
+    """
+    newest = max(source.stat().st_mtime for source in sources.glob("*.py"))
+    for index in cache.glob("*.nbi"):
+        if index.stat().st_mtime < newest:
+            index.unlink(missing_ok=True)
+
+
+forget_stale_kernels(Path(energy_forces.stats.cache_path))

