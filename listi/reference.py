@@ -21,6 +21,8 @@ from .potential import CHARGE, CUTOFF, KAPPA, SIGMA
 N_TABLE = 20_000  # entries, evenly spaced in r²
 SHORTEST = 0.5  # distance at which the table begins [Å]; LAMMPS stops with an error if two atoms come closer
 
+RETURNED = 0.02  # an undone step that ends this close to where it began was reversible [Å]
+
 
 def start() -> Any:
     """Return a silent LAMMPS instance.
@@ -101,7 +103,7 @@ def evaluate(lmp: Any) -> tuple[float, np.ndarray, np.ndarray]:
     return lmp.get_thermo("pe"), forces, stress
 
 
-def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: int, tolerance: float) -> np.ndarray:
+def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: float, tolerance: float) -> np.ndarray:
     """Take cell and atoms affinely to a step of pure shear, minimise by cg; displacements (n_atoms, 2) [Å]."""
     stretch = (1.0 + strain_step) ** step
     target = np.asarray(cell) * [stretch, 1.0 / stretch]
@@ -122,8 +124,9 @@ def probe(
 ) -> float:
     """Strain of the last step before the first instability of one disc, walked step by step.
 
-    An instability is a step in which the shear stress of the free atoms drops and an atom jumps by over 0.1 Å, and that
-    undoing does not undo: a disc that is only soft for a moment comes back.
+    An instability is a step in which the shear stress of the free atoms drops, an atom jumps by over 0.1 Å, and that
+    undoing does not undo: a disc that is only soft for a moment comes back. A step that comes back may hold a smaller
+    one: it is taken again in ten parts.
     `first` is the step to begin at, when those before are known to be smooth.
     """
     vector = minimum_image(network.positions - point, network.cell)
@@ -152,15 +155,28 @@ def probe(
     last = _shear(lmp)
     for step in range(first, round(1.0 / strain_step)):
         before = _positions(lmp)
-        moved = strain_to(lmp, disc.cell, strain_step, step, tolerance)
+        jump = np.max(np.linalg.norm(strain_to(lmp, disc.cell, strain_step, step, tolerance), axis=1))
         now = _shear(lmp)
-        if now < last and np.max(np.linalg.norm(moved, axis=1)) > 0.1:
+        if now < last and jump > 0.1:
             strain_to(lmp, disc.cell, strain_step, step - 1, tolerance)
-            if np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) > 0.02:
+            back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < RETURNED
+            parts = [step - 1 + k / 10 for k in range(1, 11)]
+            if not back or not all(_can_be_undone(lmp, disc.cell, strain_step, part, tolerance) for part in parts):
                 return (step - 1) * strain_step
-            strain_to(lmp, disc.cell, strain_step, step, tolerance)
         last = now
     raise RuntimeError("LAMMPS met no instability")
+
+
+def _can_be_undone(lmp: Any, cell: np.ndarray, strain_step: float, end: float, tolerance: float) -> bool:
+    """Take a tenth of a step, up to `end`; whether undoing it leads back."""
+    before = _positions(lmp)
+    moved = strain_to(lmp, cell, strain_step, end, tolerance)
+    if np.max(np.linalg.norm(moved, axis=1)) < RETURNED:
+        return True
+    strain_to(lmp, cell, strain_step, end - 0.1, tolerance)
+    back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < RETURNED
+    strain_to(lmp, cell, strain_step, end, tolerance)
+    return back
 
 
 def _shear(lmp: Any) -> float:
