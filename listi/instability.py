@@ -8,9 +8,9 @@ counts only if
 
 so that neither noise nor a jump to another minimum can pass for, or hide, an instability. A stretch that fails is
 shortened. Near an instability the tangent grows as the inverse square root of the distance to it; where tangents
-grow, stretches are predicted, judged and chosen by that law. A quarter of one step that fails is the end if the law
-held over the stretch before and puts the instability within a step; else stretches get shorter still: the minimum may
-be soft for a moment and go on.
+grow, stretches are predicted, judged and chosen by that law. A quarter of one step that meets no minimum is the end if
+the law held over the stretch before and puts the instability within this one; else stretches get shorter still: the
+minimum may be soft for a moment and go on.
 
 `walk` is the plain protocol that this must agree with: every step taken, each to the minimum downhill.
 """
@@ -151,6 +151,7 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
             if rough and strain < strain_step * (new_softness / softness - 1.0):  # forces nearly vanish beyond it too
                 accepted = minimise(disc, tolerance, REACH, 0.5 * SMOOTH)
                 solve(disc.matrix, disc.end, disc.rate.reshape(n))
+        met = accepted  # a minimum close by, of this branch or not
         if accepted:
             new_rate = disc.rate
             new_softness = np.sum(new_rate * new_rate)
@@ -169,7 +170,7 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
             rate[:] = disc.rate
             last_softness, last_strain, softness = softness, here, new_softness
             last_left, left = left, strain / max(softness / last_softness - 1.0, 1e-9)
-            sure = abs((last_left - left) / strain - 1.0) < SURE and left < strain_step
+            sure = abs((last_left - left) / strain - 1.0) < SURE
             at = target
             if at == np.floor(at):
                 whole[:] = x
@@ -178,7 +179,7 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
                 stretch = min(2.0 * stretch, np.floor(at) + 1.0 - at)
         elif stretch > 1.0:
             stretch = np.floor(max(1.0, 0.25 * stretch))
-        elif stretch > 0.25 or (stretch > SHORTEST and not sure):
+        elif stretch > 0.25 or (stretch > SHORTEST and (met or not sure or left > strain)):
             stretch *= 0.25
         else:
             break
