@@ -139,6 +139,17 @@ def test_forces_that_nearly_vanish_beyond_an_instability_are_no_minimum(every_st
     assert probed.threshold.item() == pytest.approx(where.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize(("number", "x", "y"), [(0, 27, 12), (1, 3, 44), (4, 15, 49)])
+def test_a_soft_moment_is_not_the_end(number, x, y):
+    """Within a step a quarter of which looks lost, the minimum turns sharply but goes on to up to twice the strain."""
+    sample = of("train")[number]
+    where = sample.probing.critical_strain[x, y]
+    points = np.array([[where.x, where.y]])
+    for every_step in (False, True):
+        probed = probe(sample.network, points=points, every_step=every_step, workers=1)
+        assert probed.critical_strain.item() == pytest.approx(where.item(), abs=1e-9)
+
+
 def test_files_are_whole_small_and_open_in_one_line():
     assert [problem for problem in store.verify(DATA).values() if problem] == []
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 60e6
