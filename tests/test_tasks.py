@@ -100,7 +100,8 @@ def test_arrays_that_tasks_share_are_sent_once(cluster):
 
 
 SBATCH = """#!/bin/bash
-setsid bash "${@: -1}" > /dev/null 2>&1 &
+cp "${@: -1}" "$0.$$"  # dask-jobqueue removes its script as soon as sbatch returns
+setsid bash "$0.$$" > /dev/null 2>&1 &
 echo "Submitted batch job $!"
 """
 
@@ -118,6 +119,7 @@ def test_workers_that_are_batch_jobs(tmp_path, monkeypatch):
     with SLURMCluster(cores=1, processes=1, memory="1GB", scheduler_options=options) as slurm:
         assert "#SBATCH" in slurm.job_script()
         slurm.scale(jobs=2)
+        slurm.wait_for_workers(2, timeout=60)
         done = tasks.run(where, [(str(tmp_path), n) for n in range(8)], slurm.scheduler_address)
     assert [number for number, _ in done] == list(range(8))
     assert len({pid for _, pid in done} - {os.getpid()}) == 2
