@@ -307,11 +307,12 @@ def evaluate_hessian(disc):
     return np.max(np.abs(forces))
 
 
-@numba.njit(**JIT)
+@numba.njit(fastmath={"contract"}, **JIT)
 def cholesky(matrix, end):
     """Replace the upper triangle by U with U^T U = matrix, within its envelope; False if not positive definite.
 
     The two rows of an atom, whose envelopes end alike, are computed together, from those of two atoms at a time.
+    Each product may be rounded together with its subtraction: alike on all machines that can do so.
     """
     flat, n = matrix.reshape(-1), U(len(end))
     begin = U(0)
@@ -330,8 +331,8 @@ def cholesky(matrix, end):
             py, qy, sy, ty = flat[p + k + 1], flat[q + k + 1], flat[s + k + 1], flat[t + k + 1]
             for j in range(k, U(end[i + 3])):
                 fp, fq, fs, ft = flat[p + j], flat[q + j], flat[s + j], flat[t + j]
-                flat[x + j] -= (px * fp + qx * fq) + (sx * fs + tx * ft)
-                flat[y + j] -= (py * fp + qy * fq) + (sy * fs + ty * ft)
+                flat[x + j] = flat[x + j] - px * fp - qx * fq - sx * fs - tx * ft
+                flat[y + j] = flat[y + j] - py * fp - qy * fq - sy * fs - ty * ft
             i += U(4)
         if i < k:
             p = i * n
@@ -339,8 +340,8 @@ def cholesky(matrix, end):
             px, qx, py, qy = flat[p + k], flat[q + k], flat[p + k + 1], flat[q + k + 1]
             for j in range(k, U(end[i])):
                 fp, fq = flat[p + j], flat[q + j]
-                flat[x + j] -= px * fp + qx * fq
-                flat[y + j] -= py * fp + qy * fq
+                flat[x + j] = flat[x + j] - px * fp - qx * fq
+                flat[y + j] = flat[y + j] - py * fp - qy * fq
         if not flat[x + k] > 1e-12:
             return False
         scale_x = 1.0 / np.sqrt(flat[x + k])

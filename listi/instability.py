@@ -9,8 +9,8 @@ counts only if
 so that neither noise nor a jump to another minimum can pass for, or hide, an instability. A stretch that fails is
 shortened. Near an instability the tangent grows as the inverse square root of the distance to it; where tangents
 grow, stretches are predicted, judged and chosen by that law. A quarter of one step that meets no minimum is the end if
-the law held over the stretch before and puts the instability within this one; else stretches get shorter still: the
-minimum may be soft for a moment and go on.
+the law held over the stretch before and puts the instability within this one, but not at its very beginning; else
+stretches get shorter still: the minimum may be soft for a moment and go on.
 
 `walk` is the plain protocol that this must agree with: every step taken, each to the minimum downhill.
 """
@@ -30,6 +30,7 @@ REACH = 3.0 * SMOOTH  # how far a minimum may be from where it is expected [Å]
 FIRST = 100  # steps of the first stretch
 LONGEST = 200  # steps of a stretch at most
 SURE = 0.25  # allowed misfit of that law over the last stretch, if an instability is to be taken for sure
+NEAR = 4.0  # a stretch that is the end is shorter than this many times the way to the instability by that law
 SHORTEST = 1 / 1024  # shortest stretch [steps]
 ROUGH = 1e-7  # largest force component on stretches of more than 4 steps [energy/Å]
 STILL = 0.002  # a plain step in which no atom moves further was smooth [Å]
@@ -172,14 +173,15 @@ def follow(disc, mode, strain_step, max_steps, tolerance):
             last_left, left = left, strain / max(softness / last_softness - 1.0, 1e-9)
             sure = abs((last_left - left) / strain - 1.0) < SURE
             at = target
+            ahead = 0.6 * left / strain_step
             if at == np.floor(at):
                 whole[:] = x
-                stretch = np.floor(max(1.0, min(2.0 * stretch, 0.7 * left / strain_step, float(LONGEST))))
+                stretch = np.floor(max(1.0, min(2.0 * stretch, ahead, float(LONGEST))))
             else:
-                stretch = min(2.0 * stretch, np.floor(at) + 1.0 - at)
+                stretch = min(2.0 * stretch, max(0.25, ahead), np.floor(at) + 1.0 - at)
         elif stretch > 1.0:
             stretch = np.floor(max(1.0, 0.25 * stretch))
-        elif stretch > 0.25 or (stretch > SHORTEST and (met or not sure or left > strain)):
+        elif stretch > 0.25 or (stretch > SHORTEST and (met or not sure or not left < strain < NEAR * left)):
             stretch *= 0.25
         else:
             break
