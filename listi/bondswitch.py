@@ -26,7 +26,7 @@ TARGET_ALPHA = 0.3
 BOXES = ("as-generated", "zero-pressure")
 
 _ANNEALS = 5  # of a sample whose statistics got stuck
-_TRIES = 20  # repairs of a sample with a misbonded Si
+_TRIES = 20  # repairs of a sample with a misbonded Si; one more for every hundred rings
 
 
 def generate(
@@ -79,13 +79,14 @@ def generate(
         chi = anneal(dual, random, target, alpha)
     if missed := _missed(dual, target, alpha):
         raise RuntimeError(missed)
-    for _ in range(_TRIES):
+    tries = _TRIES + len(dual.sizes) // 100
+    for _ in range(tries):
         network, bad = _relax(dual, box)
         if network is not None and not _missed(dual, target, alpha):
             return network
         heal(dual, bad, random, target, alpha, chi)
     failed = f"Si {bad[0]} still misbonded" if bad.size else missed
-    raise RuntimeError(f"generate(nx={nx}, ny={ny}, seed={seed}): {failed} after {_TRIES} repairs")
+    raise RuntimeError(f"generate(nx={nx}, ny={ny}, seed={seed}): {failed} after {tries} repairs")
 
 
 def _check(nx, ny, seed, statistics, alpha, box) -> np.ndarray:

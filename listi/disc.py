@@ -134,7 +134,7 @@ def refresh_pairs(disc):
         list_pairs(disc, CUTOFF + disc.skin)
 
 
-@numba.njit(**JIT)
+@numba.njit(forceinline=True, **JIT)  # or every call would count references to its arrays, atomically
 def _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second):
     """Distance vectors, U'/r, U and (if wanted) U'' of the pairs of free atom i with the partners listed from `begin`."""
     xi, yi = r[i, 0], r[i, 1]

@@ -88,7 +88,7 @@ def pair(r, kind):
     return _shifted(r, 1.0 / r, SIGMA12[kind], CHARGE[kind], V_CUT[kind], DV_CUT[kind])
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", forceinline=True)
 def pairs_of_atom(tension, energy, stiffness, species, count):
     """Evaluate the pairs of one atom with `count` partners, several lanes at a time.
 
