@@ -196,9 +196,9 @@ def measure_sizes(
     Parameters
     ----------
     copies : sequence of (int, int)
-        How often the same glass stands along x and y: every size has the same spots, probed at the same points.
+        How often the same glass stands along x and y: every size has the same spots.
     n_probes : int
-        Probes timed a sample.
+        Probes timed in each copy, at the same points: a sample twice as large has twice as many, as a map has.
     rings : (int, int)
         Of that glass along x, and its rows of rings.
     seed : int
@@ -216,10 +216,12 @@ def measure_sizes(
         network = repeat(glass, nx, ny)
         system = System(network.positions, network.species, network.cell)
         forces = system.energy_forces()[1]
+        corners = np.array([(i, j) for i in range(nx) for j in range(ny)]) * glass.cell
+        everywhere = np.concatenate([points + corner for corner in corners])
         probe(network, points=points[:1], workers=1)
         found[network.n_atoms] = {
             "force": _seconds(system.energy_forces, 20),
-            "probe": _seconds(lambda n=network: probe(n, points=points, workers=1), 2) / n_probes,
+            "probe": _seconds(lambda n=network, p=everywhere: probe(n, points=p, workers=1), 2) / len(everywhere),
             "memory": system.partner.nbytes + system.first.nbytes + system.positions.nbytes + forces.nbytes,
         }
     return found
