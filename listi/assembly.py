@@ -87,7 +87,7 @@ def misbonded(positions: np.ndarray, dual: Dual, cell: np.ndarray) -> np.ndarray
     wrapped[wrapped >= cell] = 0.0
     silicon, oxygen = (cKDTree(part, boxsize=cell) for part in (wrapped[:n_si], wrapped[n_si:]))
     near = silicon.sparse_distance_matrix(oxygen, COORDINATION_RADIUS, output_type="coo_matrix")
-    found = near.row * len(ends) + near.col
+    found = near.row.astype(np.int64) * len(ends) + near.col  # beyond 32 bits from 93 000 atoms on
     wanted = (ends * len(ends) + np.arange(len(ends))[:, None]).ravel()
     to = [
         minimum_image(positions[dual.neighbours[:, k]] - positions[:n_si], cell) for k in range(3)

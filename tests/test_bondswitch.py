@@ -230,6 +230,15 @@ def test_zero_pressure_box_has_no_normal_stress():
     assert set(oxygen_coordination(network)) == {3}
 
 
+def test_no_silicon_is_misbonded_in_a_large_crystal():
+    """Pairs of 38 400 Si and 57 600 O are more than 32 bits count."""
+    net = dual.honeycomb(120, 160)
+    ends, centres = dual.bond_ends(net), net.centres[net.corners]
+    silicon = centres[:, 0] + minimum_image(centres - centres[:, :1], net.cell).mean(axis=1)
+    bonds = minimum_image(silicon[ends[:, 1]] - silicon[ends[:, 0]], net.cell)
+    assert assembly.misbonded(np.concatenate([silicon, silicon[ends[:, 0]] + bonds / 2]), net, net.cell).size == 0
+
+
 def test_misbonded_silicon_are_found():
     net = dual.honeycomb(8, 10)
     ends = dual.bond_ends(net)
