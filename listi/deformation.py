@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
-from .factor import one_blas_thread
 from .mechanics import TOLERANCE, ConvergenceError, System
 from .network import Network, minimum_image
 from .potential import CUTOFF, ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT
@@ -187,7 +187,7 @@ def deform(
             f"network: largest force {largest:.3g} > {AT_MINIMUM:g}, not at an energy minimum; "
             "relax it first with listi.relax(network)"
         )
-    with one_blas_thread():
+    with threadpool_limits(1, "blas"):
         system.relax()
         curve, events = _shear(Walk(system, strain_step), round(max_strain / strain_step), n_events, every_step)
     return _dataset(network, strain_step, curve, events)

@@ -7,15 +7,10 @@ left to LAPACK, in single precision: the factor serves as a preconditioner, the 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numba
 import numpy as np
 from scipy.linalg.blas import sgemv, ssyrk, strsm, strsv
 from scipy.linalg.lapack import spotrf
-from threadpoolctl import threadpool_limits
 
 from .pairs import JIT
 from .potential import CUTOFF
@@ -23,29 +18,8 @@ from .potential import CUTOFF
 LEAF = 120  # parts with fewer atoms are not cut further
 
 
-_lock = threading.Lock()
-_limited: list[threadpool_limits] = []  # one entry for every thread that wants the limit; the first holds it
-
-
 class IndefiniteError(ValueError):
     """The matrix is not positive definite."""
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS to one thread: how many share a sum decides its last bits.
-
-    The limit is the whole process's; it ends when the last of the threads that asked for it is done.
-    """
-    with _lock:
-        _limited.append(_limited[0] if _limited else threadpool_limits(1, "blas"))
-    try:
-        yield
-    finally:
-        with _lock:
-            limit = _limited.pop()
-            if not _limited:
-                limit.restore_original_limits()
 
 
 class Factor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .factor import Factor, IndefiniteError, one_blas_thread
+from .factor import Factor, IndefiniteError
 from .pairs import affine_force_rate, energy_forces, hessian_product, neighbour_list, pair_stiffness
 from .potential import CUTOFF
 
@@ -191,7 +191,6 @@ class System:
                 return False
         return False
 
-    @one_blas_thread()
     def relax(self, tolerance: float = TOLERANCE, steps: int = 2000) -> int:
         """Move to the energy minimum downhill from here.
 

