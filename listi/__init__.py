@@ -1,37 +1,25 @@
 """Local stress thresholds of two-dimensional network glasses: probed, and predicted by networks.
 
-`Network`, `generate`, `deform`, `probe`, `goodness` and `predict` are the doors; each lives in the
-module named beside it below and is imported when it is first used, so `import listi` costs little.
+Each public name lives in the module named beside it in `_HOME` and is imported on first use, so `import listi` costs
+little.
 """
 
 from importlib import import_module
 
-# The function has its module's name. Importing it here, before anybody imports the module, keeps
-# `listi.goodness` the function; `from listi.goodness import ...` still reaches the module.
-from .goodness import goodness
-
-__version__ = "0.1.0"
-__all__ = [
-    "Network",
-    "__version__",
-    "deform",
-    "generate",
-    "goodness",
-    "predict",
-    "probe",
-    "relax",
-    "yield_stress",
-]
+__version__ = "0.2.0"
 
 _HOME = {
-    "Network": "network",
-    "generate": "bondswitch",
-    "deform": "deformation",
-    "probe": "probing",
-    "relax": "deformation",
-    "predict": "models",
-    "yield_stress": "probing",
+    "Network": "network.network",
+    "deform": "mechanics.shear",
+    "generate": "generation.generate",
+    "goodness": "analysis.prediction_goodness",
+    "predict": "learning.models",
+    "probe": "probing.probe",
+    "relax": "mechanics.shear",
+    "trace": "probing.probe",
+    "yield_stress": "probing.probe",
 }
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str):

@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import __version__, chain, profile
+from . import __version__
+from .compendium import chain, profiles
 from .files import DataError
 
 
@@ -49,12 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_profile(run)
     run.add_argument("--only", metavar="NN", help="execute this notebook only")
     again = run.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", action="store_true", help="go on with what is missing (the default)"
-    )
-    again.add_argument(
-        "--fresh", action="store_true", help="start over; with --only: even if up to date"
-    )
+    again.add_argument("--resume", action="store_true", help="go on with what is missing (the default)")
+    again.add_argument("--fresh", action="store_true", help="start over; with --only: even if up to date")
 
     figures = commands.add_parser("figures", help="redraw the paper's figures from stored data")
     figures.set_defaults(command=_figures)
@@ -75,12 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_profile(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile", default="demo", help="demo, paper or a YAML file (default: demo)"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a parameter"
-    )
+    parser.add_argument("--profile", default="demo", help="demo, paper or a YAML file (default: demo)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a parameter")
     parser.add_argument("--scheduler", help="address of a dask scheduler: tcp://host:port")
     parser.add_argument("--workers", help="number of local workers; 0 = every core")
     parser.add_argument("--output", metavar="FOLDER", help="results/<profile> without")
@@ -94,7 +87,7 @@ def _changes(given: argparse.Namespace) -> dict[str, object]:
             texts.append(f"{name}={getattr(given, name)}")
     changes: dict[str, object] = {}
     for text in texts:
-        name, value = profile.assignment(text)
+        name, value = profiles.assignment(text)
         if name in changes:
             raise ValueError(f"{name}: given twice; once is allowed")
         changes[name] = value
@@ -161,24 +154,18 @@ def _bar(name: str, expected: float | None) -> Iterator[None]:
 
 def _closing_table(steps, given, changes, output: Path, executed: dict[str, float]) -> None:
     """Print each step, its time, its verdict and its figures."""
-    values = profile.resolve(given.profile, changes)
+    values = profiles.resolve(given.profile, changes)
     rows = []
     for now in chain.state(steps, values, output):
         record, number = now.record, now.step.number
-        time_taken = (
-            _duration(executed[number]) if number in executed else chain.progress(now, output)
-        )
-        rows.append(
-            [now.step.name, time_taken, record.get("verdict", ""), _figures_of(record, output)]
-        )
+        time_taken = _duration(executed[number]) if number in executed else chain.progress(now, output)
+        rows.append([now.step.name, time_taken, record.get("verdict", ""), _figures_of(record, output)])
     print()
     _table(["step", "time", "verdict", "figure"], rows)
 
 
 def _figures_of(record: dict, output: Path) -> str:
-    made = [path for path in chain.figures(record) if path.endswith(".png")] or chain.figures(
-        record
-    )
+    made = [path for path in chain.figures(record) if path.endswith(".png")] or chain.figures(record)
     more = f" and {len(made) - 1} more" if len(made) > 1 else ""
     return f"{_short(output / made[0])}{more}" if made else ""
 
@@ -186,9 +173,7 @@ def _figures_of(record: dict, output: Path) -> str:
 def _table(head: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     for row in [head, ["-" * width for width in widths], *rows]:
-        print(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        )
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _duration(seconds: float) -> str:
@@ -205,7 +190,7 @@ def _short(path: Path) -> str:
 
 def _status(given: argparse.Namespace) -> int:
     changes = _changes(given)
-    values = profile.resolve(given.profile, changes)
+    values = profiles.resolve(given.profile, changes)
     output = chain.output_folder(given.profile, given.output)
     rows, remaining = [], 0.0
     for now in chain.state(chain.steps(), values, output):
@@ -228,15 +213,8 @@ def _status(given: argparse.Namespace) -> int:
         )
     _table(["step", "state", "time", "finished (UTC)", "why"], rows)
     missing = sum(row[1] != "done" for row in rows)
-    estimate = (
-        f"about {_duration(remaining)}"
-        if remaining == remaining
-        else "not known before a first run"
-    )
-    print(
-        f"\n{len(rows) - missing} of {len(rows)} steps done"
-        + (f"; time left: {estimate}" if missing else "")
-    )
+    estimate = f"about {_duration(remaining)}" if remaining == remaining else "not known before a first run"
+    print(f"\n{len(rows) - missing} of {len(rows)} steps done" + (f"; time left: {estimate}" if missing else ""))
     return 0
 
 
@@ -247,7 +225,7 @@ def _since(started: str) -> float:
 
 
 def _figures(given: argparse.Namespace) -> int:
-    from . import redraw  # brings matplotlib
+    from .figures import paper
 
     if given.profile is None:
         data, drawn = chain.root() / "data" / "paper", chain.root() / "paper_figures"
@@ -255,18 +233,14 @@ def _figures(given: argparse.Namespace) -> int:
         data, drawn = (chain.output_folder(given.profile) / name for name in ("data", "figures"))
     if not data.is_dir():
         raise DataError(f"{_short(data)}: no such folder; listi run makes data")
-    found = redraw.regenerate(data, drawn)
+    found = paper.regenerate(data, drawn)
     missing = sum(bool(problem) for problem in found.values())
     print(f"{len(found) - missing} of {len(found)} figures in {_short(drawn)}")
     return 1 if missing else 0
 
 
 def _verify(given: argparse.Namespace) -> int:
-    folders = (
-        [given.folder]
-        if given.folder
-        else [chain.root() / name for name in ("data", chain.RESULTS)]
-    )
+    folders = [given.folder] if given.folder else [chain.root() / name for name in ("data", chain.RESULTS)]
     found: dict[Path, str] = {}
     for folder in folders:
         if given.folder or folder.is_dir():
@@ -279,6 +253,6 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _bench(given: argparse.Namespace) -> int:
-    from . import bench
+    from .compendium import bench
 
     return bench.main(given.arguments) or 0

@@ -34,9 +34,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
@@ -149,9 +147,7 @@ def files_in(folder: str | Path) -> list[Path]:
 def write_checksums(folder: str | Path) -> None:
     """Write SHA256SUMS over all files of a folder that ships (`sha256sum -c` reads it too)."""
     folder = Path(folder)
-    lines = [
-        f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files_in(folder)
-    ]
+    lines = [f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files_in(folder)]
     write_bytes(folder / SUMS, "".join(lines).encode())
 
 
@@ -188,9 +184,7 @@ def verify_listed(folder: Path, checked: Mapping[Path, str]) -> dict[Path, str]:
         if not path.is_file():
             found[path] = f"{path}: missing, but listed in {SUMS}"
         elif sha256(path) != total:
-            found[path] = (
-                checked.get(path) or f"{path}: altered since it was written (SHA-256 differs)"
-            )
+            found[path] = checked.get(path) or f"{path}: altered since it was written (SHA-256 differs)"
         else:
             found[path] = checked.get(path, "") if path.suffix == ".nc" else ""
     unlisted = [path for path in files_in(folder) if path not in listed]
@@ -217,9 +211,7 @@ def locked(folder: str | Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = path.read_text("utf-8").strip() or "another process"
-            raise DataError(
-                f"{folder}: in use by {holder}; wait for it, or give another --output"
-            ) from error
+            raise DataError(f"{folder}: in use by {holder}; wait for it, or give another --output") from error
         os.truncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         yield
@@ -238,3 +230,34 @@ def is_locked(folder: str | Path) -> bool:
         except OSError:
             return True
     return False
+
+
+_SEAL = b"\nsha256 "  # in front of the sum that closes a file
+
+
+SEAL_LENGTH = len(_SEAL) + 64 + 1
+
+
+def seal(data: bytes) -> bytes:
+    """Return the line that closes a file: the SHA-256 of all bytes before it."""
+    return _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
+
+
+def unsealed(path: Path) -> bytes:
+    """Return the bytes of a file before its closing line.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or differs in any byte from what was written.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    body, last = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
+    if not last.startswith(_SEAL):
+        raise DataError(f"{path}: does not end with its checksum: cut off, or written by another program")
+    if last != seal(body):
+        raise DataError(f"{path}: altered since it was written (SHA-256 differs)")
+    return body

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from listi.network import Network, minimum_image
+from listi.network.geometry import minimum_image
+from listi.network.network import Network
 
 BOND = 3.0  # Si-Si distance [Å]
 

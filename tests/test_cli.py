@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from test_chain import ALL, checkout, executed  # noqa: F401 - fixtures
 
-from listi import cli, files, redraw
+from listi import cli, files
+from listi.figures import paper
 
 PACKAGE = Path(cli.__file__).parent
 
@@ -120,7 +121,7 @@ def test_resume_excludes_fresh(command):
 
 def test_figures_are_drawn_from_stored_data(command, checkout, monkeypatch):  # noqa: F811
     drawn, found = [], {"figure_1": "", "figure_2": ""}
-    monkeypatch.setattr(redraw, "regenerate", lambda *folders: drawn.append(folders) or found)
+    monkeypatch.setattr(paper, "regenerate", lambda *folders: drawn.append(folders) or found)
     (checkout / "data" / "paper").mkdir(parents=True)
     command("run")
     assert command("figures")[0] == command("figures", "--profile", "demo")[0] == 0

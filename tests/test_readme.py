@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from listi import generate, models
+from listi import generate
+from listi.learning import models
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

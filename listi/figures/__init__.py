@@ -1,14 +1,14 @@
 """One function a paper figure: takes data, returns a matplotlib figure; `save` writes it."""
 
 from . import published
-from .choices import boxes, readings
 from .ensemble import events, thresholds
+from .goodness_variants import boxes, readings
+from .learning import fig4, fig5, fig6, inputs
 from .maps import fig9, fig10
 from .mechanics import fig1, fig2
-from .networks import fig4, fig5, fig6, inputs
+from .sensitivity import boundary, cost, hysteresis, independence, radius
 from .statistics import fig3, fig7, fig8
 from .structure import curves, glass, rings
-from .studies import boundary, cost, hysteresis, independence, radius
 from .style import save
 
 __all__ = [

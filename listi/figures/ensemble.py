@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from .. import ensemble
-from ..store import Sample
-from . import parts
+from ..analysis import ensemble
+from ..analysis.sample import Sample
+from . import panels
 from .style import BLUE, GREY, RED, STRESS_LABEL, STRESS_SCALE, THRESHOLD_LABEL, styled
 
 _THRESHOLD = THRESHOLD_LABEL.replace("\n", " ")
@@ -38,7 +38,7 @@ def thresholds(probed: Sequence[xr.Dataset], r_free: float = 11.0) -> Figure:
     _against_initial(axes[1, 1], np.array([one.initial_stress.values for one in probed]), maps)
     titles = ("thresholds", "soft end", "correlation in space", "stress before the shear")
     for panel, name, title in zip(axes.flat, "abcd", titles, strict=True):
-        parts.letter(panel, name, title)
+        panels.letter(panel, name, title)
     return figure
 
 
@@ -106,9 +106,7 @@ def _against_initial(axes: Axes, initial: np.ndarray, maps: np.ndarray) -> None:
     axes.figure.colorbar(mesh, ax=axes, label="Probes", shrink=0.85, pad=0.02)
     edges = np.quantile(x, np.linspace(0, 1, 11))
     part = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, 9)
-    centre, mean = (
-        np.bincount(part, values, 10) / np.bincount(part, minlength=10) for values in (x, y)
-    )
+    centre, mean = (np.bincount(part, values, 10) / np.bincount(part, minlength=10) for values in (x, y))
     r = np.corrcoef(x, y)[0, 1]
     axes.plot(centre, mean, "o-", color=RED, markersize=3, label=f"mean, r = {r:.2f}")
     axes.set(
@@ -138,7 +136,7 @@ def events(samples: Sequence[Sample], interval: float = 0.01) -> Figure:
     _drops(axes[1, 1], told)
     titles = ("stress-strain curves", "events per strain", "size of events", "size and stress drop")
     for panel, name, title in zip(axes.flat, "abcd", titles, strict=True):
-        parts.letter(panel, name, title)
+        panels.letter(panel, name, title)
     return figure
 
 

@@ -8,15 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..network import Network
-from . import parts, published
+from ..network.network import Network
+from . import panels, published
 from .style import BLUE, RED, THRESHOLD_LABEL, look, styled
 
 
 @styled
-def fig9(
-    network: Network, shear: xr.Dataset, probed: xr.DataArray, predicted: xr.DataArray, model: str
-) -> Figure:
+def fig9(network: Network, shear: xr.Dataset, probed: xr.DataArray, predicted: xr.DataArray, model: str) -> Figure:
     """Threshold maps of one sample by probing and by a network, as in Fig. 9.
 
     Each is normalised from its least value (0) to its largest (1).
@@ -34,15 +32,13 @@ def fig9(
     axes = figure.subplots(1, 2, sharey=True)
     first = shear.isel(event=slice(6))
     for panel, threshold in zip(axes, (probed, predicted), strict=True):
-        mesh = parts.draw_map(
-            panel, _normalised(threshold), network.cell, scale=1.0, vmin=0, vmax=1
-        )
-        parts.mark_events(panel, first.event_position.values, first.event.values, network.cell)
-    parts.letter(axes[0], "a", "mechanical probing")
+        mesh = panels.draw_map(panel, _normalised(threshold), network.cell, scale=1.0, vmin=0, vmax=1)
+        panels.mark_events(panel, first.event_position.values, first.event.values, network.cell)
+    panels.letter(axes[0], "a", "mechanical probing")
     r = float(xr.corr(probed, predicted))
-    parts.letter(axes[1], "b", f"LISTI with the {look(model)['label']}, r = {r:.2f}")
+    panels.letter(axes[1], "b", f"LISTI with the {look(model)['label']}, r = {r:.2f}")
     axes[1].set_ylabel("")
-    parts.colour_bar(mesh, list(axes), "normalised threshold (1)")
+    panels.colour_bar(mesh, list(axes), "normalised threshold (1)")
     return figure
 
 
@@ -93,24 +89,22 @@ def fig10(
         "e": "its non-affine field, 3 x",
     }
     for name, title in titles.items():
-        parts.letter(axes[name], name, title)
+        panels.letter(axes[name], name, title)
     return figure
 
 
 def _source(axes: Axes, source: Network, extent: np.ndarray) -> None:
-    parts.draw_bonds(axes, source.positions, source.bonds, source.cell)
+    panels.draw_bonds(axes, source.positions, source.bonds, source.cell)
     corner = (source.cell - extent) / 2
-    axes.add_patch(
-        Rectangle(tuple(corner), *extent, fill=False, edgecolor="#3d9a6b", linewidth=1.8)
-    )
-    parts.square(axes, source.cell)
+    axes.add_patch(Rectangle(tuple(corner), *extent, fill=False, edgecolor="#3d9a6b", linewidth=1.8))
+    panels.square(axes, source.cell)
 
 
 def _enlarged(axes: Axes, patch: Network, centre: np.ndarray, radius: float) -> None:
-    _, position, bonds = parts.around(patch, centre, 0.4 * radius)
-    number, _, _ = parts.around(patch, centre, 0.4 * radius)
+    _, position, bonds = panels.around(patch, centre, 0.4 * radius)
+    number, _, _ = panels.around(patch, centre, 0.4 * radius)
     silicon = patch.species[number] == 0
-    parts.draw_bonds(axes, position, bonds, None, linewidths=0.8)
+    panels.draw_bonds(axes, position, bonds, None, linewidths=0.8)
     axes.plot(*position[silicon].T, "o", color=BLUE, markersize=3.5)
     axes.plot(*position[~silicon].T, "o", mfc="white", mec=RED, markersize=2.2)
     reach = 0.45 * radius
@@ -126,33 +120,27 @@ def _patch_map(
     centre: np.ndarray,
     radius: float,
 ) -> None:
-    mesh = parts.draw_map(axes, threshold, patch.cell)
-    parts.draw_bonds(axes, patch.positions, patch.bonds, None, linewidths=0.4, colors="0.35")
-    parts.mark_events(axes, event.event_position.values[None], [1], patch.cell)
-    parts.ring_mark(axes, centre, radius)
+    mesh = panels.draw_map(axes, threshold, patch.cell)
+    panels.draw_bonds(axes, patch.positions, patch.bonds, None, linewidths=0.4, colors="0.35")
+    panels.mark_events(axes, event.event_position.values[None], [1], patch.cell)
+    panels.ring_mark(axes, centre, radius)
     _zoom(axes, patch.positions)
-    parts.colour_bar(mesh, [axes], THRESHOLD_LABEL, location="bottom")
+    panels.colour_bar(mesh, [axes], THRESHOLD_LABEL, location="bottom")
 
 
-def _after_event(
-    axes: Axes, patch: Network, event: xr.Dataset, centre: np.ndarray, radius: float
-) -> None:
+def _after_event(axes: Axes, patch: Network, event: xr.Dataset, centre: np.ndarray, radius: float) -> None:
     position, stretch = event.configuration.values, event.event_cell.values / patch.cell
-    parts.draw_bonds(axes, position, patch.bonds, None, linewidths=0.4, colors="0.35")
-    parts.ring_mark(
-        axes, event.event_position.values * stretch, 0.2 * radius, edgecolor=RED, linewidth=1.5
-    )
-    parts.square(axes, patch.cell)
+    panels.draw_bonds(axes, position, patch.bonds, None, linewidths=0.4, colors="0.35")
+    panels.ring_mark(axes, event.event_position.values * stretch, 0.2 * radius, edgecolor=RED, linewidth=1.5)
+    panels.square(axes, patch.cell)
     _zoom(axes, position)
 
 
-def _field(
-    axes: Axes, patch: Network, event: xr.Dataset, centre: np.ndarray, radius: float
-) -> None:
-    parts.draw_bonds(axes, patch.positions, patch.bonds, None, linewidths=0.3, colors="0.8")
-    parts.draw_field(axes, patch.positions, event.non_affine.values, 3.0)
-    parts.ring_mark(axes, centre, radius, linestyle="--")
-    parts.square(axes, patch.cell)
+def _field(axes: Axes, patch: Network, event: xr.Dataset, centre: np.ndarray, radius: float) -> None:
+    panels.draw_bonds(axes, patch.positions, patch.bonds, None, linewidths=0.3, colors="0.8")
+    panels.draw_field(axes, patch.positions, event.non_affine.values, 3.0)
+    panels.ring_mark(axes, centre, radius, linestyle="--")
+    panels.square(axes, patch.cell)
     _zoom(axes, patch.positions)
 
 

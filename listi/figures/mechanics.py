@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..network import Network
-from . import parts
+from ..network.network import Network
+from . import panels
 from .style import BLUE, GREY, RED, STRESS_LABEL, STRESS_SCALE, THRESHOLD_LABEL, styled
 
 
@@ -51,20 +51,13 @@ def fig1(
         ["local cut-out", "its shear", "threshold map and events", "what a network learns"],
         strict=True,
     ):
-        parts.letter(panel, name, title)
+        panels.letter(panel, name, title)
     return figure
 
 
 def _critical(trace: xr.Dataset) -> int:
     """Number of the last step before the first instability."""
-    return (
-        int(
-            np.searchsorted(
-                trace.strain.values, float(trace.critical_strain) * (1 + 1e-9), side="right"
-            )
-        )
-        - 1
-    )
+    return int(np.searchsorted(trace.strain.values, float(trace.critical_strain) * (1 + 1e-9), side="right")) - 1
 
 
 def _threshold(trace: xr.Dataset) -> float:
@@ -72,14 +65,12 @@ def _threshold(trace: xr.Dataset) -> float:
 
 
 def _cutout(axes: Axes, network: Network, point: np.ndarray, r_free: float) -> None:
-    number, position, bonds = parts.around(network, point, r_free + 10.0)
+    number, position, bonds = panels.around(network, point, r_free + 10.0)
     free = np.linalg.norm(position, axis=1) <= r_free
     silicon = network.species[number] == 0
-    parts.draw_bonds(axes, position, bonds, None, linewidths=0.8)
+    panels.draw_bonds(axes, position, bonds, None, linewidths=0.8)
     for chosen, color, label in ((~free, "0.75", "frozen"), (free, BLUE, "free")):
-        axes.plot(
-            *position[chosen & silicon].T, "o", color=color, markersize=4, label=f"Si, {label}"
-        )
+        axes.plot(*position[chosen & silicon].T, "o", color=color, markersize=4, label=f"Si, {label}")
         axes.plot(
             *position[chosen & ~silicon].T,
             "o",
@@ -88,8 +79,8 @@ def _cutout(axes: Axes, network: Network, point: np.ndarray, r_free: float) -> N
             markersize=2.5,
             label=f"O, {label}",
         )
-    parts.ring_mark(axes, (0, 0), r_free)
-    parts.ring_mark(axes, (0, 0), r_free + 10.0, linestyle="--", edgecolor=GREY)
+    panels.ring_mark(axes, (0, 0), r_free)
+    panels.ring_mark(axes, (0, 0), r_free + 10.0, linestyle="--", edgecolor=GREY)
     reach = r_free + 11.0
     axes.set(
         xlim=(-reach, reach),
@@ -110,9 +101,7 @@ def _local_curve(axes: Axes, trace: xr.Dataset) -> None:
     middle = 0.35 * strain[last]
     arrow = {"arrowstyle": "<->", "color": BLUE, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (middle, stress[last]), (middle, stress[0]), arrowprops=arrow)
-    axes.text(
-        0.9 * middle, 0.8 * stress[last] + 0.2 * stress[0], "$\\Delta\\tau$", color=BLUE, ha="right"
-    )
+    axes.text(0.9 * middle, 0.8 * stress[last] + 0.2 * stress[0], "$\\Delta\\tau$", color=BLUE, ha="right")
     axes.annotate("$\\tau^{(in)}$", (strain[last], stress[0]), va="bottom", ha="right")
     axes.annotate("$\\tau^{(c)}$", (0, stress[last]), va="bottom", ha="left")
     drop = strain[last], stress[last : last + 2].mean()
@@ -137,25 +126,21 @@ def _map_with_events(
     point: np.ndarray,
     r_free: float,
 ) -> None:
-    mesh = parts.draw_map(axes, probing.threshold, network.cell)
-    parts.colour_bar(mesh, [axes], THRESHOLD_LABEL)
+    mesh = panels.draw_map(axes, probing.threshold, network.cell)
+    panels.colour_bar(mesh, [axes], THRESHOLD_LABEL)
     first = shear.isel(event=slice(8))
-    parts.mark_events(axes, first.event_position.values, first.event.values, network.cell)
-    parts.ring_mark(axes, point, r_free, linestyle="--")
+    panels.mark_events(axes, first.event_position.values, first.event.values, network.cell)
+    panels.ring_mark(axes, point, r_free, linestyle="--")
 
 
-def _network_input(
-    axes: Axes, network: Network, point: np.ndarray, r_free: float, threshold: float
-) -> None:
-    number, position, bonds = parts.around(network, point, r_free)
+def _network_input(axes: Axes, network: Network, point: np.ndarray, r_free: float, threshold: float) -> None:
+    number, position, bonds = panels.around(network, point, r_free)
     silicon = network.species[number] == 0
-    parts.draw_bonds(axes, position, bonds, None, linewidths=1.2, colors="black")
+    panels.draw_bonds(axes, position, bonds, None, linewidths=1.2, colors="black")
     axes.plot(*position[silicon].T, "o", color="white", markeredgecolor="black", markersize=6)
-    parts.ring_mark(axes, (0, 0), r_free)
+    panels.ring_mark(axes, (0, 0), r_free)
     axes.set(xlim=(-1.1 * r_free, 3.6 * r_free), ylim=(-1.5 * r_free, 1.5 * r_free), aspect="equal")
-    axes.annotate(
-        "", (2.2 * r_free, 0), (1.1 * r_free, 0), arrowprops={"arrowstyle": "-|>", "lw": 1.5}
-    )
+    axes.annotate("", (2.2 * r_free, 0), (1.1 * r_free, 0), arrowprops={"arrowstyle": "-|>", "lw": 1.5})
     axes.text(1.65 * r_free, 0.12 * r_free, "LISTI", ha="center", fontweight="bold")
     axes.text(
         2.3 * r_free,
@@ -193,22 +178,20 @@ def fig2(
     for column, number in enumerate(events):
         event = shear.sel(event=number)
         _configuration(axes[0, column], network, event)
-        parts.square(axes[1, column], network.cell)
+        panels.square(axes[1, column], network.cell)
         if probing is not None:
-            mesh = parts.draw_map(axes[1, column], probing.threshold, network.cell)
-        parts.draw_field(axes[1, column], network.positions, event.non_affine.values, enlarged)
-        parts.mark_events(
-            axes[1, column], event.event_position.values[None], [number], network.cell
-        )
+            mesh = panels.draw_map(axes[1, column], probing.threshold, network.cell)
+        panels.draw_field(axes[1, column], network.positions, event.non_affine.values, enlarged)
+        panels.mark_events(axes[1, column], event.event_position.values[None], [number], network.cell)
         _curve_with_drop(axes[2, column], shear, number)
-        parts.letter(
+        panels.letter(
             axes[0, column],
             "abc"[column % 3],
             f"event {number}, strain {float(event.event_strain):.4f}",
         )
         axes[1, column].set_title(f"non-affine field, {enlarged:.0f} x enlarged")
     if probing is not None:
-        parts.colour_bar(mesh, list(axes[1]), THRESHOLD_LABEL)
+        panels.colour_bar(mesh, list(axes[1]), THRESHOLD_LABEL)
     for panel in axes[:, 1:].flat:
         panel.set_ylabel("")
     return figure
@@ -218,12 +201,12 @@ def _configuration(axes: Axes, network: Network, event: xr.Dataset) -> None:
     """The deformed network just after an event; the atoms that moved most, and where, in red."""
     cell = event.event_cell.values
     position = np.mod(event.configuration.values, cell)
-    parts.draw_bonds(axes, position, network.bonds, cell, linewidths=0.35, colors="0.35")
+    panels.draw_bonds(axes, position, network.bonds, cell, linewidths=0.35, colors="0.35")
     moved = np.linalg.norm(event.non_affine.values, axis=1)
     axes.plot(*position[moved > 0.3 * moved.max()].T, "o", color=RED, markersize=1.5)
     centre = np.mod(event.event_position.values * cell / network.cell, cell)
-    parts.ring_mark(axes, centre, 0.07 * cell[0], edgecolor=RED, linewidth=1.4)
-    parts.square(axes, cell)
+    panels.ring_mark(axes, centre, 0.07 * cell[0], edgecolor=RED, linewidth=1.4)
+    panels.square(axes, cell)
 
 
 def drop_of_event(shear: xr.Dataset, number: int) -> slice:
@@ -241,9 +224,7 @@ def _curve_with_drop(axes: Axes, shear: xr.Dataset, number: int) -> None:
     drop = drop_of_event(shear, number)
     axes.plot(strain[drop], stress[drop], color=RED, linewidth=2.5)
     top = strain[drop][0], stress[drop][0]
-    axes.annotate(
-        str(number), top, xytext=(-4, 4), textcoords="offset points", ha="right", color=RED
-    )
+    axes.annotate(str(number), top, xytext=(-4, 4), textcoords="offset points", ha="right", color=RED)
     axes.set(xlabel="Strain $\\gamma$", ylabel=STRESS_LABEL)
     _inset_of_drop(axes, strain, stress, drop)
 

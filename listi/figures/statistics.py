@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..goodness import statistics
+from ..analysis.prediction_goodness import statistics
 from . import published
 from .style import BLUE, GREY, RED, look, styled
 
@@ -104,9 +104,7 @@ def _frame(axes: Axes, goodness: xr.DataArray) -> None:
         va="bottom",
         color=RED,
     )
-    axes.annotate(
-        "guessing", (1.0, 0.0), xycoords=("axes fraction", "data"), ha="right", va="bottom"
-    )
+    axes.annotate("guessing", (1.0, 0.0), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     places = np.arange(goodness.sizes["event"])
     axes.set(
         xlim=(-0.6, len(places) - 0.3),
@@ -160,9 +158,7 @@ def _comparison(goodness: xr.DataArray, paper: Mapping[str, float]) -> Figure:
     return figure
 
 
-def _one_network(
-    axes: Axes, goodness: xr.DataArray, shift: float, width: float, style, paper: float | None
-) -> None:
+def _one_network(axes: Axes, goodness: xr.DataArray, shift: float, width: float, style, paper: float | None) -> None:
     """Boxes of one network (quartiles, whiskers to the extremes) and the line of its means."""
     values = goodness.transpose("sample", "event").values
     columns = [column[~np.isnan(column)] for column in values.T]

@@ -10,9 +10,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from ..network import Network, minimum_image
-from ..network import rings as rings_of
-from . import parts
+from ..network.geometry import minimum_image
+from ..network.network import Network
+from ..network.rings import rings as rings_of
+from . import panels
 from .style import BLUE, RED, STRESS_LABEL, STRESS_SCALE, styled
 
 
@@ -33,7 +34,7 @@ def glass(network: Network) -> Figure:
     style = {"cmap": "cividis", "norm": norm, "edgecolor": "white", "linewidth": 0.6}
     rings = PolyCollection(corners, array=sizes, **style)
     axes.add_collection(rings)
-    parts.square(axes, network.cell)
+    panels.square(axes, network.cell)
     bar = figure.colorbar(rings, ax=axes, shrink=0.85, label="Ring size n (Si atoms)")
     bar.set_ticks(np.unique(sizes))
     return figure
@@ -42,16 +43,10 @@ def glass(network: Network) -> Figure:
 def _inside_cell(network: Network, face: np.ndarray) -> list[np.ndarray]:
     """Corners of a ring, and of its periodic images, wherever any of it lies in the cell."""
     first = network.positions[face[0]]
-    corners = np.mod(first, network.cell) + minimum_image(
-        network.positions[face] - first, network.cell
-    )
+    corners = np.mod(first, network.cell) + minimum_image(network.positions[face] - first, network.cell)
     shifts = np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)]) * network.cell
     images = [corners + shift for shift in shifts]
-    return [
-        image
-        for image in images
-        if np.all(image.max(axis=0) > 0) and np.all(image.min(axis=0) < network.cell)
-    ]
+    return [image for image in images if np.all(image.max(axis=0) > 0) and np.all(image.min(axis=0) < network.cell)]
 
 
 @styled
@@ -99,13 +94,9 @@ def rings(
     shares = np.array([[sample.get(n, 0.0) for n in sizes] for sample in fractions])
     figure = Figure(figsize=(6.0, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
-    left.bar(
-        sizes - 0.2, shares.mean(axis=0), 0.38, color=BLUE, label=f"mean of {len(shares)} samples"
-    )
+    left.bar(sizes - 0.2, shares.mean(axis=0), 0.38, color=BLUE, label=f"mean of {len(shares)} samples")
     spread = np.abs(np.array([shares.min(axis=0), shares.max(axis=0)]) - shares.mean(axis=0))
-    left.errorbar(
-        sizes - 0.2, shares.mean(axis=0), spread, fmt="none", color="black", lw=0.8, capsize=2
-    )
+    left.errorbar(sizes - 0.2, shares.mean(axis=0), spread, fmt="none", color="black", lw=0.8, capsize=2)
     left.bar(
         sizes + 0.2,
         [target.get(n, 0.0) for n in sizes],
@@ -125,6 +116,6 @@ def rings(
     )
     right.xaxis.get_major_locator().set_params(integer=True)
     right.legend()
-    parts.letter(left, "a")
-    parts.letter(right, "b")
+    panels.letter(left, "a")
+    panels.letter(right, "b")
     return figure

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ..potential import STRESS_UNIT
+from ..network.units import STRESS_UNIT
 
 # Red is soft and blue is hard as in the paper, but lightness only ever rises: soft spots are the
 # dark ones in grey.

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from listi import notebooks, parameters
+from listi.compendium import notebooks, parameters
+from listi.compendium.profiles import profile
 from listi.figures import __all__ as drawn
-from listi.profile import profile
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
@@ -68,12 +68,8 @@ def test_parameters_come_first_one_typed_line_each_with_the_papers_value(path):
 def test_defaults_are_the_demo_profile(path):
     values = parameters.read_cell(source(code_cells(path)[0]))
     demo = profile("demo")
-    assert {k: v for k, v in values.items() if k in demo} == {
-        k: demo[k] for k in values if k in demo
-    }
-    assert all(
-        values[name].startswith("../results/") for name in parameters.PLACES if name in values
-    )
+    assert {k: v for k, v in values.items() if k in demo} == {k: demo[k] for k in values if k in demo}
+    assert all(values[name].startswith("../results/") for name in parameters.PLACES if name in values)
 
 
 @EVERY
@@ -107,9 +103,7 @@ def test_it_says_what_it_takes_makes_and_shows(path):
 
 @EVERY
 def test_it_is_thin(path):
-    lines = [
-        line for cell in code_cells(path) for line in source(cell).splitlines() if line.strip()
-    ]
+    lines = [line for cell in code_cells(path) for line in source(cell).splitlines() if line.strip()]
     assert len(lines) <= 100
 
 

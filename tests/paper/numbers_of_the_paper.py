@@ -13,6 +13,5 @@ def cases(numbers: Mapping[str, tuple], disagreements: Mapping[str, str]) -> lis
         return [pytest.mark.xfail(strict=True, raises=AssertionError, reason=disagreements[name])]
 
     return [
-        pytest.param(*numbers[name], id=name, marks=marks(name) if name in disagreements else [])
-        for name in numbers
+        pytest.param(*numbers[name], id=name, marks=marks(name) if name in disagreements else []) for name in numbers
     ]

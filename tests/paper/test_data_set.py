@@ -13,18 +13,22 @@ import pytest
 import xarray as xr
 from numbers_of_the_paper import cases
 
-from listi import ensemble, figures, probe, redraw, samples, store
-from listi.figures import published
-from listi.goodness import statistics
-from listi.inputs import cutouts, grid_points
-from listi.network import aboav_weaire, oxygen_coordination, ring_sizes
+from listi import figures, files, probe
+from listi.analysis import ensemble
+from listi.analysis.prediction_goodness import statistics
+from listi.compendium import data_set, sample_files
+from listi.figures import paper, published
+from listi.learning.cutouts import cutouts
+from listi.network.bonds import oxygen_coordination
+from listi.network.geometry import grid_points
+from listi.network.rings import aboav_weaire, ring_sizes
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
 
 # Name of a number below -> why ours is another.
 DISAGREEMENTS: dict[str, str] = {
-    "Fig. 3, event 6": "0.91 as the paper defines it, not about 0.8: position, interpolation and stress component move it"
-    " by hundredths; 0.83 if neighbourhoods of 11 Å are ranked, 0.76 by critical stress alone (notebook 12)",
+    "Fig. 3, event 6": "0.91 as the paper defines it, not about 0.8: position, interpolation and stress component move"
+    " it by hundredths; 0.83 if neighbourhoods of 11 Å are ranked, 0.76 by critical stress alone (notebook 12)",
 }
 
 FIFTY = ("train", "validation", "test")
@@ -32,12 +36,12 @@ FIFTY = ("train", "validation", "test")
 
 @functools.cache
 def of(*roles):
-    return redraw.of_roles(DATA, *roles)
+    return data_set.of_roles(DATA, *roles)
 
 
 @functools.cache
 def probing():
-    return statistics(samples.goodness_of(of(*FIFTY)))
+    return statistics(data_set.goodness_of(of(*FIFTY)))
 
 
 def silicon_in_discs():
@@ -78,7 +82,7 @@ def everything():
 
 
 def relaxed():
-    return redraw.of_roles(DATA / "zero_pressure", "train")
+    return data_set.of_roles(DATA / "zero_pressure", "train")
 
 
 def test_goodness_falls_from_the_first_event_to_the_sixth():
@@ -112,9 +116,7 @@ def test_events_are_physical():
         at = [int(np.abs(shear.strain.values - e).argmin()) for e in shear.event_strain.values]
         drops = [shear.stress.values[i - 1] - shear.stress.values[i] for i in at]
         np.testing.assert_allclose(drops, shear.event_stress_drop, rtol=1e-6, atol=1e-12)
-        np.testing.assert_array_equal(
-            shear.event_position, sample.network.positions[shear.event_atom.values]
-        )
+        np.testing.assert_array_equal(shear.event_position, sample.network.positions[shear.event_atom.values])
 
 
 def test_thresholds_are_what_the_stresses_say():
@@ -151,31 +153,31 @@ def test_a_soft_moment_is_not_the_end(number, x, y):
 
 
 def test_files_are_whole_small_and_open_in_one_line():
-    assert [problem for problem in store.verify(DATA).values() if problem] == []
+    assert [problem for problem in sample_files.verify(DATA).values() if problem] == []
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 60e6
-    path = samples.read_split(DATA)["train"][0]
+    path = data_set.read_split(DATA)["train"][0]
     tree = xr.open_datatree(path)
     assert {"network", "shear", "probing"} <= set(tree.children)
     assert {"non_affine", "configuration"} <= set(tree["shear"].data_vars)
 
 
 def test_a_flipped_byte_of_a_shipped_file_is_named(tmp_path):
-    path = samples.read_split(DATA)["test"][0]
+    path = data_set.read_split(DATA)["test"][0]
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     copy = tmp_path / path.name
     copy.write_bytes(data)
-    with pytest.raises(store.DataError, match=f"{path.name}: altered"):
-        store.load_sample(copy)
+    with pytest.raises(files.DataError, match=f"{path.name}: altered"):
+        sample_files.load_sample(copy)
 
 
 def test_a_shipped_file_of_other_parameters_is_named():
-    path = samples.read_split(DATA)["test"][0]
-    with pytest.raises(store.DataError, match=f"{path.name}: made from r_free = 11.0; 9.0 is"):
-        store.load_sample(path, {"r_free": 9.0})
+    path = data_set.read_split(DATA)["test"][0]
+    with pytest.raises(files.DataError, match=f"{path.name}: made from r_free = 11.0; 9.0 is"):
+        sample_files.load_sample(path, {"r_free": 9.0})
 
 
 def test_figures_1_to_3_are_drawn_from_the_shipped_data(tmp_path):
     for name in ("fig1", "fig2", "fig3"):
-        made = figures.save(redraw.FIGURES[name](DATA), tmp_path, name)
+        made = figures.save(paper.FIGURES[name](DATA), tmp_path, name)
         assert all(path.stat().st_size > 5000 for path in made)

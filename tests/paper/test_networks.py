@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from numbers_of_the_paper import cases
 
-from listi import redraw, samples, store
+from listi.analysis import prediction_goodness
+from listi.compendium import data_set, sample_files
 from listi.figures import published
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
@@ -22,12 +23,12 @@ DISAGREEMENTS: dict[str, str] = {}
 
 @functools.cache
 def compared(*roles):
-    return redraw.compared(DATA, *roles).mean("sample")
+    return data_set.compared(DATA, *roles).mean("sample")
 
 
 def imaged_first_event():
-    patch = store.load_sample(DATA / redraw.PATCH)
-    return redraw.goodness_in_patch(patch.predictions.gcn, patch.shear, patch.network.cell)
+    patch = sample_files.load_sample(DATA / data_set.PATCH)
+    return prediction_goodness.goodness_in_patch(patch.predictions.gcn, patch.shear, patch.network.cell)
 
 
 SEEN, UNSEEN = ("train", "validation"), ("test", "extra_test")
@@ -49,7 +50,7 @@ NUMBERS = {  # name: (ours, paper's, tolerance)
         for name, value in published.UNSEEN_FIRST_EVENT.items()
     },
     "Fig. 6, correlation": (
-        lambda: samples.correlation(samples.points_of(redraw.of_roles(DATA, "train"), "gcn")),
+        lambda: data_set.correlation(data_set.points_of(data_set.of_roles(DATA, "train"), "gcn")),
         published.CORRELATION["gcn"],
         0.03,
     ),

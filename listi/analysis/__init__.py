@@ -1,0 +1,1 @@
+"""What a threshold map predicts: goodness, ensemble statistics, sensitivity to choices."""

@@ -1,0 +1,178 @@
+"""How well a threshold map foretells where a glass breaks: Eq. 1 and its statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ..network.geometry import minimum_image
+
+
+def goodness(
+    threshold_map: xr.DataArray,
+    event_position: xr.DataArray | np.ndarray,
+    cell: np.ndarray | None = None,
+) -> xr.DataArray:
+    """Prediction goodness C(n) = 1 - 2 F(threshold where event n happened), Eq. 1 of the paper.
+
+    F is the fraction of the map's values that are strictly lower than the value at the grid point
+    nearest to the event, periodic borders included: 1 where the event sits on the softest point of
+    the map, about 0 for a map that says nothing, towards -1 on the hardest. Where two grid points
+    are equally near, the first in the order of the map counts.
+
+    Parameters
+    ----------
+    threshold_map : DataArray over (x, y), or over point with coordinates x(point) and y(point)
+        Local stress thresholds, measured or predicted; only their order matters. Coordinates in Å.
+    event_position : array, shape (n_events, 2)
+        Where the events happened, in the undeformed cell [Å].
+    cell : array, shape (2,), optional
+        Edge lengths of the periodic cell [Å]. By default the map's regular grid is taken to fill
+        the cell.
+
+    Returns
+    -------
+    DataArray over event (1, 2, ...), in [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If the map has other dimensions, is empty or has values that are not finite, if its grid
+        does not tell the cell, or if a position is not finite.
+    """
+    points, values = _points_and_values(threshold_map)
+    events = _checked_events(event_position)
+    cell = _cell_of_grid(threshold_map) if cell is None else _checked_cell(cell)
+    offset = minimum_image(points[None, :, :] - events[:, None, :], cell)
+    nearest = np.argmin(np.sum(offset**2, axis=2), axis=1)
+    lower = np.searchsorted(np.sort(values), values[nearest], side="left")
+    number = getattr(event_position, "coords", {}).get("event", np.arange(1, len(events) + 1))
+    return xr.DataArray(
+        1.0 - 2.0 * lower / len(values),
+        dims="event",
+        coords={"event": np.asarray(number)},
+        name="goodness",
+        attrs={"units": "1", "long_name": "prediction goodness"},
+    )
+
+
+def statistics(
+    goodness: xr.DataArray, n_bootstrap: int = 10_000, confidence: float = 0.95, seed: int = 0
+) -> xr.Dataset:
+    """Statistics of the goodness over samples, event by event: the box plots of Figs. 3, 7, 8.
+
+    Parameters
+    ----------
+    goodness : DataArray over (sample, event)
+        NaN where a sample had fewer events; such entries are left out.
+    n_bootstrap : int
+        Number of resamplings of the samples, with replacement, for the interval of the mean.
+    confidence : float
+        Probability the interval covers, between 0 and 1.
+    seed : int
+        Of the resampling: the same seed gives the same interval.
+
+    Returns
+    -------
+    Dataset over event
+        mean, mean_low, mean_high, minimum, quartile_1, median, quartile_3, maximum, n_samples.
+
+    Raises
+    ------
+    ValueError
+        If the dimensions are others, an event has no sample, or a setting is out of range.
+    """
+    if set(goodness.dims) != {"sample", "event"}:
+        raise ValueError(f"goodness: dimensions {goodness.dims} are not (sample, event)")
+    if n_bootstrap < 1:
+        raise ValueError(f"n_bootstrap: {n_bootstrap} is not a whole number > 0")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence: {confidence} is not between 0 and 1")
+    values = goodness.transpose("sample", "event").values
+    empty = np.flatnonzero(np.isnan(values).all(axis=0))
+    if empty.size:
+        raise ValueError(f"goodness: event {goodness.event.values[empty[0]]} has no value in any sample")
+    rows = [_of_one_event(column[~np.isnan(column)], n_bootstrap, confidence, seed) for column in values.T]
+    attrs = {name: {"units": "1", "long_name": name.replace("_", " ") + " of the goodness"} for name in rows[0]}
+    attrs["n_samples"]["long_name"] = "number of samples with this event"
+    return xr.Dataset(
+        {name: ("event", np.array([row[name] for row in rows]), attrs[name]) for name in rows[0]},
+        coords={"event": goodness.event.values},
+        attrs={"n_bootstrap": n_bootstrap, "confidence": confidence, "seed": seed},
+    )
+
+
+def _of_one_event(values: np.ndarray, n_bootstrap: int, confidence: float, seed: int) -> dict[str, float]:
+    low, q1, median, q3, high = np.percentile(values, [0, 25, 50, 75, 100])
+    drawn = np.random.default_rng(seed).integers(len(values), size=(n_bootstrap, len(values)))
+    tails = 50.0 * (1.0 - confidence) * np.array([1.0, -1.0]) + [0.0, 100.0]
+    mean_low, mean_high = np.percentile(values[drawn].mean(axis=1), tails)
+    return {
+        "mean": values.mean(),
+        "mean_low": mean_low,
+        "mean_high": mean_high,
+        "minimum": low,
+        "quartile_1": q1,
+        "median": median,
+        "quartile_3": q3,
+        "maximum": high,
+        "n_samples": len(values),
+    }
+
+
+def _points_and_values(threshold_map: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (n, 2) and values (n,) of a map, whichever of the two shapes it has."""
+    if set(threshold_map.dims) == {"x", "y"}:
+        threshold_map = threshold_map.transpose("x", "y")
+        grid = np.meshgrid(threshold_map.x.values, threshold_map.y.values, indexing="ij")
+        points = np.stack(grid, axis=-1).reshape(-1, 2)
+    elif threshold_map.dims == ("point",) and {"x", "y"} <= set(threshold_map.coords):
+        points = np.column_stack([threshold_map.x.values, threshold_map.y.values])
+    else:
+        raise ValueError(
+            f"threshold_map: dimensions {threshold_map.dims} are not (x, y) or point with coordinates x and y"
+        )
+    values = np.asarray(threshold_map.values, dtype=float).ravel()
+    if values.size == 0:
+        raise ValueError(f"threshold_map: shape {threshold_map.shape} has no values")
+    n_bad = np.count_nonzero(~np.isfinite(values))
+    if n_bad:
+        raise ValueError(f"threshold_map: {n_bad} of {values.size} values are not finite; all must be")
+    return points, values
+
+
+def _checked_events(event_position: xr.DataArray | np.ndarray) -> np.ndarray:
+    if isinstance(event_position, xr.DataArray) and set(event_position.dims) == {"event", "xy"}:
+        event_position = event_position.transpose("event", "xy")
+    events = np.asarray(event_position, dtype=float)
+    if events.ndim != 2 or events.shape[1] != 2:
+        raise ValueError(f"event_position: shape {events.shape} is not (n_events, 2)")
+    bad = np.flatnonzero(~np.isfinite(events).all(axis=1))
+    if bad.size:
+        raise ValueError(f"event_position: event {bad[0] + 1} is at {events[bad[0]].tolist()}; all must be finite")
+    return events
+
+
+def _checked_cell(cell: np.ndarray) -> np.ndarray:
+    edges = np.asarray(cell, dtype=float)
+    if edges.shape != (2,) or not np.all(np.isfinite(edges)) or np.any(edges <= 0):
+        raise ValueError(f"cell: {edges.tolist()} is not two finite edge lengths > 0 Å")
+    return edges
+
+
+def _cell_of_grid(threshold_map: xr.DataArray) -> np.ndarray:
+    """Edge lengths of the cell that a regular grid fills: number of points times spacing."""
+    edges = []
+    for name in ("x", "y"):
+        grid = threshold_map[name].values
+        steps = np.diff(grid)
+        if threshold_map.dims == ("point",) or len(steps) == 0 or not np.allclose(steps, steps[0]) or steps[0] <= 0:
+            raise ValueError(f"cell: must be given, since {name} of the threshold map is not a regular grid")
+        edges.append(len(grid) * steps[0])
+    return np.array(edges)
+
+
+def goodness_in_patch(threshold: xr.DataArray, shear: xr.Dataset, cell: np.ndarray) -> float:
+    """Goodness of the first event on a map that is NaN outside the circle of free atoms."""
+    inside = threshold.stack(point=("x", "y")).dropna("point")
+    return float(goodness(inside, shear.event_position[:1], cell)[0])

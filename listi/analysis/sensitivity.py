@@ -1,0 +1,135 @@
+"""Studies of what a result depends on: the solver's settings, the radius and the boundary of a disc, its size.
+
+Each is small enough to be done in a notebook; what was found at the paper's scale ships in `data/paper/studies.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from ..network.geometry import grid_lines as grid_points
+from ..network.geometry import minimum_image
+from ..network.network import Network
+from ..probing.probe import probe
+
+SETTINGS: dict[str, dict] = {  # changes to `listi.probe` that should change nothing
+    "every step walked": {"every_step": True},
+    "tolerance 1e-6": {"tolerance": 1e-6},
+    "tolerance 1e-8": {"tolerance": 1e-8},
+    "tolerance 1e-12": {"tolerance": 1e-12},
+    "strain step 1e-3": {"strain_step": 1e-3},
+    "strain step 5e-4": {"strain_step": 5e-4},
+    "strain step 2e-5": {"strain_step": 2e-5},
+    "skin 0.2 Å": {"skin": 0.2},
+    "skin 2 Å": {"skin": 2.0},
+}
+
+
+def random_points(network: Network, n: int, seed: int) -> np.ndarray:
+    """Return n points (n, 2) [Å], uniform in the cell."""
+    return np.random.default_rng(np.random.SeedSequence(seed)).uniform(size=(n, 2)) * network.cell
+
+
+def differences(reference: xr.DataArray, other: xr.DataArray) -> dict[str, float]:
+    """How far thresholds differ from a reference: largest and median relative difference, share beyond 0.5 %."""
+    relative = np.abs(other.values / reference.values - 1.0)
+    return {
+        "largest": float(relative.max()),
+        "median": float(np.median(relative)),
+        "share beyond 0.5 %": float(np.mean(relative > 0.005)),
+    }
+
+
+def vary(network: Network, points: np.ndarray, settings: Mapping[str, Mapping] = SETTINGS, **common) -> xr.Dataset:
+    """Thresholds of the same probes with one setting changed at a time.
+
+    Parameters
+    ----------
+    network : Network
+        A sample at its energy minimum.
+    points : ndarray, shape (n, 2)
+        Where to probe [Å].
+    settings : mapping
+        Label to parameters of `listi.probe`.
+    **common
+        Parameters of `listi.probe` for all.
+
+    Returns
+    -------
+    Dataset
+        ``reference`` over point, ``threshold`` over (setting, point).
+    """
+    reference = probe(network, points=points, **common).threshold
+    each = [probe(network, points=points, **{**common, **changed}).threshold for changed in settings.values()]
+    return xr.Dataset(
+        {"reference": reference, "threshold": xr.concat(each, dim=xr.Variable("setting", list(settings)))}
+    )
+
+
+def sampled_goodness(
+    network: Network,
+    event_position: np.ndarray | xr.DataArray,
+    n_probes: int,
+    seed: int = 0,
+    grid: tuple[int, int] = (50, 50),
+    shift: tuple[float, float] = (0.0, 0.0),
+    **settings,
+) -> np.ndarray:
+    """Prediction goodness of events (`listi.goodness`) with the distribution of thresholds from a few random probes.
+
+    The threshold at the grid point nearest to each event is compared with those at `n_probes` random points of the
+    same grid: unbiased, and much cheaper than the map.
+
+    Parameters
+    ----------
+    network : Network
+        A sample at its energy minimum.
+    event_position : ndarray, shape (n_events, 2)
+        Where the events happened, in the undeformed cell [Å].
+    n_probes : int
+        Random grid points; the standard error of F is at most 1/2 / sqrt(n_probes).
+    seed : int
+        Of their choice.
+    grid : (int, int)
+        Number of grid points along x and y.
+    shift : (float, float)
+        Of the grid's origin, in spacings.
+    **settings
+        Parameters of `listi.probe`, such as r_free or tether.
+
+    Returns
+    -------
+    ndarray, shape (n_events,)
+    """
+    if n_probes < 1:
+        raise ValueError(f"n_probes: {n_probes!r} is not a whole number > 0")
+    axes = [
+        line + s * network.cell[c] / grid[c]
+        for c, (line, s) in enumerate(zip(grid_points(network.cell, grid), shift, strict=True))
+    ]
+    every = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    events = np.asarray(event_position, dtype=float)
+    away = minimum_image(every[None] - events[:, None], network.cell)
+    nearest = np.argmin(np.sum(away**2, axis=2), axis=1)
+    chosen = np.random.default_rng(np.random.SeedSequence(seed)).choice(len(every), min(n_probes, len(every)), False)
+    threshold = probe(network, points=every[np.concatenate([nearest, chosen])], **settings).threshold.values
+    at_events, others = threshold[: len(events)], threshold[len(events) :]
+    return 1.0 - 2.0 * np.mean(others[None] < at_events[:, None], axis=1)
+
+
+def first_event_goodness(samples: Sequence, variants: Mapping[str, Mapping], n_probes: int, **common) -> xr.DataArray:
+    """Sampled goodness of the first event over (variant, sample); a variant is a set of its parameters."""
+    rows = [
+        [
+            float(sampled_goodness(s.network, s.shear.event_position.values[:1], n_probes, seed=k, **common, **v)[0])
+            for k, s in enumerate(samples)
+        ]
+        for v in variants.values()
+    ]
+    return xr.DataArray(
+        rows, dims=("variant", "sample"), coords={"variant": list(variants)}, name="goodness",
+        attrs={"units": "1", "long_name": "prediction goodness of the first event"},
+    )  # fmt: skip

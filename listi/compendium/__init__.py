@@ -1,0 +1,1 @@
+"""Files, parameters, notebooks and the chain that runs them."""

@@ -1,0 +1,342 @@
+"""Sets of samples, one file each: made, sheared and probed, going on with what is missing.
+
+Every step asks of each file whether it already holds what is wanted, made from the same parameters
+by the same code, and computes only the rest. A sample depends on the seed and on its number alone,
+so a set can grow and be made on any number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from .. import files, parallel, sample_files
+from ..analysis.prediction_goodness import goodness
+from ..analysis.sample import Sample
+from ..generation.generate import generate
+from ..learning.cutouts import Cutouts, cutouts
+from ..mechanics.shear import deform
+from ..probing.probe import probe
+from .provenance import PACKAGE
+from .trained import history_of, model_file
+
+ROLES = ("train", "validation", "test", "extra_test")
+UNSEEN = ("test", "extra_test")
+FIELDS = ("non_affine", "configuration")  # large, and needed for pictures only
+SPLIT = "split.json"  # which sample has which role
+
+
+def split(folder: str | Path, **counts: int) -> dict[str, list[Path]]:
+    """Files of the samples of every role, numbered through in the order of the roles.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the data.
+    **counts : int
+        Number of samples of each role: train, validation, test, extra_test.
+
+    Returns
+    -------
+    dict
+        Role to list of paths "samples/sample_0000.nc", ... below the folder.
+    """
+    first = np.cumsum([0, *(counts[role] for role in ROLES)])
+    return {
+        role: [Path(folder) / "samples" / f"sample_{number:04d}.nc" for number in range(begin, end)]
+        for role, begin, end in zip(ROLES, first, first[1:], strict=False)
+    }
+
+
+def write_split(folder: str | Path, sets: Mapping[str, Sequence[Path]]) -> None:
+    """Write down which sample has which role."""
+    names = {role: [path.name for path in paths] for role, paths in sets.items()}
+    files.write_json(Path(folder) / SPLIT, names)
+
+
+def read_split(folder: str | Path) -> dict[str, list[Path]]:
+    """Files of the samples of every role, as `write_split` wrote them down.
+
+    Raises
+    ------
+    DataError
+        If there is no such record, or it is not whole.
+    """
+    names = files.read_json(Path(folder) / SPLIT)
+    return {role: [Path(folder) / "samples" / name for name in names[role]] for role in ROLES}
+
+
+def seed_of(seed: int, number: int) -> int:
+    """Seed of one sample, independent of how many there are."""
+    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
+
+
+def generate_all(
+    paths: Sequence[Path],
+    parameters: Mapping,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Generate the samples that are missing.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of the samples, in the order of their numbers.
+    parameters : mapping
+        `seed` of the set, and nx, ny, alpha and box of `listi.generate`.
+    workers, scheduler
+        See `listi.tasks.run`; 0 workers and an empty scheduler mean its defaults.
+
+    Returns
+    -------
+    int
+        How many were generated.
+    """
+    own = [{**parameters, "number": number} for number in range(len(paths))]
+    todo = [
+        (path, mine) for path, mine in zip(paths, own, strict=True) if not sample_files.has_group(path, "network", mine)
+    ]
+    return _run(_generate_one, todo, workers, scheduler, "generating samples")
+
+
+def _generate_one(item: tuple[Path, dict]) -> None:
+    path, parameters = item
+    settings = {k: v for k, v in parameters.items() if k not in ("seed", "number")}
+    seed = seed_of(parameters["seed"], parameters["number"])
+    network = generate(seed=seed, **settings)
+    sample_files.save_sample(path, network, attrs={"seed": seed, "parameters": parameters})
+
+
+def deform_all(
+    paths: Sequence[Path],
+    parameters: Mapping,
+    pictured: Sequence[Path] = (),
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Shear the samples that have not been sheared.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of the samples.
+    parameters : mapping
+        strain_step, max_strain and n_events of `listi.deform`.
+    pictured : sequence of Path
+        Those whose displacement fields and configurations are kept; they would be most of the data.
+    workers, scheduler
+        As for `generate_all`.
+
+    Returns
+    -------
+    int
+        How many were sheared.
+    """
+    own = [{**parameters, "fields": path in pictured} for path in paths]
+    todo = [
+        (path, mine) for path, mine in zip(paths, own, strict=True) if not sample_files.has_group(path, "shear", mine)
+    ]
+    return _run(_deform_one, todo, workers, scheduler, "shearing samples")
+
+
+def _deform_one(item: tuple[Path, dict]) -> None:
+    path, parameters = item
+    settings = {k: v for k, v in parameters.items() if k != "fields"}
+    result = deform(sample_files.load_sample(path).network, **settings)
+    if not parameters["fields"]:
+        result = result.drop_vars(FIELDS)
+    sample_files.add_group(path, "shear", result, parameters)
+
+
+def probe_all(
+    paths: Sequence[Path],
+    parameters: Mapping,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Probe the samples that have not been probed.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of the samples.
+    parameters : mapping
+        grid_x, grid_y and r_free of `listi.probe`.
+    workers, scheduler
+        As for `generate_all`.
+
+    Returns
+    -------
+    int
+        How many were probed.
+    """
+    todo = [(path, dict(parameters)) for path in paths if not sample_files.has_group(path, "probing", parameters)]
+    return _run(_probe_one, todo, workers, scheduler, "probing samples")
+
+
+def _probe_one(item: tuple[Path, dict]) -> None:
+    path, parameters = item
+    grid = parameters["grid_x"], parameters["grid_y"]
+    network = sample_files.load_sample(path).network
+    result = probe(network, grid=grid, r_free=parameters["r_free"], workers=1)
+    sample_files.add_group(path, "probing", result, parameters)
+
+
+def _run(function: Callable, todo: Sequence, workers: int | None, scheduler: str | None, label: str) -> int:
+    """Do what is to be done, a task a sample; return how many there were."""
+    items = [(Path(path).absolute(), parameters) for path, parameters in todo]
+    parallel.run(function, items, scheduler or None, workers or None, processes=len(items) > 1, label=label)
+    return len(items)
+
+
+def load(paths: Sequence[Path], expect: Mapping | None = None) -> list[Sample]:
+    """Read samples, every byte checked; `expect` as in `sample_files.load_sample`."""
+    return [sample_files.load_sample(path, expect) for path in paths]
+
+
+def goodness_of(samples: Sequence[Sample], source: str = "probing") -> xr.DataArray:
+    """Goodness of every sample and event.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        With remote deformation, and the maps of the source.
+    source : str
+        "probing", or the name of a network whose predictions the samples hold.
+
+    Returns
+    -------
+    DataArray over (sample, event)
+        NaN where a sample had fewer events than another.
+    """
+    each = [goodness(threshold_of(s, source), s.shear.event_position, s.network.cell) for s in samples]
+    return xr.concat(each, dim="sample", join="outer")
+
+
+def threshold_of(sample: Sample, source: str) -> xr.DataArray:
+    """Threshold map over (x, y) of a sample: by probing, or by the network of that name.
+
+    Raises
+    ------
+    DataError
+        If the sample holds no such map.
+    """
+    group, name = ("probing", "threshold") if source == "probing" else ("predictions", source)
+    held = getattr(sample, group)
+    if held is None or name not in held:
+        file = sample.attrs.get("name", "sample")
+        raise files.DataError(f"{file}: holds no thresholds by {source}")
+    return held[name]
+
+
+def points_of(samples: Sequence[Sample], source: str) -> xr.Dataset:
+    """Thresholds by probing (`target`) and by a network (`predicted`) at all probes of samples."""
+    target = [threshold_of(sample, "probing").values.ravel() for sample in samples]
+    predicted = [
+        threshold_of(sample, source).transpose(*sample.probing.threshold.dims).values.ravel() for sample in samples
+    ]
+    return xr.Dataset(
+        {
+            "target": ("point", np.concatenate(target)),
+            "predicted": ("point", np.concatenate(predicted)),
+        }
+    )
+
+
+def correlation(points: xr.Dataset) -> float:
+    """Pearson correlation of `target` and `predicted`; 0 where all predictions are the same."""
+    if np.ptp(points.predicted.values) == 0:
+        return 0.0
+    return float(xr.corr(points.target, points.predicted))
+
+
+def shipped() -> Path:
+    """Folder of the data that ship: data/paper of the checkout, whatever folder one works in.
+
+    Raises
+    ------
+    DataError
+        If there is none here, above here, or beside the package.
+    """
+    for folder in (Path.cwd(), *Path.cwd().parents, PACKAGE.parent):
+        if (folder / "data" / "paper" / SPLIT).is_file():
+            return folder / "data" / "paper"
+    raise files.DataError("data/paper: not found here, above here or beside the package; it comes with the repository")
+
+
+def pictured(folder: Path) -> Sample:
+    """The sample whose displacement fields are kept: the first one."""
+    return sample_files.load_sample(read_split(folder)["train"][0])
+
+
+def first_unseen(folder: Path) -> Sample:
+    """The first sample that no network saw."""
+    return sample_files.load_sample(read_split(folder)["test"][0])
+
+
+def of_roles(folder: Path, *roles: str) -> list[Sample]:
+    """All samples of some roles."""
+    split = read_split(folder)
+    return load([path for role in roles for path in split[role]])
+
+
+def write_trace(folder: str | Path, trace: xr.Dataset, point: np.ndarray, r_free: float) -> None:
+    """Keep the stress-strain curve of the probe that Fig. 1 shows."""
+    curve = {name: trace[name].values for name in ("strain", "stress", "critical_strain")}
+    files.write_json(Path(folder) / TRACE, {**curve, "point": point, "r_free": r_free})
+
+
+TRACE = "trace.json"  # stress-strain curve of the probe that Fig. 1 shows
+
+
+PATCH = "patch.nc"  # the patch with free edges of Fig. 10
+
+
+NETWORKS = ("lstm", "cnn", "gcn")
+
+
+def example(folder: Path) -> Cutouts:
+    """The cut-out that stands for all in the figures of the networks: in the middle of a sample."""
+    sample = first_unseen(folder)
+    return cutouts(sample.network, sample.network.cell[None] / 2)
+
+
+def learning_data(folder: Path, name: str) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """History of a network, and its predictions beside the targets for seen and unseen samples."""
+    seen = points_of(of_roles(folder, "train"), name)
+    unseen = points_of(of_roles(folder, *UNSEEN), name)
+    return history_of(model_file(folder, name)), seen, unseen
+
+
+def compared(folder: Path, *roles: str) -> xr.DataArray:
+    """Goodness over (model, sample, event) of probing and networks on samples of some roles."""
+    chosen = of_roles(folder, *roles)
+    names = ["probing", *NETWORKS]
+    each = [goodness_of(chosen, name) for name in names]
+    return xr.concat(each, dim=xr.Variable("model", names))
+
+
+def has_networks(folder: Path) -> bool:
+    """Whether data hold networks or their predictions, or are not whole enough to tell."""
+    try:
+        return (folder / "models").is_dir() or first_unseen(folder).predictions is not None
+    except files.DataError:
+        return True
+
+
+def shipped_study(name: str) -> object:
+    """Result of a study at the paper's scale, as it ships with the repository.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or not whole.
+    KeyError
+        If it holds no study of this name.
+    """
+    folder = PACKAGE.parent / "data" / "paper"
+    return files.read_json(folder / "studies.json")[name]

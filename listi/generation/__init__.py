@@ -1,0 +1,1 @@
+"""How a glass is made: bond switching from the honeycomb to given ring statistics."""

@@ -1,0 +1,1 @@
+"""To see weak spots at once: what networks read, the networks, their training."""

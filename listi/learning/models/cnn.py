@@ -1,0 +1,53 @@
+"""Convolutional network: a grey image of the cut-out.
+
+Paper: 220 x 220 grey values in 0..1; three 5 x 5 convolutions (32, 64, 32 filters, stride 1), each
+with ReLU and 2 x 2 max-pooling; dropout; three dense layers of 10 with ReLU; one output neuron.
+Chosen here: no padding at the image's edge (Keras's default), dropout once before the dense layers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..cutouts import PIXELS, Cutouts, images
+from .layers import dense, keras, layers, output
+
+SMALLEST = 36  # the third convolution needs a 5 x 5 image: fewer pixels leave nothing to pool
+
+
+def inputs(cut: Cutouts, pixels: int = PIXELS) -> np.ndarray:
+    """Return what the network reads, uint8 of shape (n, pixels, pixels, 1)."""
+    return images(cut, pixels)
+
+
+def build(metadata: dict, pixels: int = PIXELS, dropout: float = 0.2) -> keras.Model:
+    """Build the network.
+
+    Parameters
+    ----------
+    metadata : dict
+        Stored with the model.
+    pixels : int
+        Edge of the images; 220 in the paper.
+    dropout : float
+        Fraction of the features left out at random in each training step; not given in the paper.
+
+    Raises
+    ------
+    ValueError
+        If the image is too small for three convolutions or `dropout` is not in [0, 1).
+    """
+    if pixels != int(pixels) or pixels < SMALLEST:
+        raise ValueError(f"pixels: {pixels!r} is not a whole number >= {SMALLEST}, which three convolutions need")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout: {dropout!r} is not in [0, 1)")
+    image = keras.Input((pixels, pixels, 1), dtype="uint8", name="image")
+    x = layers.Rescaling(1.0 / 255.0, name="scale")(image)
+    for n, filters in enumerate((32, 64, 32), start=1):
+        x = layers.Conv2D(filters, 5, activation="relu", name=f"convolution_{n}")(x)
+        x = layers.MaxPooling2D(2, name=f"pooling_{n}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(dropout, seed=metadata["seed"], name="dropout")(x)
+    for n in (1, 2, 3):
+        x = dense(10, f"dense_{n}")(x)
+    return keras.Model(image, output(x, metadata), name="cnn")

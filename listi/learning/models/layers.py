@@ -1,0 +1,102 @@
+"""The layers that the networks share, and the one place where Keras is imported.
+
+Importing TensorFlow takes seconds and prints; this module is therefore imported only where a model
+is built or loaded, never by `import listi`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what native code writes to stderr; show it if the block fails.
+
+    TensorFlow greets on stderr before it reads TF_CPP_MIN_LOG_LEVEL, which notebooks would record
+    as output.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _quiet():
+    import keras
+
+    keras.ops.zeros(1)  # makes the backend look for its devices
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second network that is compiled
+
+ops, layers = keras.ops, keras.layers
+
+
+@keras.saving.register_keras_serializable("listi")
+class Threshold(layers.Layer):
+    """Turn the standardised output z of a network into a stress, mean + std z.
+
+    `mean` and `std` are those of the training targets. They, and what must be known to use the
+    model (`metadata`, a JSON text), are stored with it, so that a reloaded model predicts stress.
+    """
+
+    def __init__(self, metadata: str = "{}", **kwargs) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.metadata = metadata
+
+    def build(self, input_shape) -> None:
+        self.mean = self.add_weight(name="mean", shape=(), initializer="zeros", trainable=False)
+        self.std = self.add_weight(name="std", shape=(), initializer="ones", trainable=False)
+
+    def call(self, z):
+        return self.mean + self.std * z
+
+    def get_config(self) -> dict:
+        config = super().get_config() | {"metadata": self.metadata}
+        config.pop("trainable")
+        return config
+
+
+@keras.saving.register_keras_serializable("listi")
+class AveragePool(layers.Layer):
+    """Average node features (n, n_max, width) over the atoms of each graph, not the padding."""
+
+    def call(self, nodes, mask):
+        weight = ops.cast(mask, nodes.dtype)[..., None]
+        return ops.sum(nodes * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
+
+
+def dense(width: int, name: str) -> layers.Layer:
+    """Return a dense layer with ReLU; biases start slightly positive, so that all units are on."""
+    bias = keras.initializers.Constant(0.1)
+    return layers.Dense(width, "relu", kernel_initializer="he_normal", bias_initializer=bias, name=name)
+
+
+def output(x, metadata: dict):
+    """Add the last neuron (standardised threshold) and the layer that turns it into a stress."""
+    x = layers.Dense(1, name="standardised")(x)
+    return Threshold(metadata=json.dumps(metadata), name="threshold")(x)
+
+
+def graph_inputs() -> dict[str, object]:
+    """Return the inputs nodes (n_max, 2) [Å], adjacency (n_max, n_max) and mask (n_max)."""
+    return {
+        "nodes": keras.Input((None, 2), name="nodes"),
+        "adjacency": keras.Input((None, None), dtype="uint8", name="adjacency"),
+        "mask": keras.Input((None,), dtype="uint8", name="mask"),
+    }

@@ -1,0 +1,1 @@
+"""How a glass bears load: potential, forces, energy minimum, shear."""

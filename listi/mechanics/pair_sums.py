@@ -1,0 +1,148 @@
+"""Sums over pairs in a periodic cell: neighbour list, energy, forces, virial and stiffness (Numba).
+
+Sums run over a half neighbour list in a fixed order, without `fastmath`: the same input gives the same bits on
+every machine.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from .jit import JIT
+from .potential import pairs_of_atom
+
+
+@numba.njit(**JIT)
+def _gather(positions, species, cell, i, first, partner, dx, dy, squared, oxygen):
+    """Minimum-image distance vectors, their squares and the species of atom i's partners; their number."""
+    begin = first[i]
+    count = first[i + 1] - begin
+    for k in range(count):
+        j = partner[begin + k]
+        dx[k] = positions[j, 0] - positions[i, 0]
+        dy[k] = positions[j, 1] - positions[i, 1]
+        oxygen[k] = species[j]
+    for k in range(count):
+        dx[k] -= cell[0] * np.floor(dx[k] / cell[0] + 0.5)
+        dy[k] -= cell[1] * np.floor(dy[k] / cell[1] + 0.5)
+        squared[k] = dx[k] * dx[k] + dy[k] * dy[k]
+    return count
+
+
+@numba.njit(**JIT)
+def energy_forces(positions, species, cell, first, partner, forces):
+    """Energy and virial; the forces are written into `forces`.
+
+    Parameters
+    ----------
+    positions, species, cell
+        As in `listi.Network`.
+    first, partner
+        From `neighbour_list`.
+    forces : ndarray, shape (n_atoms, 2)
+        Output [energy/Å].
+
+    Returns
+    -------
+    energy : float
+        Sum of U over pairs [energy].
+    virial : tuple of float
+        Sums of U'(r) d_a d_b / r over pairs for ab = xx, xy, yy [energy]; the stress is virial / area.
+    """
+    n = len(positions)
+    widest = np.max(first[1:] - first[:-1])
+    dx, dy = np.empty(widest), np.empty(widest)
+    tension, energy = np.empty(widest), np.empty(widest)
+    forces[:] = 0.0
+    total = vxx = vxy = vyy = 0.0
+    for i in range(n):
+        begin = first[i]
+        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
+        pairs_of_atom(tension, energy, None, species[i], count)
+        fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
+        for k in range(count):
+            j = partner[begin + k]
+            gx, gy = tension[k] * dx[k], tension[k] * dy[k]
+            fx += gx
+            fy += gy
+            forces[j, 0] -= gx
+            forces[j, 1] -= gy
+            own += energy[k]
+            sxx += gx * dx[k]
+            sxy += gx * dy[k]
+            syy += gy * dy[k]
+        forces[i, 0] += fx
+        forces[i, 1] += fy
+        total += own
+        vxx += sxx
+        vxy += sxy
+        vyy += syy
+    return total, (vxx, vxy, vyy)
+
+
+@numba.njit(**JIT)
+def pair_stiffness(positions, species, cell, first, partner, blocks, convex):
+    """Hessian of every pair energy with respect to the distance vector, as (xx, xy, yy) in `blocks` (n_pairs, 3).
+
+    The Hessian of the system has minus these blocks off its diagonal and their sums on it. With `convex`, negative
+    curvatures U'' and U'/r are set to zero, which makes the Hessian positive semidefinite.
+    """
+    widest = np.max(first[1:] - first[:-1])
+    dx, dy = np.empty(widest), np.empty(widest)
+    tension, energy, second = np.empty(widest), np.empty(widest), np.empty(widest)
+    for i in range(len(positions)):
+        begin = first[i]
+        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
+        pairs_of_atom(tension, energy, second, species[i], count)
+        for k in range(count):
+            t, s = tension[k], second[k]
+            if convex:
+                t, s = max(t, 0.0), max(s, 0.0)
+            x, y = dx[k], dy[k]
+            c = (s - t) / (x * x + y * y)
+            blocks[begin + k, 0] = c * x * x + t
+            blocks[begin + k, 1] = c * x * y
+            blocks[begin + k, 2] = c * y * y + t
+
+
+@numba.njit(**JIT)
+def hessian_product(first, partner, blocks, vector, out):
+    """Product of the Hessian with `vector` (n_atoms, 2) [Å], written into `out` [energy/Å]."""
+    out[:] = 0.0
+    for i in range(len(vector)):
+        vx, vy = vector[i, 0], vector[i, 1]
+        sx = sy = 0.0
+        for p in range(first[i], first[i + 1]):
+            j = partner[p]
+            dx, dy = vx - vector[j, 0], vy - vector[j, 1]
+            gx = blocks[p, 0] * dx + blocks[p, 1] * dy
+            gy = blocks[p, 1] * dx + blocks[p, 2] * dy
+            sx += gx
+            sy += gy
+            out[j, 0] -= gx
+            out[j, 1] -= gy
+        out[i, 0] += sx
+        out[i, 1] += sy
+
+
+@numba.njit(**JIT)
+def affine_force_rate(positions, cell, first, partner, blocks, gradient, out):
+    """Change of the forces per unit of homogeneous strain at frozen scaled coordinates, written into `out`.
+
+    Every distance vector d changes by ``gradient @ d`` (gradient diagonal, shape (2,)).
+    """
+    out[:] = 0.0
+    for i in range(len(positions)):
+        for p in range(first[i], first[i + 1]):
+            j = partner[p]
+            dx = positions[j, 0] - positions[i, 0]
+            dy = positions[j, 1] - positions[i, 1]
+            ax = gradient[0] * (dx - cell[0] * np.floor(dx / cell[0] + 0.5))
+            ay = gradient[1] * (dy - cell[1] * np.floor(dy / cell[1] + 0.5))
+            gx = blocks[p, 0] * ax + blocks[p, 1] * ay
+            gy = blocks[p, 1] * ax + blocks[p, 2] * ay
+            out[i, 0] += gx
+            out[i, 1] += gy
+            out[j, 0] -= gx
+            out[j, 1] -= gy

@@ -1,0 +1,184 @@
+"""Sparse Cholesky factor of a network's Hessian by nested dissection of the periodic cell.
+
+The cell is cut by strips as wide as the interaction reaches; atoms of a strip are eliminated after the parts it
+separates (George, SIAM J. Numer. Anal. 10, 345 (1973)). Each part or strip is one dense front whose elimination is
+left to LAPACK, in single precision: the factor serves as a preconditioner, the iteration around it is in double.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from scipy.linalg.blas import sgemv, ssyrk, strsm, strsv
+from scipy.linalg.lapack import spotrf
+
+from .jit import JIT
+from .potential import CUTOFF
+
+LEAF = 120  # parts with fewer atoms are not cut further
+
+
+class IndefiniteError(ValueError):
+    """The matrix is not positive definite."""
+
+
+class Factor:
+    """Cholesky factor of the Hessian given by its pair blocks.
+
+    Parameters
+    ----------
+    positions, cell
+        As in `listi.Network`; they only decide the order of elimination.
+    first, partner, blocks
+        Half neighbour list and the pair stiffness (n_pairs, 3) from `listi.mechanics`.
+    mobile : ndarray of bool, optional
+        Atoms whose rows and columns are kept; all by default, with a weak spring on every atom in place of the
+        two translations that cost no energy.
+
+    Raises
+    ------
+    IndefiniteError
+        If the matrix is not positive definite (to single precision).
+    """
+
+    def __init__(self, positions, cell, first, partner, blocks, mobile=None) -> None:
+        n = len(positions)
+        keep = np.ones(n, dtype=bool) if mobile is None else mobile
+        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(first))
+        column = partner.astype(np.int64)
+        diagonal = np.zeros((n, 3))
+        for c in range(3):
+            diagonal[:, c] = np.bincount(row, blocks[:, c], n) + np.bincount(column, blocks[:, c], n)
+        if mobile is None:
+            diagonal[:, [0, 2]] += 1e-6 * np.mean(diagonal[:, [0, 2]])
+        used = keep[row] & keep[column] & np.any(blocks != 0.0, axis=1)
+        row, column, blocks = row[used], column[used], blocks[used]
+        parts = _dissect(np.flatnonzero(keep), np.mod(positions, cell), cell, (True, True))
+        self._factorise(n, parts, row, column, blocks, diagonal)
+
+    def _factorise(self, n, parts, row, column, blocks, diagonal) -> None:
+        node = np.full(n, -1)
+        for number, (atoms, _) in enumerate(parts):
+            node[atoms] = number
+        swap = node[row] > node[column]
+        early, late = np.where(swap, column, row), np.where(swap, row, column)
+        order = np.argsort(node[early], kind="stable")
+        early, late, blocks = early[order], late[order], blocks[order]
+        begin = np.searchsorted(node[early], np.arange(len(parts) + 1))
+        local = np.empty(n, dtype=np.int64)
+        updates: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._fronts = []
+        for number, (atoms, children) in enumerate(parts):
+            pairs = slice(begin[number], begin[number + 1])
+            boundary = _boundary(node, number, late[pairs], [updates[c][0] for c in children])
+            members = np.concatenate([atoms, boundary])
+            local[members] = np.arange(len(members))
+            front = np.zeros((2 * len(members), 2 * len(members)), dtype=np.float32, order="F")
+            _assemble(front, local, atoms, diagonal, early[pairs], late[pairs], blocks[pairs])
+            for child in children:
+                child_atoms, update = updates.pop(child)
+                _extend_add(front, local[child_atoms], update)
+            updates[number] = boundary, self._eliminate(front, atoms, boundary)
+
+    def _eliminate(self, front, atoms, boundary) -> np.ndarray:
+        """Factorise the first rows of a front; return what is left for its parent."""
+        p = 2 * len(atoms)
+        if p == 0:
+            return front
+        lower, info = spotrf(np.asfortranarray(front[:p, :p]), lower=1, overwrite_a=1)
+        if info != 0:
+            raise IndefiniteError("the Hessian is not positive definite")
+        side = strsm(1.0, lower, front[p:, :p], side=1, lower=1, trans_a=1) if len(boundary) else None
+        self._fronts.append((atoms, boundary, lower, side))
+        if side is None:
+            return front[p:, p:]
+        return ssyrk(-1.0, side, beta=1.0, c=np.asfortranarray(front[p:, p:]), lower=1, overwrite_c=1)
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """Solve for one right-hand side (n_atoms, 2); entries of atoms outside the factor are zero."""
+        x = right.astype(np.float32)
+        for atoms, boundary, lower, side in self._fronts:
+            part = strsv(lower, x[atoms].ravel(), lower=1)
+            x[atoms] = part.reshape(-1, 2)
+            if side is not None:
+                x[boundary] -= sgemv(1.0, side, part).reshape(-1, 2)
+        out = np.zeros_like(right)
+        for atoms, boundary, lower, side in reversed(self._fronts):
+            part = x[atoms].ravel()
+            if side is not None:
+                part = part - sgemv(1.0, side, x[boundary].ravel(), trans=1)
+            x[atoms] = strsv(lower, part, lower=1, trans=1).reshape(-1, 2)
+            out[atoms] = x[atoms]
+        return out
+
+
+def _dissect(atoms, positions, cell, periodic) -> list[tuple[np.ndarray, list[int]]]:
+    """Order of elimination: (atoms, numbers of the children) of every part, children before parents."""
+    parts: list[tuple[np.ndarray, list[int]]] = []
+
+    def cut(atoms, periodic) -> int:
+        children = []
+        if len(atoms) > LEAF:
+            separator, pieces, remaining = _separate(atoms, positions, cell, periodic)
+            children = [cut(piece, remaining) for piece in pieces if len(piece)]
+            atoms = separator
+        parts.append((atoms, children))
+        return len(parts) - 1
+
+    cut(atoms, periodic)
+    return parts
+
+
+def _separate(atoms, positions, cell, periodic):
+    """Cut a part by one strip as wide as the cutoff (two around a periodic direction), across its longer side."""
+    spans = [cell[c] if periodic[c] else np.ptp(positions[atoms, c]) for c in (0, 1)]
+    axis = int(np.argmax(spans)) if periodic[0] == periodic[1] else int(np.argmax(periodic))
+    x = positions[atoms, axis]
+    if periodic[axis]:
+        half = cell[axis] / 2
+        strip = np.mod(x, half) < CUTOFF
+        pieces = [atoms[~strip & (x < half)], atoms[~strip & (x >= half)]]
+        periodic = tuple(p and c != axis for c, p in enumerate(periodic))
+        return atoms[strip], pieces, periodic
+    middle = np.median(x)
+    left, right = x < middle - CUTOFF / 2, x >= middle + CUTOFF / 2
+    return atoms[~left & ~right], [atoms[left], atoms[right]], periodic
+
+
+def _boundary(node, number, partners, inherited) -> np.ndarray:
+    """Atoms eliminated later that are coupled to this part, directly or through its children."""
+    mark = np.zeros(len(node), dtype=bool)
+    mark[partners] = True
+    for atoms in inherited:
+        mark[atoms] = True
+    mark[node == number] = False
+    return np.flatnonzero(mark)
+
+
+@numba.njit(**JIT)
+def _assemble(front, local, atoms, diagonal, early, late, blocks):
+    """Write the Hessian entries of a part's own atoms into the lower triangle of its front."""
+    for i in range(len(atoms)):
+        front[2 * i, 2 * i] = diagonal[atoms[i], 0]
+        front[2 * i + 1, 2 * i] = diagonal[atoms[i], 1]
+        front[2 * i + 1, 2 * i + 1] = diagonal[atoms[i], 2]
+    for p in range(len(early)):
+        a, b = local[early[p]], local[late[p]]
+        low, high = min(a, b), max(a, b)
+        front[2 * high, 2 * low] -= blocks[p, 0]
+        front[2 * high + 1, 2 * low] -= blocks[p, 1]
+        front[2 * high, 2 * low + 1] -= blocks[p, 1]
+        front[2 * high + 1, 2 * low + 1] -= blocks[p, 2]
+
+
+@numba.njit(**JIT)
+def _extend_add(front, place, update):
+    """Add a child's remainder (lower triangle) at `place` into the lower triangle of its parent's front."""
+    for column in range(2 * len(place)):
+        c = 2 * place[column // 2] + column % 2
+        for row in range(column, 2 * len(place)):
+            r = 2 * place[row // 2] + row % 2
+            if r >= c:
+                front[r, c] += update[row, column]
+            else:
+                front[c, r] += update[row, column]

@@ -1,0 +1,264 @@
+"""A network under forces: energy, stress, Hessian, and the energy minimum by Newton's method.
+
+Newton's linear systems are solved by conjugate gradients whose preconditioner is a
+sparse Cholesky factor (`listi.factor`) of a Hessian met earlier, so that a solve takes a few iterations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .neighbours import neighbour_list
+from .pair_sums import affine_force_rate, energy_forces, hessian_product, pair_stiffness
+from .potential import CUTOFF
+from .sparse_cholesky import Factor, IndefiniteError
+
+SKIN = 0.6  # extra reach of the neighbour list [Å]
+TOLERANCE = 1e-10  # largest force component at a minimum [energy/Å]
+PATIENCE = 300  # Newton steps after which directions of negative curvature are followed further
+LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
+
+
+class ConvergenceError(RuntimeError):
+    """A minimisation ended above its tolerance; the message holds the residual."""
+
+
+class System:
+    """Positions in a cell with everything that Newton's method reuses from step to step.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n_atoms, 2)
+        Coordinates [Å]; copied.
+    species : ndarray, shape (n_atoms,)
+        0 = Si, 1 = O.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å], each more than twice the cutoff plus the skin.
+    mobile : ndarray of bool, shape (n_atoms,), optional
+        Atoms that may move; the others stay where they are put. All, by default.
+
+    Raises
+    ------
+    ValueError
+        If the cell is too small for the minimum image.
+    """
+
+    def __init__(self, positions, species, cell, mobile=None) -> None:
+        self.positions = np.array(positions, dtype=float)
+        self.species = np.ascontiguousarray(species, dtype=np.int8)
+        self.cell = np.array(cell, dtype=float)
+        self.mobile = None if mobile is None or np.all(mobile) else np.asarray(mobile, dtype=bool)
+        if np.any(self.cell < 2 * (CUTOFF + SKIN)):
+            raise ValueError(f"cell: {self.cell.tolist()} Å is too small; each edge needs {2 * (CUTOFF + SKIN)} Å")
+        self._listed: np.ndarray | None = None
+        self._listed_cell = self.cell.copy()
+        self._factor: Factor | None = None
+        self._blocks = np.empty((0, 3))
+
+    def _refresh_list(self) -> None:
+        """Rebuild the neighbour list when two atoms may have come closer by more than the skin."""
+        if self._listed is not None:
+            stretch = self.cell / self._listed_cell
+            moved = self.positions - self._listed * stretch
+            moved -= moved.mean(axis=0)
+            strained = np.max(np.abs(1.0 - 1.0 / stretch)) * (CUTOFF + SKIN)
+            if 2.0 * np.sqrt(np.max(np.sum(moved**2, axis=1))) + strained < SKIN:
+                return
+        self.first, self.partner = neighbour_list(self.positions, self.cell, CUTOFF + SKIN)
+        self._listed, self._listed_cell = self.positions.copy(), self.cell.copy()
+
+    def energy_forces(self) -> tuple[float, np.ndarray]:
+        """Return the energy and the forces (n_atoms, 2), zero on atoms that may not move; keeps the virial."""
+        self._refresh_list()
+        forces = np.empty_like(self.positions)
+        energy, self._virial = energy_forces(self.positions, self.species, self.cell, self.first, self.partner, forces)
+        if self.mobile is not None:
+            forces[~self.mobile] = 0.0
+        return energy, forces
+
+    def stress(self) -> np.ndarray:
+        """Return the stress tensor (2, 2) [energy/Å²], tension positive."""
+        self.energy_forces()
+        vxx, vxy, vyy = self._virial
+        return np.array([[vxx, vxy], [vxy, vyy]]) / np.prod(self.cell)
+
+    def linearise(self) -> None:
+        """Evaluate the pair stiffness at the present positions."""
+        self._refresh_list()
+        if len(self._blocks) != len(self.partner):
+            self._blocks = np.empty((len(self.partner), 3))
+        pair_stiffness(self.positions, self.species, self.cell, self.first, self.partner, self._blocks, False)
+
+    def hessian_product(self, vector: np.ndarray) -> np.ndarray:
+        """Multiply the Hessian of the last `linearise` with `vector` (n_atoms, 2)."""
+        out = np.empty_like(vector)
+        hessian_product(self.first, self.partner, self._blocks, vector, out)
+        if self.mobile is not None:
+            out[~self.mobile] = 0.0
+        return out
+
+    def refactor(self) -> None:
+        """Factorise the Hessian of the last `linearise`, or its convex part where it is not positive definite."""
+        arguments = self.positions, self.cell, self.first, self.partner
+        try:
+            self._factor = Factor(*arguments, self._blocks, self.mobile)
+        except IndefiniteError:
+            convex = np.empty_like(self._blocks)
+            pair_stiffness(self.positions, self.species, self.cell, self.first, self.partner, convex, True)
+            self._factor = Factor(*arguments, convex, self.mobile)
+
+    def solve(self, right: np.ndarray, relative: float = 1e-8) -> tuple[np.ndarray, bool]:
+        """Solve Hessian x = right by preconditioned conjugate gradients.
+
+        Returns
+        -------
+        solution : ndarray, shape (n_atoms, 2)
+        curved_down : bool
+            True if a direction of negative curvature was met; the solution is then the best descent direction
+            found before it.
+        """
+        if self._factor is None:
+            self.refactor()
+        solution, curved_down, slow = self._conjugate_gradients(right, relative)
+        if slow:  # the configuration has moved on from the one that was factorised
+            self.refactor()
+            solution, curved_down, _ = self._conjugate_gradients(right, relative)
+        return solution, curved_down
+
+    def _precondition(self, residual: np.ndarray) -> np.ndarray:
+        z = self._factor.solve(residual)
+        if self.mobile is None:
+            z -= z.mean(axis=0)  # a translation costs nothing and says nothing
+        return z
+
+    def _conjugate_gradients(self, right, relative, patience=25):
+        solution = np.zeros_like(right)
+        residual = right.copy()
+        z = self._precondition(residual)
+        direction = z.copy()
+        rz = np.vdot(residual, z)
+        goal = relative * relative * rz
+        for iteration in range(patience):
+            product = self.hessian_product(direction)
+            curvature = np.vdot(direction, product)
+            if curvature <= 0.0:
+                self._downward = direction
+                return (direction if iteration == 0 else solution), True, False
+            alpha = rz / curvature
+            solution += alpha * direction
+            residual -= alpha * product
+            z = self._precondition(residual)
+            rz, last = np.vdot(residual, z), rz
+            if rz <= goal:
+                return solution, False, False
+            direction *= rz / last
+            direction += z
+        return solution, False, True
+
+    def affine_response(self, gradient: np.ndarray) -> np.ndarray:
+        """Non-affine velocity (n_atoms, 2) [Å] of the minimum per unit of a diagonal strain `gradient` (2,).
+
+        Solves Hessian u = d(force)/d(strain) at frozen scaled coordinates, after `linearise`.
+        """
+        rate = np.empty_like(self.positions)
+        affine_force_rate(self.positions, self.cell, self.first, self.partner, self._blocks, gradient, rate)
+        if self.mobile is not None:
+            rate[~self.mobile] = 0.0
+        return self.solve(rate, relative=1e-4)[0]
+
+    def correct(self, tolerance: float, reach: float, steps: int = 8) -> bool:
+        """Newton's method without safeguards, for a start close to the minimum.
+
+        Returns
+        -------
+        bool
+            False if the curvature is not positive, an atom leaves the start by more than `reach` [Å], or the
+            forces are not below `tolerance` after `steps`: no minimum close by.
+        """
+        start = self.positions
+        for _ in range(steps):
+            _, forces = self.energy_forces()
+            largest = np.max(np.abs(forces))
+            if largest < tolerance:
+                return True
+            self.linearise()
+            move, curved_down = self.solve(forces, relative=1e-3)
+            if curved_down:
+                return False
+            self.positions = self.positions + move
+            if np.max(np.abs(self.positions - start)) > reach:
+                return False
+        return False
+
+    def relax(self, tolerance: float = TOLERANCE, steps: int = 2000) -> int:
+        """Move to the energy minimum downhill from here.
+
+        Newton steps with a cap on the displacement and a line search that lets the energy fall only; near the
+        minimum, where energies no longer resolve the difference, the force along the step must shrink instead.
+
+        Returns
+        -------
+        int
+            Number of Newton steps.
+
+        Raises
+        ------
+        ConvergenceError
+            If the largest force component is not below `tolerance` after `steps`.
+        """
+        energy, forces = self.energy_forces()
+        for step in range(steps):
+            largest = np.max(np.abs(forces))
+            if largest < tolerance:
+                return step
+            self.linearise()
+            move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
+            if curved_down and step >= PATIENCE:  # slow along a ridge: go down it as far as is allowed
+                downward = self._downward * np.sign(np.vdot(forces, self._downward))
+                move = move + downward * (LARGEST_STEP / np.max(np.abs(downward)))
+            furthest = LARGEST_STEP / np.max(np.abs(move))
+            found = self._line_search(energy, forces, move * min(1.0, furthest))
+            if found is None and curved_down:  # at a saddle: energies so close to it do not differ
+                found = self._line_search(energy, forces, move * furthest)
+            if found is None:
+                raise ConvergenceError(f"no descent along a Newton step; largest force {largest:.3g}")
+            energy, forces = found
+        raise ConvergenceError(
+            f"largest force {np.max(np.abs(forces)):.3g} after {steps} steps; wanted < {tolerance:g}"
+        )
+
+    def _line_search(self, energy, forces, move) -> tuple[float, np.ndarray] | None:
+        """Go along `move` as far as energy falls; the energy and forces there, or None (and back) if it does not."""
+        start, slope = self.positions, np.vdot(forces, move)
+        noise = 1e-12 * abs(energy)  # rounding of the sum over pairs
+        for halving in range(30):
+            self.positions = start + move * 0.5**halving
+            new_energy, new_forces = self.energy_forces()
+            if new_energy < energy - 1e-4 * slope * 0.5**halving:
+                return new_energy, new_forces
+            if new_energy <= energy + noise and abs(np.vdot(new_forces, move)) <= 0.9 * abs(slope):
+                return new_energy, new_forces
+        self.positions = start
+        return None
+
+
+def minimise(positions, species, cell, tolerance: float = TOLERANCE, steps: int = 500) -> np.ndarray:
+    """Return the positions (n_atoms, 2) [Å] of the energy minimum downhill from `positions` in a fixed cell.
+
+    Parameters
+    ----------
+    positions, species, cell
+        As in `listi.Network`.
+    tolerance : float
+        Largest force component allowed [energy/Å].
+    steps : int
+        Largest number of Newton steps.
+
+    Raises
+    ------
+    ConvergenceError
+        If the tolerance is not reached.
+    """
+    system = System(positions, species, cell)
+    system.relax(tolerance, steps)
+    return system.positions

@@ -1,0 +1,58 @@
+"""Which atoms are bonded, read from their positions."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .network import OXYGEN, SILICON, Network
+
+COORDINATION_RADIUS = 1.8  # an O within this distance of a Si [Å] is bonded to it
+
+
+def oxygen_coordination(network: Network, radius: float = COORDINATION_RADIUS) -> np.ndarray:
+    """Return the number of O within `radius` [Å] of every Si, shape (n_silicon,)."""
+    wrapped = np.mod(network.positions, network.cell)
+    wrapped[wrapped >= network.cell] = 0.0
+    oxygen = cKDTree(wrapped[network.species == OXYGEN], boxsize=network.cell)
+    return oxygen.query_ball_point(wrapped[network.silicon], radius, return_length=True)
+
+
+def bonds_through_oxygen(
+    positions: np.ndarray,
+    species: np.ndarray,
+    cell: np.ndarray,
+    radius: float = COORDINATION_RADIUS,
+) -> np.ndarray:
+    """Si-Si bonds of a periodic network: the two Si within `radius` of each O, in O order.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n_atoms, 2)
+        Coordinates [Å].
+    species : ndarray, shape (n_atoms,)
+        0 = Si, 1 = O.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å].
+    radius : float
+        Largest Si-O distance of bonded atoms [Å].
+
+    Returns
+    -------
+    ndarray of int64, shape (n_bonds, 2)
+        Lower atom number first. O with a single Si, at free edges, make no bond.
+
+    Raises
+    ------
+    ValueError
+        If an O has more than two Si within `radius`.
+    """
+    wrapped = np.mod(positions, cell)
+    wrapped[wrapped >= cell] = 0.0
+    silicon, oxygen = np.flatnonzero(species == SILICON), np.flatnonzero(species == OXYGEN)
+    near = cKDTree(wrapped[silicon], boxsize=cell).query_ball_point(wrapped[oxygen], radius, return_sorted=True)
+    for atom, found in zip(oxygen, near, strict=True):
+        if len(found) > 2:
+            raise ValueError(f"positions: O {atom} has {len(found)} Si within {radius} Å; at most 2 are allowed")
+    pairs = [silicon[found] for found in near if len(found) == 2]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,150 @@
+"""The glass as a network: atoms, bonds and the periodic cell; its rings and their statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+from scipy.spatial import cKDTree
+
+from .geometry import minimum_image
+from .units import LENGTH_UNIT
+
+SILICON, OXYGEN = 0, 1  # species
+MINIMUM_DISTANCE = 0.5  # two atoms closer than this [Å] overlap: the closest pair of the glass is Si-O at 1.5 Å
+MAXIMUM_BOND = 5.0  # a Si-Si bond longer than this [Å] does not belong to the positions; 3.05 Å is normal
+
+
+@dataclass(frozen=True)
+class Network:
+    """A two-dimensional silica network in a periodic rectangular cell, a corner at the origin.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (n_atoms, 2)
+        Coordinates [Å].
+    species : ndarray of int8, shape (n_atoms,)
+        0 = Si, 1 = O.
+    bonds : ndarray of int64, shape (n_bonds, 2)
+        Pairs of atom numbers: Si-Si connections (each stands for Si-O-Si).
+    cell : ndarray, shape (2,)
+        Edge lengths along x and y [Å].
+
+    Raises
+    ------
+    ValueError
+        If a shape, a value or a bond makes no sense; the message names it.
+    """
+
+    positions: np.ndarray
+    species: np.ndarray
+    bonds: np.ndarray
+    cell: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, dtype in (
+            ("positions", float),
+            ("species", np.int8),
+            ("bonds", np.int64),
+            ("cell", float),
+        ):
+            given = np.asarray(getattr(self, name))
+            try:
+                value = np.array(given, dtype=dtype)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name}: {given.dtype} cannot be read as {np.dtype(dtype)}") from error
+            if dtype is not float and not np.array_equal(value, given):
+                raise ValueError(f"{name}: values must be whole numbers, got {given.dtype} that are not")
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+        _check(self)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.positions)
+
+    @property
+    def silicon(self) -> np.ndarray:
+        """Atom numbers of the Si, ascending."""
+        return np.flatnonzero(self.species == SILICON)
+
+    def replace(self, **changes) -> Network:
+        """Return a copy with some fields replaced (and checked again)."""
+        return replace(self, **changes)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the network as a dataset over (atom, xy) and (bond, end)."""
+        return xr.Dataset(
+            {
+                "positions": (("atom", "xy"), self.positions, _attrs(LENGTH_UNIT, "atom position")),
+                "species": ("atom", self.species, _attrs("1", "species: 0 = Si, 1 = O")),
+                "bonds": (("bond", "end"), self.bonds, _attrs("1", "atom numbers of bonded Si")),
+                "cell": ("xy", self.cell, _attrs(LENGTH_UNIT, "edge lengths of the periodic cell")),
+            },
+            coords={"xy": ["x", "y"]},
+        )
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> Network:
+        """Build a network from the dataset that `to_xarray` makes."""
+        return cls(*(dataset[name].values for name in ("positions", "species", "bonds", "cell")))
+
+
+def _attrs(units: str, long_name: str) -> dict[str, str]:
+    return {"units": units, "long_name": long_name}
+
+
+def _check(network: Network) -> None:
+    """Refuse arrays that are not a network; called once, when one is made."""
+    positions, species, bonds, cell = (
+        network.positions,
+        network.species,
+        network.bonds,
+        network.cell,
+    )
+    if cell.shape != (2,) or not np.all(np.isfinite(cell)) or np.any(cell <= 0):
+        raise ValueError(f"cell: {cell.tolist()} is not two finite edge lengths > 0 Å")
+    if positions.ndim != 2 or positions.shape[1] != 2 or len(positions) == 0:
+        raise ValueError(f"positions: shape {positions.shape} is not (n_atoms, 2) with n_atoms > 0")
+    bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+    if bad.size:
+        raise ValueError(f"positions: atom {bad[0]} is at {positions[bad[0]].tolist()}; all must be finite")
+    if species.shape != (len(positions),):
+        raise ValueError(f"species: shape {species.shape} is not ({len(positions)},), one entry an atom")
+    bad = np.flatnonzero((species != SILICON) & (species != OXYGEN))
+    if bad.size:
+        raise ValueError(f"species: atom {bad[0]} has {species[bad[0]]}; allowed are 0 (Si) and 1 (O)")
+    _check_overlap(positions, cell)
+    _check_bonds(positions, species, bonds, cell)
+
+
+def _check_overlap(positions: np.ndarray, cell: np.ndarray) -> None:
+    wrapped = np.mod(positions, cell)
+    wrapped[wrapped >= cell] = 0.0  # np.mod rounds a tiny negative number up to the edge itself
+    pairs = cKDTree(wrapped, boxsize=cell).query_pairs(MINIMUM_DISTANCE, output_type="ndarray")
+    if len(pairs):
+        i, j = pairs[0]
+        distance = np.linalg.norm(minimum_image(positions[i] - positions[j], cell))
+        raise ValueError(f"positions: atoms {i} and {j} overlap, {distance:.3g} Å apart; at least {MINIMUM_DISTANCE} Å")
+
+
+def _check_bonds(positions: np.ndarray, species: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> None:
+    if bonds.ndim != 2 or bonds.shape[1] != 2:
+        raise ValueError(f"bonds: shape {bonds.shape} is not (n_bonds, 2)")
+    bad = np.flatnonzero(((bonds < 0) | (bonds >= len(positions))).any(axis=1))
+    if bad.size:
+        raise ValueError(f"bonds: entry {bad[0]} is {bonds[bad[0]].tolist()}; atom numbers are 0..{len(positions) - 1}")
+    bad = np.flatnonzero((species[bonds] != SILICON).any(axis=1) | (bonds[:, 0] == bonds[:, 1]))
+    if bad.size:
+        raise ValueError(f"bonds: entry {bad[0]} is {bonds[bad[0]].tolist()}; a bond joins two different Si")
+    if len(np.unique(np.sort(bonds, axis=1), axis=0)) != len(bonds):
+        raise ValueError("bonds: a pair of Si is listed twice; each bond stands once")
+    length = np.linalg.norm(minimum_image(positions[bonds[:, 0]] - positions[bonds[:, 1]], cell), axis=1)
+    bad = np.flatnonzero(length > MAXIMUM_BOND)
+    if bad.size:
+        raise ValueError(
+            f"bonds: entry {bad[0]} {bonds[bad[0]].tolist()} is {length[bad[0]]:.3g} Å long"
+            f" in these positions; at most {MAXIMUM_BOND} Å"
+        )

@@ -1,0 +1,88 @@
+"""Glass as an image shows it: a patch with free edges instead of a periodic cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from .geometry import minimum_image
+from .network import MAXIMUM_BOND, Network
+
+VACUUM = 20.0  # gap between a patch and its periodic images [Å]: beyond the cutoff also when strained
+
+
+def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None = None) -> Network:
+    """Cut a square patch with free edges out of a sample, like an imaged piece of glass (Fig. 10).
+
+    Of the Si in the square, those held by fewer than two bonds are dropped until every one has at
+    least two, as in the imaged patches; what is then not connected to the largest piece goes too. O
+    stay where both their Si stay. The cell is the square with vacuum around it, wide enough that
+    nothing interacts across its borders; the patch is in its middle.
+
+    Parameters
+    ----------
+    network : Network
+        The sample; atoms keep their order.
+    size : float
+        Edge length of the square [Å]; the paper's patch is 120 Å wide.
+    centre : array, shape (2,), optional
+        Middle of the square in the sample [Å]; by default the middle of its cell.
+
+    Returns
+    -------
+    Network
+        With cell edges size + 20 Å.
+
+    Raises
+    ------
+    ValueError
+        If the square is not positive, does not fit into the cell, or holds no piece of network.
+    """
+    largest = float(network.cell.min()) - MAXIMUM_BOND
+    if not 0.0 < size <= largest:
+        raise ValueError(f"size: {size} Å is not in (0, {largest:.6g}], the smaller cell edge less {MAXIMUM_BOND} Å")
+    middle = network.cell / 2 if centre is None else np.asarray(centre, dtype=float)
+    if middle.shape != (2,) or not np.all(np.isfinite(middle)):
+        raise ValueError(f"centre: {middle.tolist()} is not two finite coordinates")
+    relative = minimum_image(network.positions - middle, network.cell)
+    inside = np.all(np.abs(relative) <= size / 2, axis=1)
+    kept, bonds = _held_silicon(network, inside)
+    if not kept.any():
+        raise ValueError(f"size: a square of {size} Å around {middle.tolist()} holds no ring of the network")
+    kept |= _oxygen_on_bonds(network, bonds)
+    number = np.cumsum(kept) - 1
+    cell = np.full(2, size + VACUUM)
+    return Network(relative[kept] + cell / 2, network.species[kept], number[bonds], cell)
+
+
+def _held_silicon(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flags (n_atoms,) of the Si that stay; bonds (n, 2) among them in the sample's numbers."""
+    n_atoms = network.n_atoms
+    kept = inside.copy()
+    while True:
+        bonds = network.bonds[kept[network.bonds].all(axis=1)]
+        held = kept & (np.bincount(bonds.ravel(), minlength=n_atoms) >= 2)
+        if np.array_equal(held, kept):
+            break
+        kept = held
+    if len(bonds):
+        graph = coo_array((np.ones(len(bonds)), bonds.T), shape=(n_atoms, n_atoms))
+        piece = connected_components(graph, directed=False)[1]
+        kept &= piece == np.bincount(piece).argmax()
+        bonds = bonds[kept[bonds].all(axis=1)]
+    return kept, bonds
+
+
+def _oxygen_on_bonds(network: Network, bonds: np.ndarray) -> np.ndarray:
+    """Flags (n_atoms,) of the O whose two nearest Si are joined by one of `bonds`."""
+    flags = np.zeros(network.n_atoms, dtype=bool)
+    silicon, oxygen = network.silicon, np.flatnonzero(network.species == 1)
+    wrapped = np.mod(network.positions, network.cell)
+    wrapped[wrapped >= network.cell] = 0.0  # np.mod rounds a tiny negative number up to the edge itself
+    if len(oxygen):
+        nearest = cKDTree(wrapped[silicon], boxsize=network.cell).query(wrapped[oxygen], k=2)[1]
+        joined = {tuple(sorted(bond)) for bond in bonds.tolist()}
+        flags[oxygen] = [tuple(sorted(pair)) in joined for pair in silicon[nearest].tolist()]
+    return flags

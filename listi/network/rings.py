@@ -1,0 +1,132 @@
+"""Rings of a network, their statistics, and which ring sizes are neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from .geometry import minimum_image
+from .network import MINIMUM_DISTANCE, Network
+
+
+def rings(network: Network) -> list[np.ndarray]:
+    """Faces of the Si network: the atom numbers around each ring, anticlockwise.
+
+    Every directed bond belongs to one face; walking on by the sharpest right turn at each Si closes
+    it. For networks with free edges the outer face, which runs clockwise, is left out, as is a walk
+    that closes only around the periodic cell.
+
+    Returns
+    -------
+    list of ndarray
+        One array of Si numbers a ring, from its lowest number on; ordered by these.
+    """
+    start, _, walk, face, _ = _faces(network)
+    walk = walk[face[walk] >= 0]
+    return np.split(start[walk], np.flatnonzero(np.diff(face[walk])) + 1) if len(walk) else []
+
+
+def _faces(network: Network) -> tuple[np.ndarray, ...]:
+    """Walk around all faces.
+
+    Returns
+    -------
+    start : ndarray, shape (2 n_bonds,)
+        Si at which each directed bond begins.
+    reverse : ndarray, shape (2 n_bonds,)
+        The same bond in the other direction.
+    walk : ndarray, shape (2 n_bonds,)
+        Directed bonds, face by face.
+    face : ndarray, shape (2 n_bonds,)
+        Number of the ring on the left of each directed bond, -1 where it is none.
+    sizes : ndarray, shape (n_rings,)
+        Bonds around each ring.
+    """
+    start, end = network.bonds.T.ravel(), network.bonds[:, ::-1].T.ravel()
+    n_bonds = len(network.bonds)
+    reverse = np.roll(np.arange(2 * n_bonds), n_bonds)
+    vector = minimum_image(network.positions[end] - network.positions[start], network.cell)
+    follow = _clockwise_next(start, vector)[reverse]
+    walk, label = _cycles(follow, np.lexsort((end, start)))
+    step, owner = vector[walk], label[walk]
+    path = np.cumsum(step, axis=0)
+    twice_area = np.bincount(owner, path[:, 0] * step[:, 1] - path[:, 1] * step[:, 0])
+    gap = np.hypot(np.bincount(owner, step[:, 0]), np.bincount(owner, step[:, 1]))
+    is_ring = (twice_area > 0.0) & (gap < MINIMUM_DISTANCE)
+    number = np.where(is_ring, np.cumsum(is_ring) - 1, -1)
+    return start, reverse, walk, number[label], np.bincount(label)[is_ring]
+
+
+def _clockwise_next(start: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Directed bond of the same Si that comes next clockwise, for each directed bond."""
+    order = np.lexsort((np.arctan2(vector[:, 1], vector[:, 0]), start))
+    first = np.searchsorted(start[order], start[order], side="left")
+    last = np.searchsorted(start[order], start[order], side="right") - 1
+    place = np.arange(len(order))
+    following = np.empty(len(order), dtype=np.int64)
+    following[order] = order[np.where(place == first, last, place - 1)]
+    return following
+
+
+def _cycles(follow: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenated cycles of a permutation, met in `order`, and the cycle of each element."""
+    following, label, walk, n_cycles = follow.tolist(), [-1] * len(follow), [], 0
+    for element in order.tolist():
+        if label[element] >= 0:
+            continue
+        while label[element] < 0:
+            label[element] = n_cycles
+            walk.append(element)
+            element = following[element]
+        n_cycles += 1
+    return np.array(walk, dtype=np.int64), np.array(label, dtype=np.int64)
+
+
+def ring_sizes(network: Network) -> np.ndarray:
+    """Return the number of Si around every ring, shape (n_rings,), in the order of `rings`."""
+    return _faces(network)[4]
+
+
+def ring_statistics(sizes: np.ndarray) -> dict[int, float]:
+    """Return the fraction p_n of n-membered rings for every n that occurs, ascending in n."""
+    values, counts = np.unique(sizes, return_counts=True)
+    return {int(n): float(c / len(sizes)) for n, c in zip(values, counts, strict=True)}
+
+
+def ring_neighbour_sizes(network: Network) -> dict[int, float]:
+    """Mean size m_n of the neighbours (sharing a bond) of n-membered rings, ascending in n."""
+    sizes, adjacency = _ring_adjacency(network)
+    total = adjacency @ sizes
+    shared = np.asarray(adjacency.sum(axis=1)).ravel()
+    return {int(n): float(total[sizes == n].sum() / shared[sizes == n].sum()) for n in np.unique(sizes)}
+
+
+def aboav_weaire(network: Network) -> float:
+    """Aboav-Weaire parameter alpha: how strongly small rings neighbour large ones.
+
+    Fits n m_n = mu² + s² + mu (1 - alpha)(n - mu) over all rings (least squares weighted with p_n),
+    with mu and s² the mean and variance of the ring sizes.
+
+    Raises
+    ------
+    ValueError
+        If all rings have the same size, where alpha is undefined.
+    """
+    sizes, _ = _ring_adjacency(network)
+    mu, variance = sizes.mean(), sizes.var()
+    if variance == 0:
+        raise ValueError(f"network: all rings have size {sizes[0]}; alpha needs rings of different sizes")
+    p, m = ring_statistics(sizes), ring_neighbour_sizes(network)
+    x = np.array([n - mu for n in m])
+    y = np.array([n * m[n] - mu**2 - variance for n in m])
+    w = np.array([p[n] for n in m])
+    return float(1.0 - np.sum(w * x * y) / (mu * np.sum(w * x * x)))
+
+
+def _ring_adjacency(network: Network) -> tuple[np.ndarray, csr_array]:
+    """Ring sizes and the (n_rings, n_rings) count of shared bonds."""
+    _, reverse, _, face, sizes = _faces(network)
+    shared = (face >= 0) & (face[reverse] >= 0)
+    shape = (len(sizes), len(sizes))
+    adjacency = csr_array((np.ones(shared.sum()), (face[shared], face[reverse][shared])), shape=shape)
+    return sizes.astype(float), adjacency

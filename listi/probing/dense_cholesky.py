@@ -1,0 +1,94 @@
+"""Cholesky factor of a dense symmetric matrix within its envelope, two rows at a time (Numba)."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ..mechanics.jit import JIT
+
+U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
+
+
+@numba.njit(fastmath={"contract"}, **JIT)
+def cholesky(matrix, end):
+    """Replace the upper triangle by U with U^T U = matrix, within its envelope; False if not positive definite.
+
+    The two rows of an atom, whose envelopes end alike, are computed together, from those of two atoms at a time.
+    Each product may be rounded together with its subtraction: alike on all machines that can do so.
+    """
+    flat, n = matrix.reshape(-1), U(len(end))
+    begin = U(0)
+    for k in range(U(0), n, U(2)):
+        while end[begin] <= k:
+            begin += U(2)
+        x = k * n  # where a row begins
+        y = x + n
+        i = begin
+        while i + U(4) <= k:
+            p = i * n
+            q = p + n
+            s = q + n
+            t = s + n
+            px, qx, sx, tx = flat[p + k], flat[q + k], flat[s + k], flat[t + k]
+            py, qy, sy, ty = flat[p + k + 1], flat[q + k + 1], flat[s + k + 1], flat[t + k + 1]
+            for j in range(k, U(end[i + 3])):
+                fp, fq, fs, ft = flat[p + j], flat[q + j], flat[s + j], flat[t + j]
+                flat[x + j] = flat[x + j] - px * fp - qx * fq - sx * fs - tx * ft
+                flat[y + j] = flat[y + j] - py * fp - qy * fq - sy * fs - ty * ft
+            i += U(4)
+        if i < k:
+            p = i * n
+            q = p + n
+            px, qx, py, qy = flat[p + k], flat[q + k], flat[p + k + 1], flat[q + k + 1]
+            for j in range(k, U(end[i])):
+                fp, fq = flat[p + j], flat[q + j]
+                flat[x + j] = flat[x + j] - px * fp - qx * fq
+                flat[y + j] = flat[y + j] - py * fp - qy * fq
+        if not flat[x + k] > 1e-12:
+            return False
+        scale_x = 1.0 / np.sqrt(flat[x + k])
+        u = flat[x + k + 1] * scale_x
+        rest = flat[y + k + 1] - u * u
+        if not rest > 1e-12:
+            return False
+        scale_y = 1.0 / np.sqrt(rest)
+        for j in range(k, U(end[k])):  # the entry of row y left of its diagonal is never read
+            v = flat[x + j] * scale_x
+            flat[x + j] = v
+            flat[y + j] = (flat[y + j] - u * v) * scale_y
+    return True
+
+
+@numba.njit(**JIT)
+def solve(upper, end, x):
+    """Solve U^T U x = right in place; `x` holds the right-hand side, flat. Two rows at a time, as in `cholesky`."""
+    n = U(len(end))
+    for a in range(U(0), n, U(2)):
+        b = a + U(1)
+        x[a] /= upper[a, a]
+        x[b] = (x[b] - x[a] * upper[a, b]) / upper[b, b]
+        xa, xb = x[a], x[b]
+        for j in range(a + U(2), U(end[a])):
+            x[j] -= xa * upper[a, j] + xb * upper[b, j]
+    for behind in range(U(2), n + U(2), U(2)):
+        a = n - behind
+        b = a + U(1)
+        s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = 0.0  # separate sums need not wait for each other
+        j, stop = a + U(2), U(end[a])
+        while j + U(4) <= stop:
+            s0 += upper[a, j] * x[j]
+            t0 += upper[b, j] * x[j]
+            s1 += upper[a, j + U(1)] * x[j + U(1)]
+            t1 += upper[b, j + U(1)] * x[j + U(1)]
+            s2 += upper[a, j + U(2)] * x[j + U(2)]
+            t2 += upper[b, j + U(2)] * x[j + U(2)]
+            s3 += upper[a, j + U(3)] * x[j + U(3)]
+            t3 += upper[b, j + U(3)] * x[j + U(3)]
+            j += U(4)
+        while j < stop:
+            s0 += upper[a, j] * x[j]
+            t0 += upper[b, j] * x[j]
+            j += U(1)
+        x[b] = (x[b] - ((t0 + t1) + (t2 + t3))) / upper[b, b]
+        x[a] = (x[a] - ((s0 + s1) + (s2 + s3)) - upper[a, b] * x[b]) / upper[a, a]

@@ -1,0 +1,385 @@
+"""A disc cut from a sample (Numba): its pairs, forces, Hessian, and Newton's method on its free atoms.
+
+Free atoms are relaxed. The other atoms of the disc follow the affine deformation, or are tethered to where it would
+take them by springs (`tether`); then they are free as well.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from ..mechanics.jit import JIT
+from ..mechanics.potential import CUTOFF, pairs_of_atom
+from .dense_cholesky import cholesky, solve
+
+U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
+
+
+class Disc(NamedTuple):
+    """Arrays of one disc of m atoms; all are changed in place but the first seven.
+
+    Attributes
+    ----------
+    reference : ndarray, shape (m, 2)
+        Undeformed positions about the centre [Å], those of the free atoms first.
+    species : ndarray, shape (m,)
+        0 = Si, 1 = O.
+    inside : ndarray of bool, shape (m,)
+        Atoms within the radius over which stress is measured.
+    tether : float
+        Stiffness of the springs on free atoms that are not inside [energy/Å²]; 0 without springs.
+    load : ndarray, shape (n_free, 2)
+        Constant forces that hold tethered atoms in place in the undeformed state [energy/Å].
+    velocity : ndarray, shape (2, 2)
+        Gradient of the affine velocity per unit strain.
+    skin : float
+        Extra reach of the pair list [Å].
+    r : ndarray, shape (m, 2)
+        Present positions [Å].
+    anchor : ndarray, shape (m, 2)
+        Where the affine deformation takes the reference positions [Å].
+    listed, first, partner
+        Positions at which pairs were listed, and the list: pairs of a free atom with any later one.
+    forces, rate : ndarray, shape (n_free, 2)
+        Forces [energy/Å], and their change per unit affine strain.
+    matrix : ndarray, shape (2 n_free, 2 n_free)
+        Upper triangle of the Hessian, or its Cholesky factor.
+    end : ndarray, shape (2 n_free,)
+        End of the envelope of each row.
+    work : ndarray, shape (8, m + 3)
+        Scratch of the pair loops.
+    log : ndarray of int64, shape (2,)
+        Numbers of Hessians factorised and of force evaluations.
+    """
+
+    reference: np.ndarray
+    species: np.ndarray
+    inside: np.ndarray
+    tether: float
+    load: np.ndarray
+    velocity: np.ndarray
+    skin: float
+    r: np.ndarray
+    anchor: np.ndarray
+    listed: np.ndarray
+    first: np.ndarray
+    partner: np.ndarray
+    forces: np.ndarray
+    rate: np.ndarray
+    matrix: np.ndarray
+    end: np.ndarray
+    work: np.ndarray
+    log: np.ndarray
+
+
+@numba.njit(**JIT)
+def make(reference, species, inside, n_free, tether, velocity, skin, log):
+    """Disc in its undeformed state."""
+    m, n = len(reference), 2 * n_free
+    disc = Disc(
+        reference,
+        species,
+        inside,
+        tether,
+        np.zeros((n_free, 2)),
+        velocity,
+        skin,
+        reference.copy(),
+        reference.copy(),
+        reference.copy(),
+        np.zeros(n_free + 1, np.int64),
+        np.empty(n_free * m, np.uint32),
+        np.empty((n_free, 2)),
+        np.empty((n_free, 2)),
+        np.zeros((n, n)),
+        np.full(n, n),
+        np.empty((8, m + 3)),
+        log,
+    )
+    list_pairs(disc, CUTOFF + disc.skin)
+    if tether > 0.0:
+        evaluate_forces(disc)
+        for i in range(n_free):
+            if not inside[i]:
+                disc.load[i] = -disc.forces[i]
+    return disc
+
+
+@numba.njit(**JIT)
+def list_pairs(disc, reach):
+    """Pairs of a free atom with any other closer than `reach`, each once."""
+    r, first, partner = disc.r, disc.first, disc.partner
+    total = U(0)
+    limit = reach * reach
+    for i in range(U(len(first) - 1)):
+        xi, yi = r[i, 0], r[i, 1]
+        for j in range(i + U(1), U(len(r))):
+            dx, dy = r[j, 0] - xi, r[j, 1] - yi
+            partner[total] = j  # stays if counted: no branch that nobody could foresee
+            total += U(dx * dx + dy * dy < limit)
+        first[i + 1] = total
+    disc.listed[:] = r
+
+
+@numba.njit(**JIT)
+def refresh_pairs(disc):
+    """List the pairs anew if two atoms may have come into reach since they were listed."""
+    moved = 0.0
+    for j in range(len(disc.r)):
+        dx, dy = disc.r[j, 0] - disc.listed[j, 0], disc.r[j, 1] - disc.listed[j, 1]
+        moved = max(moved, dx * dx + dy * dy)
+    if 4.0 * moved > disc.skin * disc.skin:
+        list_pairs(disc, CUTOFF + disc.skin)
+
+
+@numba.njit(forceinline=True, **JIT)  # or every call would count references to its arrays, atomically
+def _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second):
+    """Distance vectors, U'/r, U and (if wanted) U'' of the pairs of free atom i listed from `begin`."""
+    xi, yi = r[i, 0], r[i, 1]
+    for k in range(count):
+        j = partner[begin + k]
+        dx[k] = r[j, 0] - xi
+        dy[k] = r[j, 1] - yi
+        energy[k] = species[j]
+    lanes = U(4) * ((count + U(3)) // U(4))
+    for k in range(count, lanes):  # pairs beyond the cutoff, so that nothing is left over for one lane
+        dx[k] = dy[k] = 2.0 * CUTOFF
+        energy[k] = 0.0
+    for k in range(lanes):
+        tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
+    pairs_of_atom(tension, energy, second, species[i], lanes)
+
+
+@numba.njit(**JIT)
+def evaluate_forces(disc):
+    """Write the forces on the free atoms; return the largest component."""
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    forces = disc.forces
+    n_free = U(len(forces))
+    disc.log[1] += 1
+    forces[:] = 0.0
+    for i in range(n_free):
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        fx = fy = 0.0
+        for k in range(count):
+            gx, gy = tension[k] * dx[k], tension[k] * dy[k]
+            fx += gx
+            fy += gy
+            j = U(partner[begin + k])
+            if j < n_free:
+                forces[j, 0] -= gx
+                forces[j, 1] -= gy
+        forces[i, 0] += fx
+        forces[i, 1] += fy
+    if disc.tether > 0.0:
+        _hold(disc)
+    return np.max(np.abs(forces))
+
+
+@numba.njit(**JIT)
+def _hold(disc):
+    """Add springs and constant forces on tethered atoms to the forces."""
+    for i in range(len(disc.forces)):
+        if not disc.inside[i]:
+            for c in range(2):
+                disc.forces[i, c] += disc.load[i, c] - disc.tether * (disc.r[i, c] - disc.anchor[i, c])
+
+
+@numba.njit(**JIT)
+def evaluate_energy(disc):
+    """Energy of all pairs with a free atom, springs and constant forces."""
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    total = 0.0
+    for i in range(len(disc.forces)):
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        total += np.sum(energy[:count])
+        if disc.tether > 0.0 and not disc.inside[i]:
+            for c in range(2):
+                away = disc.r[i, c] - disc.anchor[i, c]
+                total += 0.5 * disc.tether * away * away - disc.load[i, c] * away
+    return total
+
+
+@numba.njit(**JIT)
+def stress(disc, area):
+    """Stress (xx, xy, yy) of the atoms inside; pairs with an atom outside count half."""
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    refresh_pairs(disc)
+    xx = xy = yy = 0.0
+    for i in range(len(disc.forces)):
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        for k in range(count):
+            weight = 0.5 * (disc.inside[i] + disc.inside[partner[begin + k]]) * tension[k] / area
+            xx += weight * dx[k] * dx[k]
+            xy += weight * dx[k] * dy[k]
+            yy += weight * dy[k] * dy[k]
+    return xx, xy, yy
+
+
+@numba.njit(**JIT)
+def evaluate_hessian(disc):
+    """Write the Hessian of the free atoms (upper triangle), its envelope, forces and affine force rate.
+
+    Returns the largest force component, as `evaluate_forces` would. `rate` becomes
+    the change of the forces per unit strain if every distance vector d changed by velocity @ d.
+    """
+    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    matrix, forces, rate, velocity, work = disc.matrix, disc.forces, disc.rate, disc.velocity, disc.work
+    dx, dy, tension, energy, second, kxx, kxy, kyy = (
+        work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
+    )  # fmt: skip
+    lxx, lxy, lyx, lyy = velocity[0, 0], velocity[0, 1], velocity[1, 0], velocity[1, 1]
+    n_free = U(len(rate))
+    disc.log[0] += 1
+    for i in range(2 * n_free):
+        matrix[i, i : disc.end[i]] = 0.0
+    forces[:] = 0.0
+    rate[:] = 0.0
+    reach = U(0)
+    for i in range(n_free):
+        begin = U(first[i])
+        count = U(first[i + 1]) - begin
+        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second)
+        for k in range(count):  # no sums: vectorises
+            x, y, t = dx[k], dy[k], tension[k]
+            c = (second[k] - t) / (x * x + y * y)
+            kxx[k], kxy[k], kyy[k] = c * x * x + t, c * x * y, c * y * y + t
+            vx, vy = lxx * x + lxy * y, lyx * x + lyy * y
+            dx[k], dy[k] = t * x, t * y
+            energy[k], second[k] = kxx[k] * vx + kxy[k] * vy, kxy[k] * vx + kyy[k] * vy
+        a, a1 = U(2) * i, U(2) * i + U(1)
+        fx = fy = gx = gy = sxx = sxy = syy = 0.0
+        for k in range(count):
+            fx += dx[k]
+            fy += dy[k]
+            gx += energy[k]
+            gy += second[k]
+            sxx += kxx[k]
+            sxy += kxy[k]
+            syy += kyy[k]
+        forces[i, 0] += fx
+        forces[i, 1] += fy
+        rate[i, 0] += gx
+        rate[i, 1] += gy
+        matrix[a, a] += sxx
+        matrix[a, a1] += sxy
+        matrix[a1, a1] += syy
+        reach = max(reach, i)
+        for k in range(count):
+            j = U(partner[begin + k])
+            if j >= n_free:  # and so are all that follow
+                break
+            if kxx[k] == 0.0 and kyy[k] == 0.0:  # beyond the cutoff
+                continue
+            b, b1 = U(2) * j, U(2) * j + U(1)
+            forces[j, 0] -= dx[k]
+            forces[j, 1] -= dy[k]
+            rate[j, 0] -= energy[k]
+            rate[j, 1] -= second[k]
+            matrix[a, b] = -kxx[k]
+            matrix[a, b1] = -kxy[k]
+            matrix[a1, b] = -kxy[k]
+            matrix[a1, b1] = -kyy[k]
+            matrix[b, b] += kxx[k]
+            matrix[b, b1] += kxy[k]
+            matrix[b1, b1] += kyy[k]
+            reach = max(reach, j)
+        disc.end[a] = disc.end[a1] = U(2) * reach + U(2)
+    if disc.tether > 0.0:
+        _hold(disc)
+        for i in range(n_free):
+            if not disc.inside[i]:
+                matrix[2 * i, 2 * i] += disc.tether
+                matrix[2 * i + 1, 2 * i + 1] += disc.tether
+                x, y = disc.r[i, 0] - disc.anchor[i, 0], disc.r[i, 1] - disc.anchor[i, 1]
+                rate[i, 0] -= disc.tether * (lxx * x + lxy * y)
+                rate[i, 1] -= disc.tether * (lyx * x + lyy * y)
+    return np.max(np.abs(forces))
+
+
+@numba.njit(**JIT)
+def minimise(disc, tolerance, reach, close):
+    """Newton's method from a guess close to a minimum, with a Hessian as old as will do.
+
+    On success `matrix` holds the factor of a Hessian at most `close` [Å] from the minimum, and `rate` its affine
+    force rate. False if a Hessian was not positive definite, or an atom went further than `reach` [Å].
+    """
+    r, forces = disc.r, disc.forces
+    n_free = len(forces)
+    guess = r[:n_free].copy()
+    apart = np.inf  # how far the atoms are from where the Hessian was factorised
+    last = np.inf
+    for _ in range(30):
+        refresh_pairs(disc)
+        fresh = apart == np.inf and close < np.inf
+        largest = evaluate_hessian(disc) if fresh else evaluate_forces(disc)
+        if largest < tolerance and apart <= close:
+            return True
+        if not np.isfinite(largest):
+            return False
+        if largest < tolerance or largest > 0.1 * last or apart == np.inf:
+            if not fresh:
+                evaluate_hessian(disc)
+            if not cholesky(disc.matrix, disc.end):
+                return False
+            apart = 0.0
+        last = largest
+        solve(disc.matrix, disc.end, forces.reshape(2 * n_free))
+        apart += np.max(np.abs(forces))
+        r[:n_free] += forces
+        if np.max(np.abs(r[:n_free] - guess)) > reach:
+            return False
+    return False
+
+
+@numba.njit(**JIT)
+def descend(disc, tolerance):
+    """Move to the minimum downhill by damped Newton steps, each of which lowers the energy; False if that fails."""
+    r, forces = disc.r, disc.forces
+    n_free = len(forces)
+    refresh_pairs(disc)
+    energy = evaluate_energy(disc)
+    largest = evaluate_forces(disc)
+    start = np.empty((n_free, 2))
+    shift = 0.0
+    for _ in range(5000):
+        if largest < tolerance:
+            return True
+        while True:  # a Hessian that is not positive definite is made so
+            evaluate_hessian(disc)
+            for i in range(2 * n_free):
+                disc.matrix[i, i] += shift
+            if cholesky(disc.matrix, disc.end):
+                break
+            shift = max(0.01, 2.0 * shift)
+        shift = 0.0 if shift < 0.02 else 0.25 * shift
+        solve(disc.matrix, disc.end, forces.reshape(2 * n_free))
+        forces *= min(1.0, 0.05 / np.max(np.abs(forces)))
+        start[:] = r[:n_free]
+        step = forces.copy()
+        lowered = False
+        for halving in range(40):
+            r[:n_free] = start + step * 0.5**halving
+            refresh_pairs(disc)
+            new_energy = evaluate_energy(disc)
+            # Close to the minimum, energies differ by less than their rounding.
+            if new_energy < energy or (largest < 1e-5 and new_energy < energy + 1e-12 * abs(energy)):
+                lowered = True
+                break
+        if not lowered:
+            return False
+        energy = new_energy
+        largest = evaluate_forces(disc)
+    return False

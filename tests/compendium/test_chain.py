@@ -1,0 +1,287 @@
+"""The chain: what runs, what does not, what a run leaves, what a killed one goes on with."""
+
+import contextlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from listi import files
+from listi.compendium import chain, notebooks
+
+MAKE = """
+from handmade import honeycomb
+from listi import store
+path = f"{data_dir}/sample_0000.nc"
+if not sample_files.has_group(path, "network", {"seed": seed}):
+    network = honeycomb(4, 4, (0.001 * seed, 0))
+    sample_files.save_sample(path, network, attrs={"parameters": {"seed": seed}})
+"""
+MEASURE = """
+n_atoms = sample_files.load_sample(f"{data_dir}/sample_0000.nc").network.n_atoms
+files.write_json(f"{data_dir}/measured.json", {"n_atoms": n_atoms, "n_events": n_events})
+"""
+DRAW = """
+n_atoms = files.read_json(f"{data_dir}/measured.json")["n_atoms"]
+with open(f"{figure_dir}/figure.png", "w") as file:
+    file.write(str(n_atoms))
+"""
+ALONE = "assert alpha < 0.5, 'alpha is too large'"
+
+
+def cell(source, *tags, kind="code"):
+    """Make a cell as a notebook file has it."""
+    extra = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    return {"cell_type": kind, "metadata": {"tags": list(tags)}, "source": source, **extra}
+
+
+def write_notebook(path, parameter_lines, source, needs, text="# A step"):
+    """Write a notebook with text, parameters, one code cell and a verdict."""
+    cells = [
+        cell(text, kind="markdown"),
+        cell("\n".join(parameter_lines), "parameters"),
+        cell(source),
+        cell("print('made it')\nprint('verdict: as it should be')", "nbval-check-output"),
+    ]
+    metadata = {"listi": {"needs": needs, "seconds": 1.5}}
+    whole = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 4}
+    path.write_text(json.dumps(whole))
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """Make a folder with four small notebooks and work in it."""
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # for handmade
+    data, figure = "data_dir: str = 'data'  # data", "figure_dir: str = 'figures'  # figures"
+    write("01_make", ["seed: int = 0  # seed", data], MAKE, [])
+    write("02_measure", ["n_events: int = 6  # events", data], MEASURE, ["01"])
+    write("03_draw", [data, figure], DRAW, ["02"])
+    write("04_alone", ["alpha: float = 0.3  # alpha"], ALONE, [])
+    return tmp_path
+
+
+def write(name, *what, **more):
+    """Write one of the notebooks of the working folder."""
+    write_notebook(Path("notebooks") / f"{name}.ipynb", *what, **more)
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """Execute code cells here instead of in a kernel; note what was executed, with what."""
+    log = []
+
+    def execute(template, target, parameters):
+        log.append(template.stem)
+        names, cells = dict(parameters), []
+        for kind, source, tags in notebooks.read_cells(template):
+            text = io.StringIO()
+            with contextlib.chdir(target.parent), contextlib.redirect_stdout(text):
+                if kind == "code" and "parameters" not in tags:
+                    exec(source, names)
+            outputs = [{"text": text.getvalue()}]
+            cells.append(SimpleNamespace(metadata={"tags": tags}, outputs=outputs))
+        target.write_text("executed")
+        return cells
+
+    monkeypatch.setattr(chain, "execute", execute)
+    return log
+
+
+def run(executed, *arguments, **settings):
+    """Run the chain and return the numbers of the steps that were executed."""
+    executed.clear()
+    chain.run(*arguments, **settings)
+    return [name[:2] for name in executed]
+
+
+ALL = ["01", "02", "03", "04"]
+
+
+def test_runs_all_in_order_and_leaves_what_it_should(checkout, executed):
+    before = {path: path.read_bytes() for path in (checkout / "notebooks").iterdir()}
+    states = chain.run("demo", {"seed": 3})
+    assert executed == ["01_make", "02_measure", "03_draw", "04_alone"]
+    assert [state.why for state in states] == [""] * 4
+    assert {path: path.read_bytes() for path in (checkout / "notebooks").iterdir()} == before
+    results = checkout / "results" / "demo"
+    found = {path.relative_to(results).as_posix() for path in files.files_in(results)}
+    made = {"data/sample_0000.nc", "data/measured.json", "figures/figure.png", "parameters.json"}
+    assert made <= found and {f"chain/{n}.json" for n in ALL} <= found
+    assert files.read_json(results / "parameters.json")["parameters"]["seed"] == 3
+    record = states[2].record
+    assert record["verdict"] == "as it should be" and record["seconds"] > 0
+    assert chain.figures(record) == ["figures/figure.png"]
+    assert record["made"].keys() == {"figures/figure.png", "notebooks/03_draw.ipynb"}
+    assert not any(chain.verify(results).values())
+
+
+def test_runs_only_what_a_change_touches(checkout, executed):
+    assert run(executed) == ALL
+    assert run(executed) == []
+    assert run(executed, changes={"n_events": 5}) == ["02", "03"]
+    assert run(executed, changes={"n_events": 5, "alpha": 0.2, "workers": 2}) == ["04"]
+    assert run(executed, changes={"n_events": 5, "gcn_epochs": 3}) == ["04"]  # alpha is back
+    assert run(executed) == ["02", "03"]
+    for path in checkout.rglob("*.*"):
+        os.utime(path)
+    assert run(executed) == []
+
+
+def test_runs_what_another_text_code_or_comment_touches(checkout, executed):
+    alpha = ["alpha: float = 0.3  # alpha"]
+    run(executed)
+    write("04_alone", alpha, ALONE, [], text="# Better said")
+    assert run(executed) == ["04"]
+    data = ["seed: int = 0  # seed", "data_dir: str = 'data'  # data"]
+    write("01_make", data, MAKE + "# said\n", [])
+    assert run(executed) == ["01"], "its data are the same, so nothing after it runs"
+    write("02_measure", ["n_events: int = 6  # x", data[1]], MEASURE + "n_atoms += 1\n", ["01"])
+    assert run(executed) == ["02"]
+
+
+def test_runs_what_a_change_of_the_package_touches(checkout, executed, monkeypatch):
+    run(executed)
+    before = notebooks.provenance.fingerprint
+    monkeypatch.setattr(notebooks.provenance, "fingerprint", lambda *modules: before(*modules) + str(len(modules)))
+    assert run(executed) == ALL
+
+
+@pytest.mark.parametrize(
+    ("name", "again"),
+    [
+        ("data/sample_0000.nc", ["01"]),
+        ("data/measured.json", ["02"]),
+        ("figures/figure.png", ["03"]),
+        ("notebooks/04_alone.ipynb", ["04"]),
+        ("chain/02.json", ["02"]),
+    ],
+)
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_damaged_or_missing_files_are_made_again(checkout, executed, name, again, damage):
+    run(executed)
+    path = checkout / "results" / "demo" / name
+    whole = path.read_bytes()
+    path.unlink() if damage == "missing" else path.write_bytes(whole[:-9] + b"x" + whole[-8:])
+    if name != "chain/02.json" or damage == "altered":
+        problems = [p for p, problem in chain.verify(checkout / "results").items() if problem]
+        assert problems == [path]
+    assert run(executed)[:1] == again
+    assert run(executed) == []
+    assert not any(chain.verify(checkout / "results").values())
+
+
+def test_only_and_fresh(checkout, executed):
+    with pytest.raises(chain.ChainError, match=r"02_measure needs 01_make, .*: not run"):
+        chain.run(only="2")
+    assert run(executed, only="04") == ["04"]
+    assert run(executed, only="01") == ["01"]
+    assert run(executed, only="02") == ["02"]
+    assert run(executed, only="02") == []
+    assert run(executed, only="02", fresh=True) == ["02"]
+    assert run(executed, fresh=True) == ALL
+    with pytest.raises(ValueError, match="only: '9' is not allowed; it must be one of 01, 02, 03, 04"):
+        chain.run(only="9")
+
+
+def test_failed_step_stops_the_chain_and_is_tried_again(checkout, executed):
+    with pytest.raises(AssertionError):
+        chain.run(changes={"alpha": 0.9})
+    assert [name[:2] for name in executed] == ALL
+    output = checkout / "results" / "demo"
+    states = chain.state(notebooks.steps(), chain.resolve("demo", {"alpha": 0.9}), output)
+    assert [chain.progress(state, output) for state in states] == ["done"] * 3 + ["failed"]
+    assert run(executed, changes={"alpha": 0.4}) == ["04"]
+
+
+def test_second_run_in_the_same_folder_stops(checkout, executed):
+    refusal = pytest.raises(files.DataError, match=f"in use by process {os.getpid()}")
+    with files.locked(checkout / "results" / "demo"), refusal:
+        chain.run()
+    assert executed == []
+
+
+def test_data_made_by_hand_are_taken_on_and_figures_stay_with_their_step(checkout, executed):
+    chain.run()
+    for path in [*checkout.rglob("chain/*.json"), *checkout.rglob("parameters.json")]:
+        path.unlink()
+    before = (checkout / "results" / "demo" / "data" / "sample_0000.nc").read_bytes()
+    assert run(executed) == ALL
+    assert (checkout / "results" / "demo" / "data" / "sample_0000.nc").read_bytes() == before
+    states = chain.state(notebooks.steps(), chain.resolve(), checkout / "results" / "demo")
+    assert [chain.figures(state.record) for state in states] == [[], [], ["figures/figure.png"], []]
+    assert run(executed) == []
+
+
+def test_folders_of_others_are_left_alone(checkout, executed):
+    (checkout / "mine").mkdir()
+    (checkout / "mine" / "thesis.tex").write_text("x")
+    for fresh in (False, True):
+        with pytest.raises(chain.ChainError, match=r"holds thesis.tex, which listi run did not make"):
+            chain.run(output=checkout / "mine", fresh=fresh)
+    assert [path.name for path in (checkout / "mine").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "needs", "message"),
+    [
+        (["seeed: int = 0"], [], "seeed: no parameter has this name; did you mean seed?"),
+        (["seed: float = 0.0"], [], "seed: type float is not allowed; it must be int"),
+        (["nx: int = 3"], [], "nx: 3 is not allowed"),
+        (["seed: int = 0"], ["03"], "needs 03; allowed are earlier steps: 01"),
+    ],
+)
+def test_notebook_that_disagrees_with_the_table_is_named(checkout, executed, lines, needs, message):
+    write("02_measure", lines, MEASURE, needs)
+    with pytest.raises(chain.ChainError, match=f"02_measure.ipynb: {message}"):
+        chain.run()
+    assert executed == [] and not (checkout / "results").exists()
+
+
+def test_real_kernel_gets_parameters_and_reports_the_failing_cell(checkout):
+    with pytest.raises(chain.ChainError) as failure:
+        chain.run(changes={"alpha": 0.9}, only="04")
+    message = "04_alone.ipynb, cell 3 (In [3]): AssertionError: alpha is too large"
+    assert str(failure.value) == message
+    output = checkout / "results" / "demo"
+    assert "alpha is too large" in (output / "notebooks" / "04_alone.ipynb").read_text()
+    assert not list(output.rglob(".*.ipynb"))
+
+
+def test_killed_and_started_again_ends_as_if_it_had_not_been(checkout):
+    slow = "import time\ntime.sleep(0.3)\n"
+    data = ["n_events: int = 6  # events", "data_dir: str = 'data'  # data"]
+    write("02_measure", data, slow + MEASURE + slow, ["01"])
+    for name in ("03_draw", "04_alone"):
+        Path("notebooks", f"{name}.ipynb").unlink()
+    script = "from listi import chain\nprint('ready', flush=True)\nchain.run(output='killed')"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(chain.__file__).parents[1])]),
+    }
+    environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[1])
+    numbers = random.Random(0)
+    for _ in range(3):
+        command = [sys.executable, "-c", script]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        time.sleep(numbers.uniform(1.0, 4.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    time.sleep(1.5)  # an orphaned kernel ends within a second
+    states = chain.run(output="killed")
+    whole = chain.run(output="whole")
+    assert [state.why for state in states] == [""] * 2
+    assert not any(chain.verify(checkout / "killed").values())
+    for one, other in zip(states, whole, strict=True):
+        data = [{k: v for k, v in state.record["made"].items() if k.startswith("data/")} for state in (one, other)]
+        assert data[0] == data[1]

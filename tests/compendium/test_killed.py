@@ -1,0 +1,96 @@
+"""A small real run killed at twenty seeded moments, started again till done: the same data."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dask
+import numpy as np
+
+from listi import files
+from listi.compendium import data_set, sample_files, trained
+from listi.learning import models
+
+HERE = Path(__file__).parent
+STRUCTURE = {"nx": 8, "ny": 10, "alpha": 0.3, "box": "as-generated", "seed": 5}
+SHEAR = {"strain_step": 1e-3, "max_strain": 0.005, "n_events": 1}
+PROBES = {"grid_x": 3, "grid_y": 2, "r_free": 6.0}
+LSTM = {"epochs": 30, "batch_size": 4, "learning_rate": 1e-3, "mirror": True}
+
+
+def paths_in(folder):
+    return [Path(folder) / "samples" / f"sample_{number:04d}.nc" for number in range(4)]
+
+
+def make_samples(folder):
+    """Make, shear and probe samples by two worker processes."""
+    with dask.config.set({"multiprocessing.context": "fork"}):  # starts at once
+        for step, parameters in (
+            (data_set.generate_all, STRUCTURE),
+            (data_set.deform_all, SHEAR),
+            (data_set.probe_all, PROBES),
+        ):
+            step(paths_in(folder), parameters, workers=2)
+
+
+def train(folder):
+    """Train a network on the samples of a folder; it keeps its state every ten epochs."""
+    whole = data_set.load(paths_in(folder))
+    roles = {"train": whole[:3], "validation": whole[3:]}
+    trained.train(folder, "lstm", roles, 6.0, {"units": 2}, seed=3, **LSTM)
+
+
+def kill_and_start_again(work, folder, kills, longest, seed):
+    """Fork a process that works in a session of its own; kill it so many times; let it finish."""
+    numbers = random.Random(seed)
+    for attempt in range(kills + 1):
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            work(folder)
+            os._exit(0)
+        if attempt == kills:
+            return os.waitpid(child, 0)[1]
+        while os.getpgid(child) != child:
+            time.sleep(0.001)
+        time.sleep(numbers.uniform(0, longest))
+        if attempt % 2:
+            os.kill(child, signal.SIGKILL)  # its workers find out by themselves
+        else:
+            os.killpg(child, signal.SIGKILL)
+        print("killed at work" if os.waitpid(child, 0)[1] else "too late", flush=True)
+        found = sample_files.verify(folder)
+        assert not any(found.values()), found
+
+
+def in_a_process(script, folder):
+    """Run a script with this module; nothing of pytest is forked."""
+    code = f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}]; import test_killed as t\n{script}"
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], timeout=200, check=False)
+    assert done.returncode == 0
+
+
+def test_killed_at_twenty_moments_ends_as_if_it_had_not_been(tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    killed.mkdir()
+    in_a_process(
+        "import keras\n"
+        "assert t.kill_and_start_again(t.make_samples, sys.argv[1], 17, 0.3, 1) == 0\n"
+        "assert t.kill_and_start_again(t.train, sys.argv[1], 3, 2.0, 2) == 0\n",
+        killed,
+    )
+    in_a_process("t.make_samples(sys.argv[1]); t.train(sys.argv[1])", whole)
+    for one, other in zip(paths_in(killed), paths_in(whole), strict=True):
+        assert sample_files.variable_checksums(one) == sample_files.variable_checksums(other)
+    one, other = (models.load(trained.model_file(f, "lstm")).get_weights() for f in (killed, whole))
+    assert len(one) == len(other) > 4
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    losses = [files.read_json(f / "models" / "lstm.json") for f in (killed, whole)]
+    assert losses[0] == losses[1] and len(losses[0]["loss"]) == 30
+    names = {path.name for path in (whole / "models").iterdir()}
+    assert {path.name for path in (killed / "models").iterdir()} == names

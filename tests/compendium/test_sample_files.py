@@ -1,0 +1,319 @@
+"""Files: what is written is what is read; anything else is noticed, named and refused."""
+
+import dataclasses
+import errno
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+
+import numpy as np
+import pytest
+import xarray as xr
+from handmade import honeycomb
+
+from listi import files
+from listi.compendium import netcdf, sample_files
+from listi.files import DataError
+
+PARAMETERS = {"nx": 4, "ny": 4, "seed": 7}
+
+
+def dataset(group, seed=0, shape=(5, 4)):
+    """Make a group with the variables it must have."""
+    numbers = np.random.default_rng(seed)
+    attrs = {"units": "1", "long_name": "made up"}
+    return xr.Dataset(
+        {name: (("x", "y"), numbers.random(shape), attrs) for name in sample_files.GROUPS[group]},
+        coords={"x": ("x", np.arange(shape[0]) * 2.0, {"units": "angstrom", "long_name": "x"})},
+        attrs={"cell": [20.0, 24.0]},
+    )
+
+
+@pytest.fixture
+def sample(tmp_path):
+    """Write a file with all that a sample has."""
+    path = tmp_path / "sample_0003.nc"
+    network = honeycomb(4, 4)
+    sample_files.save_sample(path, network, attrs={"seed": 7, "parameters": PARAMETERS})
+    sample_files.add_group(path, "shear", dataset("shear"), {"strain_step": 1e-4})
+    sample_files.add_group(path, "probing", dataset("probing", 1), {"grid_x": 5, "r_free": 11.0})
+    return path
+
+
+def test_what_is_written_is_read(sample):
+    read = sample_files.load_sample(sample, expect={"nx": 4, "strain_step": 1e-4, "r_free": 11})
+    for field in dataclasses.fields(read.network):
+        expected = getattr(honeycomb(4, 4), field.name)
+        np.testing.assert_array_equal(getattr(read.network, field.name), expected)
+    xr.testing.assert_equal(read.shear, dataset("shear"))
+    assert read.shear.stress.attrs == {"units": "1", "long_name": "made up"}
+    assert read.shear.attrs["cell"] == [20.0, 24.0]
+    assert read.probing.attrs["parameters"] == {"grid_x": 5, "r_free": 11.0}
+    assert read.predictions is None
+    assert read.attrs["parameters"] == PARAMETERS
+    assert {"seed", "versions", "commit", "created", "schema", "checksum"} <= read.attrs.keys()
+
+
+def test_file_is_plain_netcdf(sample):
+    with xr.open_datatree(sample) as tree:
+        assert set(tree.children) == {"network", "shear", "probing"}
+        assert tree["network/positions"].attrs["units"] == "angstrom"
+
+
+def test_texts_numbers_and_switches_come_back(tmp_path):
+    attrs = {"units": "1", "long_name": "made up"}
+    made = xr.Dataset(
+        {
+            "threshold_gcn": (("x", "y"), np.full((2, 2), np.nan, "f4"), attrs),
+            "empty": (("n", "x"), np.empty((0, 2), "i4"), attrs),
+            "flag": ("x", np.array([True, False]), attrs),
+            "model": ("x", ["lstm", "gcn"], attrs),
+            "grey": ("x", np.array([0, 255], "u1"), attrs),
+        },
+    )
+    path = tmp_path / "a.nc"
+    sample_files.save_sample(path, honeycomb(2, 2), predictions=made, attrs={"seed": 1})
+    read = sample_files.load_sample(path).predictions
+    xr.testing.assert_equal(read, made)
+    assert all(read[name].dtype == made[name].dtype for name in made)
+
+
+def test_checksum_covers_data_not_time_and_parameters(sample, tmp_path):
+    total = sample_files.load_sample(sample).attrs["checksum"]
+    other = tmp_path / "again" / sample.name
+    sample_files.save_sample(other, honeycomb(4, 4), attrs={"seed": 7, "created": "yesterday"})
+    sample_files.add_group(other, "probing", dataset("probing", 1), {"workers": 2})
+    assert sample_files.add_group(other, "shear", dataset("shear"), {}) == total
+    changed = dataset("shear")
+    changed.stress[0, 0] = np.nextafter(changed.stress[0, 0], 2)
+    assert sample_files.add_group(other, "shear", changed, {}) != total
+    renamed = dataset("shear")
+    renamed.stress.attrs["units"] = "2"
+    assert sample_files.add_group(other, "shear", renamed, {}) != total
+
+
+def test_has_group_means_these_parameters_and_this_code(sample, monkeypatch):
+    assert sample_files.has_group(sample, "network", PARAMETERS)
+    assert sample_files.has_group(sample, "shear", {"strain_step": 1e-4})
+    assert not sample_files.has_group(sample, "shear", {"strain_step": 2e-4})
+    assert not sample_files.has_group(sample, "predictions", {})
+    assert not sample_files.has_group(sample.with_name("none.nc"), "network", PARAMETERS)
+    monkeypatch.setattr(sample_files, "fingerprint", lambda module: "another code")
+    assert not sample_files.has_group(sample, "shear", {"strain_step": 1e-4})
+
+
+@pytest.mark.parametrize(
+    ("expect", "message"),
+    [
+        ({"nx": 6}, "made from nx = 4; 6 is wanted"),
+        ({"strain_step": 2e-4}, "made from strain_step = 0.0001; 0.0002 is wanted"),
+        ({"gcn_epochs": 30}, "does not say which gcn_epochs it was made from; 30 is wanted"),
+    ],
+)
+def test_sample_of_other_parameters_is_refused(sample, expect, message):
+    with pytest.raises(DataError, match=message):
+        sample_files.load_sample(sample, expect=expect)
+
+
+def refused(path, message=None):
+    """Assert that reading and verifying both find the file wrong, and that it is not used."""
+    with pytest.raises(DataError, match=message) as refusal:
+        sample_files.load_sample(path)
+    assert str(path) in str(refusal.value)
+    assert sample_files.verify(path.parent)[path] == str(refusal.value)
+    assert not sample_files.has_group(path, "network", PARAMETERS)
+
+
+@pytest.mark.parametrize("kind", ["flipped byte", "cut off", "longer", "other block"])
+def test_damage_is_found_wherever_it_is(sample, kind):
+    whole = sample.read_bytes()
+    for seed in range(40):
+        numbers = random.Random(f"{kind} {seed}")
+        place = numbers.randrange(len(whole))
+        if kind == "flipped byte":
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << numbers.randrange(8)
+        elif kind == "cut off":
+            damaged = whole[:place]
+        elif kind == "longer":
+            damaged = whole + numbers.randbytes(1 + place % 99)
+        else:
+            damaged = bytearray(whole)
+            damaged[place : place + 64] = bytes(len(damaged[place : place + 64]))
+            if damaged == whole:
+                continue
+        sample.write_bytes(damaged)
+        refused(sample)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_swapped_files_are_found(tmp_path, seed):
+    paths = [tmp_path / f"sample_{number:04d}.nc" for number in range(4)]
+    for number, path in enumerate(paths):
+        sample_files.save_sample(path, honeycomb(4, 4, (0.1 * number, 0)), attrs={"seed": number})
+    first, second = random.Random(seed).sample(paths, 2)
+    keep = first.read_bytes()
+    shutil.copyfile(second, first)
+    second.write_bytes(keep)
+    for path, other in ((first, second), (second, first)):
+        refused(path, f"was written as {other.name}; swapped or renamed")
+
+
+@pytest.mark.parametrize(
+    ("group", "variable"),
+    [(g, v) for g in ("network", "shear", "probing") for v in sample_files.GROUPS[g]],
+)
+def test_missing_variable_is_named(sample, group, variable):
+    attrs, groups = netcdf.read(sample)
+    netcdf.write(sample, {**groups, group: groups[group].drop_vars(variable)}, attrs)
+    refused(sample, f"variable {variable} of group {group} is missing")
+
+
+def test_other_schema_missing_units_and_foreign_data_are_named(sample):
+    attrs, groups = netcdf.read(sample)
+    netcdf.write(sample, groups, {**attrs, "schema": 2})
+    refused(sample, "schema 2; this version reads schema 1")
+    netcdf.write(sample, {**groups, "notes": groups["shear"]}, attrs)
+    refused(sample, "group notes is unknown")
+    netcdf.write(sample, {"shear": groups["shear"]}, attrs)
+    refused(sample, "group network is missing")
+    netcdf.write(sample, {**groups, "shear": dataset("shear", 9)}, attrs)
+    refused(sample, "checksum differs")
+    del groups["shear"].stress.attrs["units"]
+    netcdf.write(sample, groups, attrs)
+    refused(sample, "variable stress of group shear has no units")
+    xr.Dataset({"a": 1}).to_netcdf(sample, engine="h5netcdf")
+    refused(sample, "cut off, or written by another program")
+
+
+def test_saving_what_cannot_be_read_back_is_refused(tmp_path):
+    bare = dataset("probing").drop_vars("threshold")
+    with pytest.raises(DataError, match="variable threshold of group probing is missing"):
+        sample_files.save_sample(tmp_path / "a.nc", honeycomb(2, 2), probing=bare)
+    with pytest.raises(DataError, match="cannot be stored"):
+        odd = dataset("probing").assign_attrs(model=object())
+        sample_files.save_sample(tmp_path / "a.nc", honeycomb(2, 2), probing=odd)
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_is_read_back_and_any_changed_byte_is_found(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"goodness": np.float64(0.1), "grid": np.arange(3), "of": {"x": None}})
+    assert files.read_json(path) == {"goodness": 0.1, "grid": [0, 1, 2], "of": {"x": None}}
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(DataError, match=str(path)):
+            files.read_json(path)
+        path.write_bytes(whole[:place])
+        assert sample_files.verify(tmp_path)[path]
+
+
+def test_checksums_of_a_folder_that_ships(sample):
+    folder = sample.parent
+    (folder / "figure.png").write_bytes(b"picture")
+    (folder / "README.md").write_text("what this is")
+    files.write_checksums(folder)
+    subprocess.run(["sha256sum", "--check", "--quiet", files.SUMS], cwd=folder, check=True)
+    assert not any(sample_files.verify(folder).values())
+    (folder / "figure.png").write_bytes(b"pictures")
+    (folder / "README.md").unlink()
+    (folder / "new.txt").write_text("new")
+    wrong = {path.name: problem for path, problem in sample_files.verify(folder).items() if problem}
+    assert wrong.keys() == {"figure.png", "README.md", "new.txt"}
+    assert "altered" in wrong["figure.png"] and "missing" in wrong["README.md"]
+    sums = folder / files.SUMS
+    sums.write_text(sums.read_text()[:-3] + "\n1")
+    assert any(sample_files.verify(folder).values())
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "number"),
+    [(tempfile, "mkstemp", errno.EROFS), (os, "fsync", errno.ENOSPC), (os, "replace", errno.EIO)],
+)
+def test_read_only_folder_and_full_disk(sample, monkeypatch, module, function, number):
+    before = sample.read_bytes()
+
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(module, function, fail)
+    with pytest.raises(DataError, match=f"{sample}: cannot be written: {os.strerror(number)}"):
+        sample_files.add_group(sample, "shear", dataset("shear", 5), {})
+    assert sample.read_bytes() == before and list(sample.parent.iterdir()) == [sample]
+
+
+def test_write_that_really_fails_midway(sample):
+    before = sample.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limit[1]))
+    try:
+        with pytest.raises(DataError, match="cannot be written: File too large; what was there is"):
+            sample_files.add_group(sample, "shear", dataset("shear", 5), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert sample.read_bytes() == before and list(sample.parent.iterdir()) == [sample]
+
+
+def test_second_holder_of_a_folder_is_told_who_has_it(tmp_path):
+    with files.locked(tmp_path):
+        assert files.is_locked(tmp_path)
+        refusal = pytest.raises(DataError, match=f"in use by process {os.getpid()} on")
+        with refusal, files.locked(tmp_path):
+            pass
+    assert not files.is_locked(tmp_path)
+    with files.locked(tmp_path):
+        pass
+
+
+KILLED = """
+    import os, random, signal, sys, time
+    sys.path.insert(0, sys.argv[2])
+    from test_store import make_samples
+    from listi import files, store
+    folder = sys.argv[1]
+    kills, numbers = 0, random.Random(1)
+    while True:
+        child = os.fork()
+        if child == 0:
+            make_samples(folder)
+            os._exit(0)
+        if kills < 20:
+            time.sleep(numbers.uniform(0.0, 0.1))
+            os.kill(child, signal.SIGKILL)
+            kills += 1
+        status = os.waitpid(child, 0)[1]
+        found = sample_files.verify(folder) if os.path.isdir(folder) else {}
+        assert not any(found.values()), found
+        if kills == 20 and status == 0:
+            break
+    files.remove_unfinished(folder)
+"""
+
+
+def make_samples(folder):
+    """Make samples as a run does: only what is not there yet."""
+    for number in range(8):
+        path = files.Path(folder) / f"sample_{number:04d}.nc"
+        if not sample_files.has_group(path, "network", {"number": number}):
+            network = honeycomb(4, 4, (0.01 * number, 0))
+            sample_files.save_sample(path, network, attrs={"parameters": {"number": number}})
+        if not sample_files.has_group(path, "shear", {}):
+            sample_files.add_group(path, "shear", dataset("shear", number, (60, 40)), {})
+
+
+def test_killed_at_twenty_moments_ends_as_if_it_had_not_been(tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    script = [sys.executable, "-c", textwrap.dedent(KILLED), str(killed), os.path.dirname(os.path.dirname(__file__))]
+    subprocess.run(script, check=True, timeout=100)
+    make_samples(whole)
+    names = sorted(path.name for path in whole.iterdir())
+    assert sorted(path.name for path in killed.iterdir()) == names
+    for name in names:
+        one, other = (sample_files.load_sample(folder / name) for folder in (killed, whole))
+        assert one.attrs["checksum"] == other.attrs["checksum"]

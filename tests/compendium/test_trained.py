@@ -1,0 +1,137 @@
+"""Training on sets of samples: kept with what it was made from, resumed; predictions stored."""
+
+import shutil
+
+import numpy as np
+import pytest
+import xarray as xr
+from handmade import honeycomb
+
+from listi import files
+from listi.compendium import sample_files
+from listi.compendium import trained as kept
+from listi.learning import cutouts, models
+from listi.network.geometry import grid_points
+
+SETTINGS = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "mirror": True}
+R_FREE = 7.0
+MADE_UP = {"units": "reduced energy/angstrom^2", "long_name": "made up"}
+
+
+def save_made_up(path, seed):
+    """A crystal with thresholds that are made up: smooth in x, different for every seed."""
+    network = honeycomb(6, 6, (0.3 * seed, 0.0))
+    shape = (6, 5)
+    values = grid_points(network.cell, shape)[:, 0].reshape(shape)
+    values = 5e-3 + 1e-3 * np.sin(values / 5 + seed)
+    names = ("initial_stress", "critical_stress", "threshold", "critical_strain")
+    coords = {name: np.arange(n) * edge / n for name, n, edge in zip("xy", shape, network.cell, strict=True)}
+    probing = xr.Dataset(dict.fromkeys(names, (("x", "y"), values, MADE_UP)), coords=coords)
+    for name in "xy":
+        probing[name].attrs = {"units": "angstrom", "long_name": name}
+    sample_files.save_sample(path, network, probing=probing)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("learning")
+    for seed in range(3):
+        save_made_up(folder / f"{seed}.nc", seed)
+    return folder
+
+
+def sets(folder):
+    loaded = [sample_files.load_sample(folder / f"{seed}.nc") for seed in range(3)]
+    return {"train": loaded[:2], "validation": loaded[2:]}
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    return kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=3, **SETTINGS)
+
+
+def test_cutouts_go_with_their_thresholds(folder):
+    cut, target = cutouts.cutouts_of(sets(folder)["train"], R_FREE)
+    assert len(cut) == len(target) == 60
+    second = sets(folder)["train"][1]
+    x, y = cut.centers[37]
+    assert target[37] == second.probing.threshold.sel(x=x, y=y, method="nearest")
+
+
+def test_model_and_losses_are_stored(folder, trained):
+    path = kept.model_file(folder, "lstm")
+    assert trained.sizes == {"epoch": 2}
+    assert trained.epoch.values.tolist() == [1, 2]
+    xr.testing.assert_identical(kept.history_of(path), trained)
+    assert models.metadata(models.load(path))["r_free"] == R_FREE
+    assert sorted(p.name for p in path.parent.iterdir()) == ["lstm.json", "lstm.keras"]
+
+
+def test_the_same_training_is_taken_as_stored(folder, trained, monkeypatch):
+    monkeypatch.setattr(kept, "fit", None)  # whoever calls it fails
+    again = kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=3, **SETTINGS)
+    xr.testing.assert_identical(again, trained)
+    with pytest.raises(TypeError):
+        kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=4, **SETTINGS)
+
+
+def test_predictions_join_the_files_and_are_not_made_again(folder, trained):
+    paths = sorted(folder.glob("*.nc"))
+    assert kept.predict_all(folder, "lstm", paths) == 3
+    before = [path.read_bytes() for path in paths]
+    assert kept.predict_all(folder, "lstm", paths) == 0
+    assert [path.read_bytes() for path in paths] == before
+    sample = sample_files.load_sample(paths[1])
+    direct = models.predict(sample.network, kept.model_file(folder, "lstm"), grid=(6, 5))
+    np.testing.assert_array_equal(sample.predictions.lstm, direct.threshold)
+    # Predicting changes neither structure nor thresholds: the training stays valid.
+    assert kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=3, **SETTINGS).identical(trained)
+
+
+def test_a_second_network_leaves_the_predictions_of_the_first(folder, trained):
+    paths = sorted(folder.glob("*.nc"))
+    kept.predict_all(folder, "lstm", paths)
+    first = sample_files.load_sample(paths[0]).predictions.lstm
+    settings = SETTINGS | {"epochs": 1}
+    kept.train(folder, "cnn", sets(folder), R_FREE, {"pixels": 36}, seed=3, **settings)
+    assert kept.predict_all(folder, "cnn", paths) == 3
+    assert kept.predict_all(folder, "lstm", paths) == 0
+    predictions = sample_files.load_sample(paths[0]).predictions
+    assert set(predictions) == {"lstm", "cnn"}
+    xr.testing.assert_identical(predictions.lstm, first)
+
+
+def test_a_network_in_the_place_of_another_is_refused(folder, trained, tmp_path):
+    shutil.copytree(folder / "models", tmp_path / "models")
+    other = models.build("lstm", r_free=R_FREE, units=4)
+    models.save(other, kept.model_file(tmp_path, "lstm"), made_from="something else")
+    path = tmp_path / "0.nc"
+    save_made_up(path, 0)
+    before = path.read_bytes()
+    with pytest.raises(files.DataError, match=r"not the network that lstm.json tells of; swapped"):
+        kept.predict_all(tmp_path, "lstm", [path])
+    assert path.read_bytes() == before
+
+
+def test_an_interrupted_training_goes_on_and_a_foreign_checkpoint_goes(folder, tmp_path, monkeypatch):
+    arguments = ("lstm", sets(folder), R_FREE, {"units": 4})
+    settings = SETTINGS | {"epochs": 4}
+    whole = kept.train(tmp_path / "whole", *arguments, seed=3, **settings)
+    original, seen = kept.fit, []
+
+    def stopped(model, *rest, epochs, checkpoint, **more):
+        seen.append(checkpoint)
+        original(model, *rest, epochs=2, checkpoint=checkpoint, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        kept.train(tmp_path / "killed", *arguments, seed=3, **settings)
+    assert seen[0].is_file()
+    foreign = seen[0].with_name("lstm-0123456789abcdef.npz")
+    foreign.write_bytes(b"of another training")
+    monkeypatch.setattr(kept, "fit", original)
+    resumed = kept.train(tmp_path / "killed", *arguments, seed=3, **settings)
+    np.testing.assert_allclose(resumed.loss, whole.loss, rtol=1e-6)
+    assert not foreign.exists()
+    assert not seen[0].exists()

@@ -1,0 +1,335 @@
+"""Figures show the numbers they are given, in the right place, with units, in grey and in print."""
+
+import re
+import warnings
+
+import matplotlib
+import numpy as np
+import pytest
+import xarray as xr
+from handmade import honeycomb
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from skimage.color import rgb2lab
+
+from listi import figures
+from listi.analysis.sample import Sample
+from listi.figures import panels, published, style
+from listi.figures.ensemble import overlap
+from listi.figures.mechanics import drop_of_event
+from listi.learning.cutouts import cutouts
+from listi.network.patch import free_patch
+
+EVENTS = np.arange(1, 7)
+
+
+def lightness(colors):
+    """CIE L* of colours, (n, 3) -> (n,)."""
+    return rgb2lab(np.asarray(colors)[None])[0, :, 0]
+
+
+def threshold_map(network, shape):
+    """A map whose every value is different, and its coordinates."""
+    x, y = (np.arange(n) * edge / n for n, edge in zip(shape, network.cell, strict=True))
+    values = 1e-3 + 1e-4 * np.random.default_rng(0).permutation(x.size * y.size).reshape(shape)
+    return xr.DataArray(values, dims=("x", "y"), coords={"x": x, "y": y})
+
+
+def deformation(network):
+    """A curve of slope one that falls at steps 10, 20, ..., 60, and a made-up displacement."""
+    strain = np.arange(71) * 1e-3
+    stress = strain - 0.004 * np.floor(np.arange(71) / 10)
+    stretch = np.stack([1 + strain[EVENTS * 10], 1 / (1 + strain[EVENTS * 10])], axis=-1)
+    moved = np.zeros((6, network.n_atoms, 2))
+    moved[:, 3] = 2.0
+    return xr.Dataset(
+        {
+            "stress": ("strain", stress),
+            "event_strain": ("event", strain[EVENTS * 10]),
+            "event_position": (("event", "xy"), network.positions[[3, 9, 4, 7, 1, 0]]),
+            "non_affine": (("event", "atom", "xy"), moved),
+            "configuration": (
+                ("event", "atom", "xy"),
+                network.positions * stretch[:, None] + moved,
+            ),
+            "event_cell": (("event", "xy"), network.cell * stretch),
+        },
+        coords={"strain": strain, "event": EVENTS},
+    )
+
+
+def ensemble_map(seed):
+    """Smooth positive thresholds and an initial stress that lowers them."""
+    noise = np.random.default_rng(seed).random((20, 20))
+    smooth = sum(np.roll(noise, (i, j), (0, 1)) for i in range(4) for j in range(4)) / 16
+    coords = {name: 4.0 * np.arange(20) for name in "xy"}
+    fields = {"threshold": 0.01 * smooth, "initial_stress": 0.003 - 0.01 * smooth}
+    return xr.Dataset({name: (("x", "y"), field) for name, field in fields.items()}, coords=coords)
+
+
+def of_events(network, seed):
+    """A sample with the made-up deformation and sizes of its events."""
+    size = 10.0 + 90 * np.random.default_rng(seed).random(6)
+    made = {"size": size, "stress_drop": 1e-6 * size, "displacement": size / 50}
+    shear = deformation(network).assign({f"event_{k}": ("event", v) for k, v in made.items()})
+    return Sample(network, shear, None, None, {})
+
+
+@pytest.fixture(scope="module")
+def network():
+    return honeycomb(9, 10)
+
+
+@pytest.fixture(scope="module")
+def goodness():
+    values = 1 - 0.05 * EVENTS * np.random.default_rng(2).random((9, 1))
+    values[4, 5] = np.nan
+    return xr.DataArray(values, dims=("sample", "event"), coords={"event": EVENTS})
+
+
+@pytest.fixture(scope="module")
+def drawn(network, goodness):
+    """Every figure, drawn once from data made up here."""
+    shear, threshold = deformation(network), threshold_map(network, (6, 5))
+    probing = xr.Dataset({"threshold": threshold})
+    trace = xr.Dataset(
+        {"stress": ("strain", np.array([1.0, 2.0, 3.0, 2.5]) * 1e-3), "critical_strain": 0.02},
+        coords={"strain": [0.0, 0.01, 0.02, 0.03]},
+    )
+    one = cutouts(network, network.cell[None] / 2)
+    history = xr.Dataset(
+        {"loss": ("epoch", [1.0, 0.5]), "validation_loss": ("epoch", [1.1, 0.7])},
+        coords={"epoch": [1, 2]},
+    )
+    target = threshold.values.ravel()
+    points = xr.Dataset({"target": ("point", target), "predicted": ("point", target[::-1])})
+    told = xr.Dataset(
+        {
+            "strain": goodness.copy(data=np.random.default_rng(4).random((9, 6))),
+            "distance": goodness.copy(data=50 * np.random.default_rng(5).random((9, 6))),
+        }
+    )
+    probed = [ensemble_map(seed) for seed in range(3)]
+    maps = np.array([one.threshold.values for one in probed])
+    read = goodness.expand_dims(reading=["as read", "another"])
+    models = goodness.expand_dims(model=["probing", "lstm", "cnn", "gcn", "ours"])
+    patch = free_patch(network, 36.0)
+    inside = threshold_map(patch, (7, 7))
+    inside[0, 0] = np.nan
+    learning = (one, history, points, points)
+    settings = threshold.stack(point=("x", "y"), create_index=False).expand_dims(setting=["tolerance 1e-6", "skin 2 Å"])
+    varied = xr.Dataset({"reference": 1.001 * settings[0], "threshold": settings})
+    loop = {"strain_up": [0.0501, 0.05015, 0.0502], "stress_up": [5e-3, 4e-3, 3e-3]}
+    loop |= {"strain_down": [0.0502, 0.05015, 0.0501], "stress_down": [3e-3, 4e-3, 5e-3]}
+    return {
+        "glass": figures.glass(network),
+        "curves": figures.curves([shear, shear]),
+        "rings": figures.rings([{5: 0.3, 6: 0.7}, {5: 0.4, 7: 0.6}], {6: 1.0}, [0.29, 0.33], 0.3),
+        "inputs": figures.inputs(one, 32),
+        "thresholds": figures.thresholds(probed),
+        "events": figures.events([of_events(network, seed) for seed in range(4)]),
+        "readings": figures.readings(read, told),
+        "boxes": figures.boxes([told, told], [maps, 2 * maps], [goodness, goodness]),
+        "independence": figures.independence(varied),
+        "hysteresis": figures.hysteresis([loop, loop]),
+        "radius": figures.radius({5.0: [0.1, 0.8, 0.6], 11.0: [1.0, 0.9, 0.95]}),
+        "boundary": figures.boundary(target, {10.0: 0.9 * target, 0.1: 0.5 * target}),
+        "cost": figures.cost({"one probe": {600: 0.01, 2400: 0.01}, "one force": {600: 1e-4, 2400: 4e-4}}),
+        "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
+        "fig2": figures.fig2(network, shear, probing),
+        "fig3": figures.fig3(goodness),
+        "fig4": figures.fig4(*learning),
+        "fig5": figures.fig5(*learning, pixels=32),
+        "fig6": figures.fig6(*learning),
+        "fig7": figures.fig7(models),
+        "fig8": figures.fig8(models),
+        "fig9": figures.fig9(network, shear, threshold, 2 * threshold, "gcn"),
+        "fig10": figures.fig10(network, patch, inside, deformation(patch), 0.9, patch.cell / 2, 15.0),
+    }
+
+
+OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
+STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
+NAMES = [*OURS, *STUDIES, *(f"fig{n}" for n in range(1, 11))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_fits_on_the_page(drawn, name):
+    with matplotlib.rc_context(style.STYLE), warnings.catch_warnings():
+        warnings.simplefilter("error")  # constrained layout only warns of what does not fit
+        drawn[name].draw_without_rendering()
+    page = drawn[name].bbox
+    around_all = drawn[name].get_tightbbox().transformed(drawn[name].dpi_scale_trans)
+    assert around_all.width <= 1.01 * page.width
+    assert around_all.height <= 1.01 * page.height
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_axes_say_what_they_show_and_in_which_unit(drawn, name):
+    for axes in drawn[name].findobj(matplotlib.axes.Axes):
+        for label in (axes.get_xlabel(), axes.get_ylabel()):
+            if re.search(r"\\tau\$", label) and "$C_" not in label:
+                assert "reduced energy/Å" in label
+            if re.match(r"\$?[xy]\b", label):
+                assert "(Å)" in label
+    words = " ".join(texts(drawn[name]))
+    assert not re.search(r"\beV\b|GPa|LJ", words)
+
+
+@pytest.mark.parametrize("name", ["rings", "fig2", "fig7"])
+def test_files_are_the_same_bytes_each_time(drawn, name, tmp_path):
+    first = [path.read_bytes() for path in figures.save(drawn[name], tmp_path / "a", name)]
+    second = figures.save(drawn[name], tmp_path / "b", name)
+    assert [path.name for path in second] == [f"{name}.png", f"{name}.pdf"]
+    assert first == [path.read_bytes() for path in second]
+    assert first[0].startswith(b"\x89PNG")
+    assert first[1].startswith(b"%PDF")
+
+
+def test_drawing_leaves_the_readers_settings_alone(goodness):
+    before = dict(matplotlib.rcParams)
+    assert isinstance(figures.fig3(goodness), Figure)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_soft_is_dark_and_hard_is_light_without_colour():
+    steps = lightness(style.THRESHOLD_MAP(np.linspace(0, 1, 64))[:, :3])
+    assert np.all(np.diff(steps) > 0)
+    assert np.ptp(steps) > 70
+
+
+def test_networks_differ_in_grey_and_in_more_than_colour():
+    looks = list(style.NETWORKS.values())
+    grey = np.sort(lightness([to_rgb(entry["color"]) for entry in looks]))
+    assert np.diff(grey).min() > 15
+    assert len({entry["marker"] for entry in looks}) == len(looks)
+
+
+def test_a_map_puts_each_value_at_its_place(network):
+    threshold = threshold_map(network, (6, 5))
+    axes = Figure().subplots()
+    mesh = panels.draw_map(axes, threshold, network.cell)
+    values = np.asarray(mesh.get_array()).reshape(6, 7)  # y by x, both with the far border again
+    np.testing.assert_allclose(values[:5, :6], 1e3 * threshold.values.T)
+    np.testing.assert_allclose(values[5], values[0])
+    np.testing.assert_allclose(values[:, 6], values[:, 0])
+    corners = mesh.get_coordinates()
+    centres = (corners[:-1, :-1] + corners[1:, 1:]) / 2
+    np.testing.assert_allclose(centres[0, :6, 0], threshold.x, atol=1e-9)
+    np.testing.assert_allclose(centres[:5, 0, 1], threshold.y, atol=1e-9)
+    assert axes.get_xlim() == (0, network.cell[0])
+
+
+def test_bonds_across_the_border_and_broken_ones_are_not_drawn():
+    positions = np.array([[1.0, 1.0], [4.0, 1.0], [19.0, 1.0], [4.0, 6.0]])
+    bonds = np.array([[0, 1], [0, 2], [1, 3]])  # whole; across the border of a cell of 20 Å; torn
+    axes = Figure().subplots()
+    panels.draw_bonds(axes, positions, bonds, np.array([20.0, 20.0]))
+    (lines,) = axes.findobj(LineCollection)
+    np.testing.assert_array_equal(lines.get_segments(), [positions[[0, 1]]])
+
+
+def test_rings_across_the_border_are_drawn_on_both_sides(drawn, network):
+    (rings,) = drawn["glass"].findobj(PolyCollection)
+    centres = np.array([path.vertices[:-1].mean(axis=0) for path in rings.get_paths()])
+    inside = np.all((centres >= 0) & (centres < network.cell), axis=1)
+    assert inside.sum() == 90  # 9 x 10 rings, each once, and images of those that cross the border
+    assert len(centres) > 90
+
+
+def test_event_marks_are_wrapped_into_the_cell():
+    axes = Figure().subplots()
+    panels.mark_events(axes, [[-1.0, 3.0], [9.0, 12.0]], [1, 2], np.array([10.0, 10.0]))
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), [[9.0, 3.0], [9.0, 2.0]])
+    assert [text.get_text() for text in axes.texts] == ["1", "2"]
+
+
+def test_around_a_point_at_the_corner(network):
+    number, position, bonds = panels.around(network, np.zeros(2), 3.5)
+    assert np.all(np.linalg.norm(position, axis=1) <= 3.5)
+    # An Si sits in the corner; its three neighbours lie 3 Å away, with an O on each bond.
+    assert (network.species[number] == 0).sum() == 4
+    assert (network.species[number] == 1).sum() == 3
+    assert len(bonds) == 3
+
+
+def test_the_drop_of_each_event_is_found(network):
+    shear = deformation(network)
+    assert [drop_of_event(shear, n).start for n in EVENTS] == [9, 19, 29, 39, 49, 59]
+    late = shear.assign(event_strain=shear.event_strain - 0.001)  # told by the step before the drop
+    assert [drop_of_event(late, n).start for n in EVENTS] == [9, 19, 29, 39, 49, 59]
+
+
+def test_fig3_draws_the_means_and_the_papers_values(drawn, goodness):
+    (axes,) = drawn["fig3"].axes
+    lines = [line.get_ydata() for line in axes.lines]
+    means = goodness.mean("sample").values
+    assert any(len(y) == 6 and np.allclose(y, means) for y in lines)
+    assert any(len(y) == 2 and np.allclose(y, list(published.PROBING_MEAN.values())) for y in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "paper"),
+    [("fig7", published.SEEN_FIRST_EVENT), ("fig8", published.UNSEEN_FIRST_EVENT)],
+)
+def test_figs_7_and_8_draw_the_papers_first_events(drawn, name, paper):
+    (axes,) = drawn[name].axes
+    stars = [y for line in axes.lines if line.get_marker() == "*" for y in line.get_ydata()]
+    assert sorted(stars) == sorted(paper.values())
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert {"LSTM, mean", "CNN, mean", "GCN, mean", "ours, mean"} <= set(legend)
+
+
+def test_correlations_stand_beside_the_papers(drawn):
+    assert any(text.endswith("(paper 0.96)") for text in texts(drawn["fig6"]))
+    assert not any("(paper" in text for text in texts(drawn["fig5"]))
+    assert any("paper 0.96" in text for text in texts(drawn["fig10"]))
+    assert any("r = 1.00" in text for text in texts(drawn["fig9"]))
+
+
+def test_fig1_tells_the_threshold_of_the_trace(drawn):
+    assert any("2.00" in text for text in texts(drawn["fig1"]))
+
+
+def test_several_cutouts_at_once_are_refused(network):
+    with pytest.raises(ValueError, match="cutout: 2 cut-outs"):
+        figures.inputs(cutouts(network, np.zeros((2, 2))), 32)
+
+
+def test_thresholds_show_decay_over_space_and_the_fall_with_initial_stress(drawn):
+    words = texts(drawn["thresholds"])
+    assert any(text == "mean, r = -1.00" for text in words)
+    (length,) = [float(text.split()[-2]) for text in words if text.startswith("1/e at")]
+    assert 4.0 < length < 16.0  # boxes of four points, 4 Å apart
+
+
+def test_event_rate_counts_all_events(drawn):
+    (steps,) = [p for p in drawn["events"].axes[1].patches if not p.get_fill()]
+    # Six events in each of four samples, all within the 7 % they are sheared to.
+    assert steps.get_data().values.sum() == pytest.approx(6)
+
+
+def test_readings_and_boxes_draw_means(drawn, goodness):
+    means = goodness.mean("sample").values
+    first = drawn["readings"].findobj(matplotlib.axes.Axes)[0]
+    assert any(len(y) == 6 and np.allclose(y, means) for y in (i.get_ydata() for i in first.lines))
+    right = drawn["boxes"].axes[2]
+    drawn_at = {round(float(y[0]), 9) for y in (i.get_ydata() for i in right.lines) if len(y) == 1}
+    assert set(means.round(9)) <= drawn_at
+
+
+def test_a_loop_within_a_step_is_drawn_in_parts_of_the_step(drawn):
+    forth, back = drawn["hysteresis"].axes[0].lines
+    np.testing.assert_allclose(forth.get_xdata(), [0.0, 0.5, 1.0], atol=1e-9)
+    np.testing.assert_allclose(back.get_ydata(), [3.0, 4.0, 5.0])
+
+
+def test_discs_overlap_wholly_at_the_same_place_and_not_when_apart():
+    np.testing.assert_allclose(overlap(np.array([0.0, 11.0, 22.0, 30.0]), 11.0), [1, 0.391, 0, 0],
+                               atol=1e-3)  # fmt: skip

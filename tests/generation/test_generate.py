@@ -1,0 +1,308 @@
+"""Bond switching: the dual, switches and their inverses, bookkeeping, finished samples."""
+
+import numpy as np
+import pytest
+
+import listi
+from listi.generation import dual, dual_to_atoms, generate, switching
+from listi.mechanics import system
+from listi.network.bonds import oxygen_coordination
+from listi.network.geometry import minimum_image
+from listi.network.rings import aboav_weaire, ring_sizes, ring_statistics
+
+
+def random_switches(net, n, seed=0):
+    """Switch n random bonds of a dual, whatever this does to chi; return (bond, sense) of each."""
+    random, done = np.random.default_rng(seed), []
+    while len(done) < n:
+        bond, sense = int(random.integers(len(net.owner))), bool(random.integers(2))
+        if can_switch(net, bond):
+            dual.switch(net, bond, sense)
+            done.append((bond, sense))
+    return done
+
+
+def can_switch(net, bond):
+    """Would a switch keep rings between 4 and 9 and make two rings neighbours that are not?"""
+    si = net.owner[bond]
+    other = net.neighbours[si][net.sides[si] == bond][0]
+    c, d = (
+        net.corners[si][net.sides[si] == bond][0],
+        net.corners[other][net.sides[other] == bond][0],
+    )
+    shrinking, growing = net.sizes[dual.ring_pairs(net)[bond]], net.sizes[[c, d]]
+    return shrinking.min() > 4 and growing.max() < 9 and c != d and d not in neighbours(net, c)
+
+
+def neighbours(net, ring):
+    """Rings that share a side with `ring`, found by looking at all of them."""
+    pairs = dual.ring_pairs(net)
+    return set(pairs[(pairs == ring).any(axis=1)].ravel().tolist()) - {ring}
+
+
+def copy(net):
+    return dual.Dual(*(field.copy() for field in net))
+
+
+def assert_equal(one, other, but=()):
+    for name in one._fields:
+        if name not in but:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def assert_consistent(net):
+    """Everything that is kept up incrementally equals what is counted afresh."""
+    fresh = dual.triangulation(net.corners, net.centres, net.cell)
+    np.testing.assert_array_equal(net.neighbours, fresh.neighbours)
+    for name in ("sizes", "contact", "count", "contacts"):
+        np.testing.assert_array_equal(getattr(net, name), getattr(fresh, name), err_msg=name)
+    ends = dual.bond_ends(net)
+    for k in range(3):
+        own = np.stack([np.arange(len(net.corners)), net.neighbours[:, k]], axis=1)
+        np.testing.assert_array_equal(ends[net.sides[:, k]], np.sort(own, axis=1))
+    assert all(ring in net.corners[net.member[ring]] for ring in range(len(net.sizes)))
+
+
+def test_honeycomb_dual_has_six_neighbours_everywhere():
+    net = dual.honeycomb(8, 10)
+    assert_consistent(net)
+    assert net.sizes.tolist() == [6] * 80
+    assert net.contact.tolist() == [36] * 80
+    assert len(net.owner) == 240
+    ends = dual.bond_ends(net)
+    assert np.all(np.diff(ends[:, 0]) >= 0)
+    distance = np.linalg.norm(
+        minimum_image(np.subtract(*net.centres[dual.ring_pairs(net)].transpose(1, 0, 2)), net.cell),
+        axis=1,
+    )
+    np.testing.assert_allclose(distance, np.sqrt(3) * 3.05)
+
+
+def test_crystal_is_numbered_along_bonded_rows_from_the_top_left():
+    net = dual.honeycomb(8, 10)
+    atoms = dual_to_atoms.atoms(net, dual.bond_ends(net))
+    x, y = np.mod(atoms[:160], net.cell).T
+    place = np.arange(160) % 16
+    np.testing.assert_allclose(x, (0.5 * place + 0.25) * np.sqrt(3) * 3.05, atol=1e-6)
+    middle = (y[place % 2 == 0] + y[place % 2 == 1]) / 2
+    np.testing.assert_allclose(middle, 10 * 4.575 - (np.repeat(np.arange(10), 8) + 0.5) * 4.575, atol=1e-6)
+    bonds = {tuple(b) for b in dual.bond_ends(net).tolist()}
+    assert all((i, i + 1) in bonds for i in range(160) if i % 16 != 15)
+
+
+def test_crystal_sits_at_the_stated_stress():
+    net = dual.honeycomb(8, 10)
+    ends = dual.bond_ends(net)
+    crystal = system.System(dual_to_atoms.atoms(net, ends), np.repeat([0, 1], [160, 240]), net.cell)
+    np.testing.assert_allclose(crystal.stress(), 0.00552 * np.eye(2), atol=5e-6)
+
+
+@pytest.mark.parametrize("sense", [True, False])
+def test_one_switch_worked_out_by_hand(sense):
+    # Si 0 and 1 are the first bond of the top row: the ring above and the one below lose it, those
+    # at its ends gain it.
+    net = dual.honeycomb(8, 10)
+    bond = int(np.flatnonzero((dual.bond_ends(net) == [0, 1]).all(axis=1))[0])
+    sides = set(dual.ring_pairs(net)[bond].tolist())
+    tips = set(net.corners[[0, 1]].ravel().tolist()) - sides
+    before = {si: set(net.neighbours[si].tolist()) for si in (0, 1)}
+    dual.switch(net, bond, sense)
+    assert_consistent(net)
+    assert {int(r) for r in np.flatnonzero(net.sizes == 5)} == sides
+    assert {int(r) for r in np.flatnonzero(net.sizes == 7)} == tips
+    assert set(dual.ring_pairs(net)[bond].tolist()) == tips
+    assert dual.bond_ends(net)[bond].tolist() == [0, 1]
+    after = {si: set(net.neighbours[si].tolist()) for si in (0, 1)}
+    for si, other in (
+        (0, 1),
+        (1, 0),
+    ):  # each keeps the common bond and one other, and takes one from its partner
+        assert other in after[si]
+        assert len(after[si] & before[si] - {other}) == 1
+        assert len(after[si] & before[other] - {si}) == 1
+
+
+@pytest.mark.parametrize("sense", [True, False])
+def test_the_inverse_of_each_switch_restores_the_network_exactly(sense):
+    net = dual.honeycomb(8, 10)
+    random_switches(net, 150)
+    possible = [bond for bond in range(240) if can_switch(net, bond)]
+    assert len(possible) > 50
+    for bond in possible:
+        before = copy(net)
+        dual.switch(net, bond, sense)
+        assert not np.array_equal(net.corners, before.corners)
+        dual.switch(net, bond, not sense)
+        assert_equal(net, before, but=("owner", "member"))  # any Si of a bond or ring will do there
+        np.testing.assert_array_equal(dual.bond_ends(net), dual.bond_ends(before))
+        assert_consistent(net)
+
+
+def test_a_whole_history_undone_backwards_gives_the_honeycomb_back():
+    net = dual.honeycomb(8, 10)
+    start = copy(net)
+    history = random_switches(net, 200)
+    assert_consistent(net)
+    assert switching.aboav_weaire_of(net) < 1.0
+    for bond, sense in reversed(history):
+        dual.switch(net, bond, not sense)
+    assert_equal(net, start, but=("owner", "member"))
+
+
+def test_chi_of_a_single_defect():
+    net = dual.honeycomb(8, 10)
+    target = np.zeros(12)
+    target[[5, 6, 7]] = 0.25, 0.5, 0.25
+    assert switching.objective(net, target, 0.3) == pytest.approx(1 + 1 + 1 + 10)  # a crystal has no alpha
+    dual.switch(net, 0, True)
+    # Of 80 rings, two have 5 and two 7 members, s² = 4/80. A 5-ring touches two 7-rings and three
+    # hexagons, sizes that add up to 32; a 7-ring the other 7-ring, both 5-rings and four hexagons:
+    # 41. As the mean of n m_n is mu² + s², its slope is the mean of (n - mu) n m_n over s².
+    slope = (2 * (5 - 6) * 32 + 2 * (7 - 6) * 41) / 80 / (4 / 80)
+    alpha = 1 - slope / 6
+    assert switching.aboav_weaire_of(net) == pytest.approx(alpha)
+    expected = 2 * (0.25 - 2 / 80) / 0.25 + (76 / 80 - 0.5) / 0.5 + 10 * abs(alpha - 0.3)
+    assert switching.objective(net, target, 0.3) == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """A glass of 320 rings, 1600 atoms."""
+    return listi.generate(nx=16, ny=20, seed=7)
+
+
+def test_sample_meets_the_targets(sample):
+    sizes = ring_sizes(sample)
+    found = ring_statistics(sizes)
+    assert len(sizes) == 320
+    assert set(found) == set(generate.TARGET_RING_STATISTICS)
+    for n, wanted in generate.TARGET_RING_STATISTICS.items():
+        assert found[n] == pytest.approx(wanted, abs=0.01)
+    assert aboav_weaire(sample) == pytest.approx(0.3, abs=0.02)
+
+
+def test_sample_is_whole_and_at_a_minimum(sample):
+    assert sample.n_atoms == 1600
+    np.testing.assert_allclose(sample.cell, [16 * np.sqrt(3) * 3.05, 20 * 1.5 * 3.05])
+    assert set(oxygen_coordination(sample)) == {3}
+    ends = sample.positions[sample.bonds]
+    oxygen = sample.positions[640:]
+    for k in range(2):  # O number k lies on bond number k
+        assert np.linalg.norm(minimum_image(ends[:, k] - oxygen, sample.cell), axis=1).max() < 1.8
+    assert np.bincount(sample.bonds.ravel()).tolist() == [3] * 640
+    _, forces = system.System(sample.positions, sample.species, sample.cell).energy_forces()
+    assert np.abs(forces).max() < 1e-10
+
+
+def test_atoms_stay_about_where_the_honeycomb_numbered_them(sample):
+    net = dual.honeycomb(16, 20)
+    start = dual_to_atoms.atoms(net, dual.bond_ends(net))[:640]
+    moved = np.linalg.norm(minimum_image(sample.positions[:640] - start, sample.cell), axis=1)
+    assert np.median(moved) < 3.05
+
+
+def test_same_seed_same_bits_other_seed_other_sample(glass):
+    again, other = listi.generate(nx=10, ny=12, seed=3), listi.generate(nx=10, ny=12, seed=4)
+    np.testing.assert_array_equal(again.positions, glass.positions)
+    np.testing.assert_array_equal(again.bonds, glass.bonds)
+    assert not np.array_equal(other.bonds, glass.bonds)
+
+
+def test_other_targets():
+    wanted = {5: 0.2, 6: 0.6, 7: 0.2}
+    network = listi.generate(nx=10, ny=12, seed=0, ring_statistics=wanted, alpha=0.25)
+    assert ring_statistics(ring_sizes(network)) == pytest.approx(wanted, abs=0.01)
+    assert aboav_weaire(network) == pytest.approx(0.25, abs=0.02)
+
+
+def test_zero_pressure_box_has_no_normal_stress():
+    network = listi.generate(nx=8, ny=10, seed=1, box="zero-pressure")
+    stress = system.System(network.positions, network.species, network.cell).stress()
+    np.testing.assert_allclose(np.diag(stress), 0.0, atol=1e-9)
+    assert np.all(network.cell < [8 * np.sqrt(3) * 3.05, 10 * 1.5 * 3.05])
+    assert set(oxygen_coordination(network)) == {3}
+
+
+def test_no_silicon_is_misbonded_in_a_large_crystal():
+    """Pairs of 38 400 Si and 57 600 O are more than 32 bits count."""
+    net = dual.honeycomb(120, 160)
+    ends, centres = dual.bond_ends(net), net.centres[net.corners]
+    silicon = centres[:, 0] + minimum_image(centres - centres[:, :1], net.cell).mean(axis=1)
+    bonds = minimum_image(silicon[ends[:, 1]] - silicon[ends[:, 0]], net.cell)
+    assert dual_to_atoms.misbonded(np.concatenate([silicon, silicon[ends[:, 0]] + bonds / 2]), net, net.cell).size == 0
+
+
+def test_misbonded_silicon_are_found():
+    net = dual.honeycomb(8, 10)
+    ends = dual.bond_ends(net)
+    atoms = dual_to_atoms.atoms(net, ends)
+    assert dual_to_atoms.misbonded(atoms, net, net.cell).size == 0
+    stray = atoms.copy()
+    along = minimum_image(atoms[ends[5, 1]] - atoms[ends[5, 0]], net.cell)
+    stray[160 + 5] += 0.5 * along[::-1] * [-1, 1]  # an O that leaves its bond sideways
+    assert set(ends[5].tolist()) <= set(dual_to_atoms.misbonded(stray, net, net.cell).tolist())
+    turned = atoms.copy()
+    turned[7] += 2.0 * minimum_image(atoms[net.neighbours[7, 0]] - atoms[7], net.cell)  # a Si beyond its neighbour
+    assert 7 in dual_to_atoms.misbonded(turned, net, net.cell)
+
+
+def test_a_torn_bond_is_repaired(monkeypatch):
+    real, calls = dual_to_atoms.misbonded, []
+
+    def torn_at_first(positions, net, cell):
+        calls.append(1)
+        return np.array([17]) if len(calls) == 1 else real(positions, net, cell)
+
+    monkeypatch.setattr(generate, "misbonded", torn_at_first)
+    network = listi.generate(nx=10, ny=12, seed=6)
+    assert len(calls) >= 3
+    assert set(oxygen_coordination(network)) == {3}
+    assert aboav_weaire(network) == pytest.approx(0.3, abs=0.02 + 2 / 120)
+
+
+def test_a_sample_that_cannot_be_repaired_is_an_error(monkeypatch):
+    monkeypatch.setattr(generate, "misbonded", lambda *_: np.array([17]))
+    with pytest.raises(RuntimeError, match=r"nx=8, ny=10, seed=2\): Si 17 still misbonded after 20 repairs"):
+        listi.generate(nx=8, ny=10, seed=2)
+
+
+def test_statistics_out_of_reach_are_an_error():
+    with pytest.raises(RuntimeError, match=r"p_6 = 0 not reached"):
+        listi.generate(nx=8, ny=10, ring_statistics={5: 0.5, 7: 0.5})
+    with pytest.raises(RuntimeError, match=r"alpha: 0.9 not reached"):
+        listi.generate(nx=8, ny=10, alpha=0.9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nx": 0}, "nx: 0 is not a whole number >= 8"),
+        ({"nx": -3}, "nx: -3 is not"),
+        ({"nx": 7}, "nx: 7 is not a whole number >= 8"),
+        ({"nx": 12.0}, "nx: 12.0 is not"),
+        ({"nx": True}, "nx: True is not"),
+        ({"ny": 8}, "ny: 8 is not a whole number >= 10"),
+        ({"ny": 13}, "ny: 13 is odd"),
+        ({"seed": -1}, "seed: -1 is not"),
+        ({"seed": 1.5}, "seed: 1.5 is not"),
+        ({"alpha": "0.3"}, "alpha: '0.3' is not"),
+        ({"alpha": np.nan}, "alpha: nan is not"),
+        ({"alpha": 2}, "alpha: 2 is not a number between -1 and 1"),
+        ({"box": "relaxed"}, "box: 'relaxed' is not one of as-generated, zero-pressure"),
+        ({"ring_statistics": [0.5, 0.5]}, "ring_statistics: .* is not a mapping"),
+        ({"ring_statistics": {}}, "ring_statistics: .* is not a mapping"),
+        (
+            {"ring_statistics": {3: 0.5, 9: 0.5}},
+            "ring_statistics: 3 is not a ring size from 4 to 10",
+        ),
+        ({"ring_statistics": {5: 0.5, 7: np.nan}}, "fraction nan of 7-rings"),
+        ({"ring_statistics": {5: 0.0, 6: 1.0}}, "fraction 0.0 of 5-rings"),
+        ({"ring_statistics": {5: 0.3, 6: 0.3, 7: 0.3}}, "add up to 0.9"),
+        ({"ring_statistics": {5: 0.5, 6: 0.5}}, "mean ring size 5.5 is not 6"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(changes, message, monkeypatch):
+    monkeypatch.setattr(generate, "honeycomb", lambda *_: pytest.fail("work was begun"))
+    with pytest.raises(ValueError, match=message) as caught:
+        listi.generate(**({"nx": 10, "ny": 12} | changes))
+    assert "\n" not in str(caught.value)

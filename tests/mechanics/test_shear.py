@@ -1,0 +1,101 @@
+"""Quasistatic shear: events equal those of the plain protocol, and of LAMMPS; bad input."""
+
+import numpy as np
+import pytest
+
+import listi
+from listi.mechanics import lammps
+from listi.mechanics.shear import deform
+
+
+@pytest.fixture(scope="module")
+def shear(glass):
+    return deform(glass, n_events=2)
+
+
+def test_events_are_those_of_the_plain_protocol(glass, shear):
+    plain = deform(glass, n_events=2, every_step=True)
+    np.testing.assert_allclose(shear.event_strain, plain.event_strain, atol=1e-9)
+    np.testing.assert_array_equal(shear.event_atom, plain.event_atom)
+    np.testing.assert_allclose(shear.event_stress_drop, plain.event_stress_drop, rtol=1e-4)
+    np.testing.assert_allclose(shear.stress, plain.stress.sel(strain=shear.strain, method="nearest"), atol=1e-8)
+    assert shear.sizes["strain"] < 0.5 * plain.sizes["strain"]
+
+
+def test_events_are_described(glass, shear):
+    assert shear.event.values.tolist() == [1, 2]
+    assert np.all(np.diff(shear.event_strain) > 0)
+    assert np.all(shear.event_stress_drop > 1e-6)
+    np.testing.assert_array_equal(shear.event_position, glass.positions[shear.event_atom])
+    furthest = np.linalg.norm(shear.non_affine.values, axis=2)
+    np.testing.assert_array_equal(furthest.argmax(axis=1), shear.event_atom)
+    np.testing.assert_allclose(furthest.max(axis=1), shear.event_displacement, rtol=1e-5)
+    for variable in shear.variables.values():
+        if variable.dims != ("xy",):
+            assert {"units", "long_name"} <= set(variable.attrs)
+
+
+def test_area_is_kept_and_strain_is_counted_in_steps(glass, shear):
+    np.testing.assert_allclose(np.prod(shear.event_cell, axis=1), np.prod(glass.cell), rtol=1e-12)
+    steps = np.round(shear.event_strain / 1e-4)
+    np.testing.assert_allclose(shear.event_cell[:, 0], glass.cell[0] * 1.0001**steps, rtol=1e-12)
+
+
+def test_same_input_same_bits(glass, shear):
+    again = deform(glass, n_events=2)
+    assert again.identical(shear)
+
+
+def test_first_event_in_lammps(glass, shear):
+    """LAMMPS, minimising at the same strains by its own method, keeps the branch to the same step and no further."""
+    step = round(float(shear.event_strain[0]) / 1e-4)
+    lmp = lammps.build(glass)
+    lmp.command("min_modify dmax 0.02 line quadratic")
+    jumps = []
+    for k in (step - 20, step - 10, step - 5, step - 2, step - 1, step):
+        moved = lammps.strain_to(lmp, glass.cell, 1e-4, k, 1e-9)
+        jumps.append(np.linalg.norm(moved - moved.mean(axis=0), axis=1))
+    assert max(j.max() for j in jumps[:-1]) < 0.5
+    assert jumps[-1].max() > 1.0
+    assert jumps[-1].argmax() == int(shear.event_atom[0])
+
+
+def test_frozen_surroundings_follow_the_affine_deformation(glass):
+    centre = glass.cell / 2
+    shear = deform(glass, n_events=1, max_strain=0.3, free_centre=tuple(centre), free_radius=15.0)
+    inside = np.linalg.norm(glass.positions - centre, axis=1) < 15.0
+    assert shear.sizes["event"] == 1
+    assert inside[int(shear.event_atom[0])]
+    frozen = glass.positions[~inside] * (shear.event_cell[0].values / glass.cell)
+    np.testing.assert_allclose(shear.configuration[0].values[~inside], frozen, atol=1e-5)
+
+
+def test_stops_at_the_largest_strain(glass):
+    shear = deform(glass, n_events=50, max_strain=0.005)
+    assert shear.strain[-1] == pytest.approx(0.005)
+
+
+def test_a_sample_off_its_minimum_is_refused(shaken):
+    with pytest.raises(ValueError, match="not at an energy minimum.*listi.relax"):
+        deform(shaken)
+    assert deform(listi.relax(shaken), max_strain=0.001).sizes["event"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("strain_step", 0.0),
+        ("strain_step", -1e-4),
+        ("strain_step", np.nan),
+        ("max_strain", 0.0),
+        ("max_strain", np.inf),
+        ("n_events", 0),
+        ("n_events", 2.5),
+        ("n_events", True),
+        ("free_radius", -1.0),
+    ],
+)
+def test_bad_input_names_the_parameter(glass, name, value):
+    centre = {"free_centre": (0.0, 0.0)} if name == "free_radius" else {}
+    with pytest.raises(ValueError, match=rf"^{name}: "):
+        deform(glass, **{name: value}, **centre)

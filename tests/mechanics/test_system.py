@@ -1,0 +1,186 @@
+"""Energy, forces, stress, Hessian and minimiser: crystal values, finite differences, symmetry, LAMMPS."""
+
+import handmade
+import numpy as np
+import pytest
+
+from listi.mechanics import lammps
+from listi.mechanics.neighbours import neighbour_list
+from listi.mechanics.potential import CUTOFF
+from listi.mechanics.sparse_cholesky import Factor, IndefiniteError
+from listi.mechanics.system import ConvergenceError, System, minimise
+from listi.network.geometry import minimum_image
+
+
+def crystal(bond):
+    """Honeycomb of the given Si-Si distance [Å]."""
+    network = handmade.honeycomb(10, 12)
+    scale = bond / handmade.BOND
+    return network.replace(positions=network.positions * scale, cell=network.cell * scale)
+
+
+def state(network, positions=None, cell=None):
+    positions = network.positions if positions is None else positions
+    return System(positions, network.species, network.cell if cell is None else cell)
+
+
+def energy(network, positions=None, cell=None):
+    return state(network, positions, cell).energy_forces()[0]
+
+
+def test_crystal_at_zero_pressure():
+    network = crystal(3.01465)
+    system = state(network)
+    value, forces = system.energy_forces()
+    assert value / network.n_atoms == pytest.approx(-0.328052, abs=5e-7)
+    assert np.max(np.abs(system.stress())) < 2e-6
+    assert np.max(np.abs(forces)) < 1e-12
+    assert network.n_atoms / np.prod(network.cell) == pytest.approx(0.211760, abs=5e-7)
+
+
+def test_crystal_bulk_modulus():
+    pressures = [-np.trace(state(crystal(3.01465 * s)).stress()) / 2 for s in (0.9995, 1.0005)]
+    assert (pressures[0] - pressures[1]) / (2 * 0.001) == pytest.approx(0.2617, abs=5e-5)
+
+
+def test_crystal_as_generated_is_under_tension():
+    stress = state(crystal(3.05)).stress()
+    assert stress[0, 0] == pytest.approx(0.00552, abs=5e-6)
+    assert stress[1, 1] == pytest.approx(stress[0, 0], abs=1e-12)
+
+
+def test_neighbour_list_against_all_pairs(glass):
+    first, partner = neighbour_list(glass.positions, glass.cell, CUTOFF)
+    row = np.repeat(np.arange(glass.n_atoms), np.diff(first))
+    distance = np.linalg.norm(minimum_image(glass.positions[:, None] - glass.positions[None], glass.cell), axis=2)
+    expected = np.argwhere(np.triu(distance < CUTOFF, 1))
+    assert {tuple(p) for p in expected} == set(zip(row.tolist(), partner.tolist(), strict=True))
+    assert len(partner) == len(expected)
+
+
+def test_forces_are_minus_the_energy_gradient(shaken):
+    _, forces = state(shaken).energy_forces()
+    h = 1e-4
+    for atom, c in [(0, 0), (7, 1), (250, 0), (599, 1)]:
+        sides = []
+        for sign in (1, -1):
+            positions = shaken.positions.copy()
+            positions[atom, c] += sign * h
+            sides.append(energy(shaken, positions))
+        assert forces[atom, c] == pytest.approx(-(sides[0] - sides[1]) / (2 * h), rel=1e-5, abs=1e-7)
+
+
+def test_stress_is_the_energy_change_under_strain(shaken):
+    stress = state(shaken).stress()
+    h = 1e-5
+    for c in (0, 1):
+        sides = []
+        for sign in (1, -1):
+            scale = np.ones(2)
+            scale[c] += sign * h
+            sides.append(energy(shaken, shaken.positions * scale, shaken.cell * scale))
+        slope = (sides[0] - sides[1]) / (2 * h) / np.prod(shaken.cell)
+        assert stress[c, c] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+def test_hessian_is_minus_the_force_gradient(shaken):
+    system = state(shaken)
+    system.linearise()
+    direction = np.random.default_rng(2).normal(size=shaken.positions.shape)
+    product = system.hessian_product(direction)
+    h = 1e-5
+    plus, minus = (state(shaken, shaken.positions + s * h * direction).energy_forces()[1] for s in (1, -1))
+    np.testing.assert_allclose(product, -(plus - minus) / (2 * h), rtol=1e-5, atol=1e-5)
+
+
+def test_energy_remainder_falls_as_the_third_power(glass):
+    """Energy minus its linear and quadratic prediction under a random displacement of forty atoms."""
+    system = state(glass)
+    system.linearise()
+    start, forces = system.energy_forces()
+    direction = np.random.default_rng(4).normal(size=glass.positions.shape)
+    direction[40:] = 0.0
+    curvature = np.vdot(direction, system.hessian_product(direction))
+
+    def remainder(h):
+        return energy(glass, glass.positions + h * direction) - (
+            start - h * np.vdot(forces, direction) + 0.5 * h * h * curvature
+        )
+
+    order = np.log2(remainder(2e-4) / remainder(1e-4))
+    assert order == pytest.approx(3.0, abs=0.1)
+
+
+def test_newtons_third_law_and_translation(shaken):
+    _, forces = state(shaken).energy_forces()
+    assert np.max(np.abs(forces.sum(axis=0))) < 1e-11
+    moved = state(shaken, shaken.positions + [17.3, -41.9])
+    np.testing.assert_allclose(moved.energy_forces()[1], forces, atol=1e-11)
+    np.testing.assert_allclose(moved.stress(), state(shaken).stress(), atol=1e-13)
+
+
+def test_minimum_image_across_both_borders(glass):
+    """Whole cell vectors added to single atoms change nothing."""
+    positions = glass.positions.copy()
+    positions[::7] += glass.cell * [1, -2]
+    assert energy(glass, positions) == pytest.approx(energy(glass), rel=1e-13)
+
+
+def test_order_of_atoms_does_not_matter(shaken):
+    order = np.random.default_rng(5).permutation(shaken.n_atoms)
+    system = System(shaken.positions[order], shaken.species[order], shaken.cell)
+    value, forces = system.energy_forces()
+    expected, expected_forces = state(shaken).energy_forces()
+    assert value == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(forces, expected_forces[order], atol=1e-11)
+
+
+def test_factor_solves_the_dense_system(glass):
+    system = state(glass)
+    mobile = np.linalg.norm(glass.positions - glass.cell / 2, axis=1) < 20.0
+    system.linearise()
+    factor = Factor(glass.positions, glass.cell, system.first, system.partner, system._blocks, mobile)
+    right = np.zeros_like(glass.positions)
+    right[mobile] = np.random.default_rng(6).normal(size=(mobile.sum(), 2))
+    columns = np.flatnonzero(np.repeat(mobile, 2))
+    dense = np.empty((len(columns), len(columns)))
+    for k, column in enumerate(columns):
+        unit = np.zeros(right.size)
+        unit[column] = 1.0
+        dense[:, k] = system.hessian_product(unit.reshape(right.shape)).ravel()[columns]
+    expected = np.linalg.solve(dense, right.ravel()[columns])
+    np.testing.assert_allclose(factor.solve(right).ravel()[columns], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_factor_refuses_an_indefinite_matrix(glass):
+    system = state(glass)
+    system.linearise()
+    with pytest.raises(IndefiniteError):
+        Factor(glass.positions, glass.cell, system.first, system.partner, -system._blocks)
+
+
+def test_minimise_returns_to_the_minimum(glass, shaken):
+    positions = minimise(shaken.positions, shaken.species, shaken.cell)
+    assert np.max(np.abs(state(glass, positions).energy_forces()[1])) < 1e-10
+    back = positions - glass.positions
+    assert np.max(np.abs(back - back.mean(axis=0))) < 1e-7
+
+
+def test_minimise_says_when_it_does_not_converge(shaken):
+    with pytest.raises(ConvergenceError, match="largest force"):
+        minimise(shaken.positions, shaken.species, shaken.cell, steps=1)
+
+
+def test_cell_too_small():
+    with pytest.raises(ValueError, match="cell"):
+        System(np.zeros((1, 2)), np.zeros(1, int), [20.0, 50.0])
+
+
+def test_lammps_agrees(shaken):
+    value, forces, stress = lammps.evaluate(lammps.build(shaken))
+    system = state(shaken)
+    ours, our_forces = system.energy_forces()
+    assert ours == pytest.approx(value, rel=1e-10)
+    np.testing.assert_allclose(our_forces, forces, rtol=1e-8, atol=1e-9)
+    tensor = system.stress()
+    np.testing.assert_allclose([tensor[0, 0], tensor[1, 1], tensor[0, 1]], stress, rtol=1e-8, atol=1e-11)

@@ -1,0 +1,215 @@
+"""Local probing: thresholds equal those of plain fixed-step shear; symmetry; bad input."""
+
+import numpy as np
+import pytest
+
+from listi import parallel
+from listi.mechanics import lammps
+from listi.mechanics.shear import deform
+from listi.network.geometry import minimum_image
+from listi.network.network import Network
+from listi.probing.probe import probe, trace, yield_stress
+
+POINTS = np.array([[3.0, 4.0], [20.0, 31.0], [40.0, 11.0], [51.0, 53.0], [10.0, 44.0], [30.0, 2.0]])
+R_FREE = 9.0
+
+
+@pytest.fixture(scope="module")
+def probing(glass):
+    return probe(glass, points=POINTS, r_free=R_FREE)
+
+
+def cut_out(network, point, r_free):
+    """The disc alone, with free edges, in the middle of an empty cell."""
+    vector = minimum_image(network.positions - point, network.cell)
+    inside = np.linalg.norm(vector, axis=1) < r_free + 10.0
+    return Network(vector[inside] + 50.0, network.species[inside], np.zeros((0, 2), int), [100.0, 100.0])
+
+
+def test_critical_state_is_that_of_plain_fixed_step_shear(glass, probing):
+    """Each probe as a plain 1e-4 shear, by other code: every single step, minima to machine precision."""
+    for k, point in enumerate(POINTS[:3]):
+        disc = cut_out(glass, point, R_FREE)
+        plain = deform(disc, max_strain=0.6, n_events=1, free_centre=(50.0, 50.0), free_radius=R_FREE, every_step=True)
+        last_stable = float(plain.event_strain[0]) - 1e-4
+        assert float(probing.critical_strain[k]) == pytest.approx(last_stable, abs=1e-9)
+
+
+def test_every_step_walked_gives_the_same_critical_state(glass):
+    """Followed in stretches and walked step by step, on a whole map with a coarse grid."""
+    followed, walked = (probe(glass, grid=(4, 4), every_step=every) for every in (False, True))
+    np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
+    np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
+
+
+def test_a_stiff_tether_freezes_and_a_soft_one_does_not(glass, probing):
+    """Springs are the only thing between a soft matrix and a frozen one."""
+    stiff, soft = (probe(glass, points=POINTS, r_free=R_FREE, tether=k) for k in (1e4, 1.0))
+    np.testing.assert_allclose(stiff.threshold, probing.threshold, rtol=1e-3)
+    np.testing.assert_allclose(soft.initial_stress, probing.initial_stress, atol=1e-12)
+    assert np.max(np.abs(soft.threshold / probing.threshold - 1)) > 0.02
+
+
+def test_a_soft_matrix_walked_step_by_step(glass):
+    followed, walked = (
+        probe(glass, points=POINTS[:2], r_free=6.0, tether=1.0, every_step=every) for every in (False, True)
+    )
+    np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
+    np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
+
+
+def test_yield_stress_is_the_smallest_projected_threshold(glass):
+    found = yield_stress(glass, points=POINTS[:3], direction=30.0, angles=(-20.0, 0.0, 20.0), r_free=R_FREE)
+    each = [probe(glass, points=POINTS[:3], angle=30.0 + a, r_free=R_FREE).threshold.values for a in (-20, 0, 20)]
+    shares = np.cos(np.radians([-40, 0, 40]))[:, None]
+    np.testing.assert_array_equal(found.threshold, each)
+    np.testing.assert_allclose(found.yield_stress, np.min(each / shares, axis=0))
+    np.testing.assert_array_equal(found.weakest_angle, np.array([-20, 0, 20])[np.argmin(each / shares, axis=0)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("angles", ()), ("angles", (45.0,)), ("mode", "pure shear"), ("angle", 3.0), ("r_free", -1.0)]
+)
+def test_bad_input_of_yield_stress(glass, name, value):
+    with pytest.raises(ValueError, match=rf"^{name}: "):
+        yield_stress(glass, points=POINTS[:1], **{name: value})
+
+
+def test_one_probe_in_lammps(glass, probing):
+    """Straining in steps of 1e-3 with tight minima, LAMMPS loses the disc within the same step."""
+    ours = float(probing.critical_strain[1])
+    critical = lammps.probe(glass, POINTS[1], R_FREE, 1e-3, 1e-8, first=round(ours / 1e-3) - 5)
+    assert ours - 1.1e-3 < critical < ours + 1e-4
+
+
+def test_trace_shows_the_same_threshold(glass, probing):
+    curve = trace(glass, POINTS[1], r_free=R_FREE)
+    assert float(curve.critical_strain) == pytest.approx(float(probing.critical_strain[1]), abs=1e-9)
+    assert float(curve.stress[0]) == pytest.approx(float(probing.initial_stress[1]), abs=1e-12)
+    critical = curve.stress.sel(strain=float(curve.critical_strain), method="nearest")
+    assert float(critical) == pytest.approx(float(probing.critical_stress[1]), abs=1e-9)
+    assert float(curve.stress[-1]) < float(critical)
+
+
+def test_initial_stress_of_a_disc(glass, probing):
+    """Virial over the free atoms, pairs with frozen atoms at half weight, over pi R²: written out."""
+    from listi.mechanics.potential import pair
+
+    disc = cut_out(glass, POINTS[0], R_FREE)
+    free = np.linalg.norm(disc.positions - 50.0, axis=1) < R_FREE
+    total = 0.0
+    for i in range(disc.n_atoms):
+        for j in range(i + 1, disc.n_atoms):
+            weight = 0.5 * (int(free[i]) + int(free[j]))
+            d = disc.positions[j] - disc.positions[i]
+            r = np.hypot(*d)
+            if weight and r < 10.0:
+                slope = pair(r, int(disc.species[i] + disc.species[j]))[1]
+                total += weight * slope / r * (d[0] ** 2 - d[1] ** 2) / 2
+    assert float(probing.initial_stress[0]) == pytest.approx(total / (np.pi * R_FREE**2), rel=1e-9)
+
+
+def test_threshold_is_the_difference(probing):
+    np.testing.assert_array_equal(probing.threshold, probing.critical_stress - probing.initial_stress)
+    assert np.all(probing.threshold > 0)
+
+
+@pytest.mark.parametrize("change", ["translate", "mirror x", "mirror y", "permute"])
+def test_symmetries_leave_the_thresholds_alone(glass, probing, change):
+    positions, species, points = glass.positions, glass.species, POINTS
+    if change == "translate":
+        positions, points = positions + [13.7, -8.1], points + [13.7, -8.1]
+    elif change == "permute":
+        order = np.random.default_rng(0).permutation(glass.n_atoms)
+        positions, species = positions[order], species[order]
+    else:
+        sign = np.array([-1.0, 1.0] if change == "mirror x" else [1.0, -1.0])
+        positions, points = positions * sign, points * sign
+    changed = Network(positions, species, np.zeros((0, 2), int), glass.cell)
+    again = probe(changed, points=points, r_free=R_FREE)
+    np.testing.assert_array_equal(again.critical_strain, probing.critical_strain)
+    np.testing.assert_allclose(again.threshold, probing.threshold, rtol=1e-7)
+
+
+def test_a_quarter_turn_of_sample_and_load(glass, probing):
+    """Turning the sample and the direction of the load by 90 degrees together changes nothing."""
+    turned = Network(glass.positions[:, ::-1] * [-1, 1], glass.species, np.zeros((0, 2), int), glass.cell[::-1])
+    again = probe(turned, points=POINTS[:, ::-1] * [-1, 1], r_free=R_FREE, angle=90.0)
+    np.testing.assert_allclose(again.threshold, probing.threshold, rtol=1e-7)
+
+
+def test_simple_shear_and_pure_shear_at_45_degrees_start_alike(glass):
+    simple = probe(glass, points=POINTS[:2], r_free=R_FREE, mode="simple shear")
+    pure = probe(glass, points=POINTS[:2], r_free=R_FREE, angle=45.0)
+    np.testing.assert_allclose(simple.initial_stress, pure.initial_stress, atol=1e-12)
+    assert not np.allclose(simple.threshold, pure.threshold)
+
+
+def test_uniaxial_tension_breaks(glass):
+    tension = probe(glass, points=POINTS[:2], r_free=R_FREE, mode="uniaxial tension")
+    assert np.all(tension.threshold > 0)
+    assert np.all(tension.critical_strain < 0.5)
+
+
+def test_grid_and_points_agree_whatever_the_workers(glass):
+    grid = probe(glass, grid=(4, 3), r_free=R_FREE, workers=2)
+    x, y = np.meshgrid(grid.x, grid.y, indexing="ij")
+    points = probe(glass, points=np.column_stack([x.ravel(), y.ravel()]), r_free=R_FREE, workers=1)
+    np.testing.assert_array_equal(grid.threshold.values.ravel(), points.threshold.values)
+    assert grid.threshold.dims == ("x", "y")
+    np.testing.assert_allclose(grid.x, np.arange(4) * glass.cell[0] / 4)
+
+
+def test_no_free_atoms_no_number(glass):
+    hole = np.linalg.norm(minimum_image(glass.positions - glass.cell / 2, glass.cell), axis=1) < 3.0
+    network = Network(glass.positions[~hole], glass.species[~hole], np.zeros((0, 2), int), glass.cell)
+    from listi.mechanics.shear import relax
+
+    result = probe(relax(network), points=glass.cell[None] / 2, r_free=0.2)
+    assert np.isnan(result.threshold.values).all()
+
+
+def test_too_little_strain_is_an_error(glass):
+    with pytest.raises(RuntimeError, match="no instability up to max_strain"):
+        probe(glass, points=POINTS[:1], r_free=R_FREE, max_strain=0.001)
+
+
+def test_a_sample_off_its_minimum_is_refused(shaken):
+    with pytest.raises(ValueError, match="not at an energy minimum"):
+        probe(shaken, points=POINTS[:1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("grid", (0, 5)),
+        ("grid", (5, -1)),
+        ("grid", (2.5, 5)),
+        ("grid", (5,)),
+        ("points", np.zeros((0, 2))),
+        ("points", np.array([[np.nan, 0.0]])),
+        ("r_free", 0.0),
+        ("r_free", 17.0),
+        ("r_free", np.nan),
+        ("mode", "torsion"),
+        ("angle", np.inf),
+        ("strain_step", 0.0),
+        ("max_strain", -1.0),
+        ("tolerance", 0.0),
+        ("skin", -1.0),
+        ("tether", 0.0),
+        ("tether", np.nan),
+        ("tether", 2e4),
+    ],
+)
+def test_bad_input_names_the_parameter(glass, name, value):
+    with pytest.raises(ValueError, match=rf"^{name}: "):
+        probe(glass, **{name: value})
+
+
+def test_tasks_keep_the_order_and_refuse_bad_workers():
+    assert parallel.run(abs, [-3, 2, -1], workers=2) == [3, 2, 1]
+    with pytest.raises(ValueError, match="workers"):
+        parallel.run(abs, [1], workers=0)
+    with pytest.raises(ValueError, match="scheduler"):
+        parallel.run(abs, [1], scheduler="nowhere")
