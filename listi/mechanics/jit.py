@@ -1,8 +1,10 @@
-"""How Numba compiles all kernels."""
+"""How Numba compiles all kernels, and when a compiled kernel is too old to be used."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import numba
 
 JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
@@ -12,8 +14,24 @@ def forget_stale_kernels(cache: Path, sources: Path = Path(__file__).parents[1])
 
     Numba compiles a kernel again when its own file has changed, but not when only a kernel that it calls has, in
     another file: after an update, old code would run.
+
+    Parameters
+    ----------
+    cache : Path
+        Where Numba keeps the kernels of one folder of the package; those of the others lie beside it.
+    sources : Path
+        Folder of the package.
     """
     newest = max(source.stat().st_mtime for source in sources.rglob("*.py"))
-    for index in cache.glob("*.nbi"):
+    beside = sources.rglob("__pycache__/*.nbi") if cache.name == "__pycache__" else cache.parent.glob("*/*.nbi")
+    for index in beside:
         if index.stat().st_mtime < newest:
             index.unlink(missing_ok=True)
+
+
+@numba.njit(**JIT)
+def _any_kernel() -> None:
+    """Tell where kernels are kept."""
+
+
+forget_stale_kernels(Path(_any_kernel.stats.cache_path))

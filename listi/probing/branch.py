@@ -20,11 +20,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ..mechanics.dense_cholesky import cholesky, solve
+from ..mechanics.disc import descend, evaluate_hessian, make, minimise, stress
 from ..mechanics.jit import JIT
 from ..mechanics.neighbours import bins
 from ..mechanics.potential import CUTOFF
-from .dense_cholesky import cholesky, solve
-from .disc import descend, evaluate_hessian, make, minimise, stress
 
 SMOOTH = 0.02  # allowed difference between a stretch and what its end tangents say [Å]
 SMALL = 0.005  # the same over stretches of a step at most [Å]

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from .. import parallel
+from ..mechanics.disc import make, stress
 from ..mechanics.potential import CUTOFF
 from ..mechanics.shear import AT_MINIMUM, Walk
 from ..mechanics.system import TOLERANCE, ConvergenceError, System
@@ -22,7 +23,6 @@ from ..network.geometry import grid_lines, minimum_image
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .branch import STUCK, TOO_STRONG, probe_block
-from .disc import make, stress
 
 MODES = ("pure shear", "simple shear", "uniaxial tension")
 STIFFEST = 1e4  # tether [energy/Å²]: as good as frozen; rounding spoils the forces beyond

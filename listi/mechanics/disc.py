@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..mechanics.jit import JIT
-from ..mechanics.potential import CUTOFF, pairs_of_atom
 from .dense_cholesky import cholesky, solve
+from .jit import JIT
+from .potential import CUTOFF, pairs_of_atom
 
 U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
 
