@@ -13,7 +13,7 @@ _HOME = {
     "deform": "mechanics.shear",
     "generate": "generation.generate",
     "goodness": "analysis.prediction_goodness",
-    "predict": "learning.models",
+    "predict": "learning.predict",
     "probe": "probing.probe",
     "relax": "mechanics.shear",
     "trace": "probing.probe",

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import map_coordinates, minimum_filter
 
-from ..network.geometry import minimum_image
+from ..network.geometry import crossings, nearest_point
 from .ensemble import indicators
 from .prediction_goodness import goodness
 from .sample import Sample
@@ -72,9 +72,7 @@ def softest_within(field: xr.DataArray, radius: float) -> xr.DataArray:
 
 def _nearest(wanted: xr.DataArray, field: xr.DataArray, position: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Values of a map at the grid points nearest to positions (n, 2)."""
-    grid = np.stack(np.meshgrid(field.x, field.y, indexing="ij"), axis=-1).reshape(-1, 2)
-    apart = minimum_image(grid[None] - np.asarray(position)[:, None], cell)
-    nearest = np.argmin(np.sum(apart**2, axis=2), axis=1)
+    nearest = nearest_point(crossings(field.x, field.y), np.asarray(position), cell)
     return wanted.transpose("x", "y").values.ravel()[nearest]
 
 
@@ -110,7 +108,7 @@ class Reading:
     def by_chance(self, sample: Sample) -> float:
         """Mean goodness of all grid points: what events at random places would score."""
         field = self._field(sample)
-        grid = np.stack(np.meshgrid(field.x, field.y, indexing="ij"), axis=-1).reshape(-1, 2)
+        grid = crossings(field.x, field.y)
         parts = np.array_split(grid, max(1, len(grid) // 500))  # all at once takes much memory
         return float(np.concatenate([self.evaluate(field, p, sample.network.cell) for p in parts]).mean())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import minimum_image
+from ..network.geometry import crossings, nearest_point
 
 
 def goodness(
@@ -43,8 +43,7 @@ def goodness(
     points, values = _points_and_values(threshold_map)
     events = _checked_events(event_position)
     cell = _cell_of_grid(threshold_map) if cell is None else _checked_cell(cell)
-    offset = minimum_image(points[None, :, :] - events[:, None, :], cell)
-    nearest = np.argmin(np.sum(offset**2, axis=2), axis=1)
+    nearest = nearest_point(points, events, cell)
     lower = np.searchsorted(np.sort(values), values[nearest], side="left")
     number = getattr(event_position, "coords", {}).get("event", np.arange(1, len(events) + 1))
     return xr.DataArray(
@@ -124,8 +123,7 @@ def _points_and_values(threshold_map: xr.DataArray) -> tuple[np.ndarray, np.ndar
     """Positions (n, 2) and values (n,) of a map, whichever of the two shapes it has."""
     if set(threshold_map.dims) == {"x", "y"}:
         threshold_map = threshold_map.transpose("x", "y")
-        grid = np.meshgrid(threshold_map.x.values, threshold_map.y.values, indexing="ij")
-        points = np.stack(grid, axis=-1).reshape(-1, 2)
+        points = crossings(threshold_map.x.values, threshold_map.y.values)
     elif threshold_map.dims == ("point",) and {"x", "y"} <= set(threshold_map.coords):
         points = np.column_stack([threshold_map.x.values, threshold_map.y.values])
     else:

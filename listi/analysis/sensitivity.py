@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import grid_lines as grid_points
-from ..network.geometry import minimum_image
+from ..network.geometry import crossings, grid_lines, nearest_point
 from ..network.network import Network
 from ..probing.probe import probe
 
@@ -108,12 +107,11 @@ def sampled_goodness(
         raise ValueError(f"n_probes: {n_probes!r} is not a whole number > 0")
     axes = [
         line + s * network.cell[c] / grid[c]
-        for c, (line, s) in enumerate(zip(grid_points(network.cell, grid), shift, strict=True))
+        for c, (line, s) in enumerate(zip(grid_lines(network.cell, grid), shift, strict=True))
     ]
-    every = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    every = crossings(*axes)
     events = np.asarray(event_position, dtype=float)
-    away = minimum_image(every[None] - events[:, None], network.cell)
-    nearest = np.argmin(np.sum(away**2, axis=2), axis=1)
+    nearest = nearest_point(every, events, network.cell)
     chosen = np.random.default_rng(np.random.SeedSequence(seed)).choice(len(every), min(n_probes, len(every)), False)
     threshold = probe(network, points=every[np.concatenate([nearest, chosen])], **settings).threshold.values
     at_events, others = threshold[: len(events)], threshold[len(events) :]

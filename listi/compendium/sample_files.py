@@ -47,7 +47,7 @@ MADE_BY = {
     "network": "generation.generate",
     "shear": "mechanics.shear",
     "probing": "probing.probe",
-    "predictions": "learning.models",
+    "predictions": "learning.predict",
 }
 
 

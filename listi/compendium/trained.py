@@ -15,6 +15,7 @@ from ..files import checksum
 from ..learning import models
 from ..learning.cutouts import cutouts_of
 from ..learning.fit import fit
+from ..learning.predict import predict
 from .provenance import fingerprint
 
 _LOSSES = ("loss", "validation_loss")
@@ -69,7 +70,7 @@ def train(
         "seed": seed,
         **settings,
         "samples": {role: [_checksum(sample) for sample in samples[role]] for role in samples},
-        "code": fingerprint("learning.models", "learning.fit", "learning.cutouts"),
+        "code": fingerprint("learning.models", "learning.fit"),
     }
     record = _record(path)
     if record.get("made_from") == made_from and path.is_file():
@@ -144,7 +145,7 @@ def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
     """
     path = model_file(folder, name)
     record = files.read_json(path.with_suffix(".json"))
-    made_from = {"model": checksum(record["made_from"]), "code": fingerprint("learning.models")}
+    made_from = {"model": checksum(record["made_from"]), "code": fingerprint("learning.predict")}
     todo = [p for p in paths if _made_from(sample_files.load_sample(p)).get(name) != made_from]
     model = models.load(path) if todo else None
     if model and models.metadata(model).get("made_from") != made_from["model"]:
@@ -152,7 +153,7 @@ def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
     for file in todo:
         sample = sample_files.load_sample(file)
         shape = tuple(sample.probing.threshold.transpose("x", "y").shape)
-        predicted = models.predict(sample.network, model, grid=shape).threshold
+        predicted = predict(sample.network, model, grid=shape).threshold
         others = xr.Dataset() if sample.predictions is None else sample.predictions
         parameters = {**_made_from(sample), name: made_from}
         sample_files.add_group(file, "predictions", others.assign({name: predicted}), parameters)

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from ..learning.cutouts import Cutouts, images, sequences
+from ..learning.cutouts import Cutouts
+from ..learning.encodings import images, sequences
 from . import panels, published
 from .style import BLUE, RED, STRESS_SCALE, look, styled
 

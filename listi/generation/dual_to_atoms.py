@@ -12,7 +12,7 @@ from ..mechanics import neighbours, pair_sums, system
 from ..mechanics.jit import JIT
 from ..mechanics.potential import CUTOFF
 from ..network.bonds import COORDINATION_RADIUS
-from ..network.geometry import minimum_image
+from ..network.geometry import minimum_image, wrap
 from .dual import BOND, Dual, bond_ends, ring_pairs
 from .switching import APOTHEM
 
@@ -78,8 +78,7 @@ def release(positions: np.ndarray, species: np.ndarray, cell: np.ndarray) -> tup
 def misbonded(positions: np.ndarray, dual: Dual, cell: np.ndarray) -> np.ndarray:
     """Si whose O within 1.8 Å are not those of its bonds, or whose bonds changed their order."""
     ends, n_si = bond_ends(dual), len(dual.corners)
-    wrapped = np.mod(positions, cell)
-    wrapped[wrapped >= cell] = 0.0
+    wrapped = wrap(positions, cell)
     silicon, oxygen = (cKDTree(part, boxsize=cell) for part in (wrapped[:n_si], wrapped[n_si:]))
     near = silicon.sparse_distance_matrix(oxygen, COORDINATION_RADIUS, output_type="coo_matrix")
     found = near.row.astype(np.int64) * len(ends) + near.col  # beyond 32 bits from 93 000 atoms on

@@ -1,10 +1,9 @@
-"""What the networks see: cut-outs of Si around a point as sequences, images and graphs.
+"""Cut-outs: the Si around a point and their bonds, which is all that a network sees of the glass.
 
-A cut-out holds the Si within R_free of a point, each at its position relative to that point
-(minimum image) and in the order of the atom numbers, which run row by row from left to right as in
-the crystal the glass was made from. Only bonds with both ends inside the disc belong to it, so that
-sequence, image and graph are three views of the same information. The paper's discs of R_free = 11
-Å hold up to 38 Si; all are padded to the same number.
+A cut-out holds the Si within R_free of a point, each at its position relative to that point (minimum image) and in the
+order of the atom numbers, which run row by row from left to right as in the crystal the glass was made from. Only bonds
+with both ends inside the disc belong to it. The paper's discs of R_free = 11 Å hold up to 38 Si; all are padded to the
+same number.
 """
 
 from __future__ import annotations
@@ -12,21 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 from scipy.spatial import cKDTree
 
 from ..analysis.sample import Sample
-from ..network.geometry import grid_points
+from ..network.geometry import grid_points, minimum_image, wrap
 from ..network.network import Network
 
 R_FREE = 11.0  # radius of the disc whose Si are seen [Å]
 N_MAX = 38  # rows a cut-out is padded to [paper: "about 30-38" Si]
-PADDING = 99.0  # coordinate of the padded rows of a sequence [Å]: outside every disc
-PIXELS = 64  # edge of an image; 220 in the paper
-SILICON_RADIUS = 0.6  # drawn radius of a Si [Å]; the paper gives none
-BOND_WIDTH = 0.4  # drawn width of a bond [Å]; the paper gives none
-SILICON_GREY, BOND_GREY = 255, 128  # on black
 
 
 @dataclass(frozen=True)
@@ -123,8 +116,7 @@ def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max:
     atoms = np.full((len(points), n_max or max(N_MAX, most)), -1, dtype=np.int64)
     for row, found in zip(atoms, inside, strict=True):
         row[: len(found)] = silicon[np.sort(np.array(found, dtype=int))]
-    relative = network.positions[atoms] - points[:, None]
-    relative -= network.cell * np.round(relative / network.cell)
+    relative = minimum_image(network.positions[atoms] - points[:, None], network.cell)
     relative[atoms < 0] = 0.0
     return Cutouts(points, atoms, relative, _adjacency(network, atoms), float(r_free))
 
@@ -145,13 +137,8 @@ def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | Non
 
 def _silicon_in_discs(network: Network, points: np.ndarray, r_free: float) -> list[list[int]]:
     """Indices into `network.silicon` of the Si within `r_free` of every point."""
-
-    def wrap(positions):
-        wrapped = np.mod(positions, network.cell)
-        return np.where(wrapped >= network.cell, 0.0, wrapped)  # np.mod can round up to the edge itself
-
-    tree = cKDTree(wrap(network.positions[network.silicon]), boxsize=network.cell)
-    return tree.query_ball_point(wrap(points), r_free)
+    tree = cKDTree(wrap(network.positions[network.silicon], network.cell), boxsize=network.cell)
+    return tree.query_ball_point(wrap(points, network.cell), r_free)
 
 
 def _adjacency(network: Network, atoms: np.ndarray) -> np.ndarray:
@@ -183,126 +170,6 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
     parts = [part.padded(n_max) for part in parts]
     fields = ("centers", "atoms", "positions", "adjacency")
     return Cutouts(*(np.concatenate([getattr(part, f) for part in parts]) for f in fields), radii.pop())
-
-
-def sequences(cut: Cutouts) -> np.ndarray:
-    """Return the positions in the order of the atoms, padded with `PADDING`, (n, n_max, 2) [Å]."""
-    return np.where(cut.mask[:, :, None], cut.positions, PADDING).astype(np.float32)
-
-
-def graphs(cut: Cutouts) -> dict[str, np.ndarray]:
-    """Return nodes (n, n_max, 2) [Å], adjacency (n, n_max, n_max), mask (n, n_max), 1 for atoms."""
-    return {
-        "nodes": cut.positions.astype(np.float32),
-        "adjacency": cut.adjacency,
-        "mask": cut.mask.astype(np.uint8),
-    }
-
-
-def images(cut: Cutouts, pixels: int = PIXELS) -> np.ndarray:
-    """Draw the cut-outs: Si as discs joined by lines, grey on black, edges blended over one pixel.
-
-    The image shows the square that just holds the disc of R_free, x to the right and y upwards.
-    Bonds that leave the disc are not drawn, as they are not in the graph either.
-
-    Parameters
-    ----------
-    cut : Cutouts
-        What to draw.
-    pixels : int
-        Edge of the image; the paper's is 220.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, pixels, pixels, 1)
-
-    Raises
-    ------
-    ValueError
-        If `pixels` is not a whole number > 0.
-    """
-    if pixels != int(pixels) or pixels < 1:
-        raise ValueError(f"pixels: {pixels!r} is not a whole number > 0")
-    canvas = np.zeros((len(cut), pixels, pixels), dtype=np.uint8)
-    _draw(canvas, cut.positions, cut.adjacency, cut.mask, cut.r_free)
-    return canvas[..., None]
-
-
-@numba.njit(nogil=True)
-def _draw(canvas, positions, adjacency, mask, r_free):
-    for n in range(len(canvas)):
-        for i in range(mask.shape[1]):
-            if not mask[n, i]:
-                continue
-            _capsule(canvas[n], positions[n, i], positions[n, i], SILICON_RADIUS, SILICON_GREY, r_free)
-            for j in range(i):
-                if adjacency[n, i, j]:
-                    _capsule(
-                        canvas[n],
-                        positions[n, i],
-                        positions[n, j],
-                        0.5 * BOND_WIDTH,
-                        BOND_GREY,
-                        r_free,
-                    )
-
-
-@numba.njit(nogil=True)
-def _capsule(image, a, b, radius, grey, r_free):
-    """Draw all points within `radius` of the segment a-b; of what overlaps, the brightest shows."""
-    n = len(image)
-    size = 2.0 * r_free / n  # of a pixel [Å]
-    reach = radius + size
-    columns = (
-        _clip((min(a[0], b[0]) - reach + r_free) / size, n),
-        _clip((max(a[0], b[0]) + reach + r_free) / size, n),
-    )
-    rows = (
-        _clip((r_free - max(a[1], b[1]) - reach) / size, n),
-        _clip((r_free - min(a[1], b[1]) + reach) / size, n),
-    )
-    dx, dy = b[0] - a[0], b[1] - a[1]
-    length2 = dx * dx + dy * dy
-    for row in range(rows[0], rows[1] + 1):
-        y = r_free - (row + 0.5) * size - a[1]
-        for column in range(columns[0], columns[1] + 1):
-            x = (column + 0.5) * size - r_free - a[0]
-            along = 0.0 if length2 == 0.0 else min(max((x * dx + y * dy) / length2, 0.0), 1.0)
-            distance = np.hypot(x - along * dx, y - along * dy)
-            cover = min(max((radius - distance) / size + 0.5, 0.0), 1.0)
-            image[row, column] = max(image[row, column], np.uint8(cover * grey + 0.5))
-
-
-@numba.njit(nogil=True)
-def _clip(index, n):
-    return min(max(int(np.floor(index)), 0), n - 1)
-
-
-# The four mirror images of a cut-out: pure shear along the axes cannot tell x from -x or y from -y.
-SIGNS = np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]], dtype=np.float32)
-
-
-def mirrored(x: np.ndarray | dict[str, np.ndarray], signs: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
-    """Mirror every cut-out of an input array, which leaves its threshold unchanged.
-
-    Atoms keep their numbers, hence their place in the sequence.
-
-    Parameters
-    ----------
-    x : ndarray or dict
-        What `sequences`, `images` or `graphs` return.
-    signs : ndarray, shape (n, 2)
-        Factors of x and y, +1 or -1 (rows of `SIGNS`).
-    """
-    if isinstance(x, dict):
-        return x | {"nodes": x["nodes"] * signs[:, None]}
-    if x.ndim == 3:
-        return np.where(x == PADDING, x, x * signs[:, None])
-    turned = x.copy()
-    for axis in (0, 1):
-        chosen = signs[:, axis] < 0
-        turned[chosen] = np.flip(turned[chosen], axis=2 - axis)
-    return turned
 
 
 def cutouts_of(samples: Sequence[Sample], r_free: float) -> tuple[Cutouts, np.ndarray]:

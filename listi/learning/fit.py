@@ -16,13 +16,12 @@ import xarray as xr
 
 from .. import files
 from ..files import write_bytes
-from .cutouts import SIGNS, mirrored
-from .models import answers, take, update_metadata
+from .encodings import SIGNS, Inputs, mirrored, take
+from .models import update_metadata
+from .predict import outputs
 
 if TYPE_CHECKING:
     import keras
-
-    Inputs = np.ndarray | dict[str, np.ndarray]
 
 SETTLE_BATCH, SETTLE_BATCHES = 256, 4  # cut-outs from which statistics are taken after an epoch
 
@@ -51,9 +50,9 @@ def fit(
     Parameters
     ----------
     model : keras.Model
-        Built by `listi.models.build`.
+        Built by `models.build`.
     x : ndarray or dict
-        What `listi.models.inputs` returns, n cut-outs.
+        What `models.inputs` returns, n cut-outs.
     y : ndarray, shape (n,)
         Their thresholds, in any one unit of stress.
     validation : (x, y), optional
@@ -224,7 +223,7 @@ class _Training:
 
     def _validate(self) -> None:
         x, y = self.validation
-        loss = float(np.mean((answers(self.network, x) - y) ** 2))
+        loss = float(np.mean((outputs(self.network, x) - y) ** 2))
         if loss < min(self.validation_loss, default=math.inf):
             self.best = self.network.get_weights()
         self.validation_loss.append(loss)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from .geometry import wrap
 from .network import OXYGEN, SILICON, Network
 
 COORDINATION_RADIUS = 1.8  # an O within this distance of a Si [Å] is bonded to it
@@ -12,8 +13,7 @@ COORDINATION_RADIUS = 1.8  # an O within this distance of a Si [Å] is bonded to
 
 def oxygen_coordination(network: Network, radius: float = COORDINATION_RADIUS) -> np.ndarray:
     """Return the number of O within `radius` [Å] of every Si, shape (n_silicon,)."""
-    wrapped = np.mod(network.positions, network.cell)
-    wrapped[wrapped >= network.cell] = 0.0
+    wrapped = wrap(network.positions, network.cell)
     oxygen = cKDTree(wrapped[network.species == OXYGEN], boxsize=network.cell)
     return oxygen.query_ball_point(wrapped[network.silicon], radius, return_length=True)
 
@@ -47,8 +47,7 @@ def bonds_through_oxygen(
     ValueError
         If an O has more than two Si within `radius`.
     """
-    wrapped = np.mod(positions, cell)
-    wrapped[wrapped >= cell] = 0.0
+    wrapped = wrap(positions, cell)
     silicon, oxygen = np.flatnonzero(species == SILICON), np.flatnonzero(species == OXYGEN)
     near = cKDTree(wrapped[silicon], boxsize=cell).query_ball_point(wrapped[oxygen], radius, return_sorted=True)
     for atom, found in zip(oxygen, near, strict=True):

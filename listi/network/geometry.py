@@ -1,4 +1,4 @@
-"""Geometry of a periodic rectangular cell: nearest images, wrapping, and the points of a grid."""
+"""Geometry of a periodic rectangular cell: nearest images, wrapping, the points of a grid and the nearest of them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import numpy as np
 
 
 def minimum_image(difference: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Wrap difference vectors (..., 2) [Å] to the nearest periodic image."""
+    """Return difference vectors (..., 2) [Å] between nearest periodic images."""
     return difference - cell * np.round(difference / cell)
 
 
+def wrap(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Return positions (..., 2) [Å] moved into the cell, 0 <= x < L."""
+    wrapped = np.mod(positions, cell)
+    return np.where(wrapped < cell, wrapped, 0.0)  # np.mod rounds a tiny negative number up to the edge itself
+
+
 def grid_lines(cell: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates [Å] of the grid lines along x and y: i L / n for i = 0..n-1."""
-    return np.arange(grid[0]) * (cell[0] / grid[0]), np.arange(grid[1]) * (cell[1] / grid[1])
-
-
-def grid_points(cell: np.ndarray, grid: tuple[int, int] = (50, 50)) -> np.ndarray:
-    """Return the points of a grid, x = i L_x / n_x and y = j L_y / n_y, (n_x * n_y, 2) [Å].
-
-    y runs fastest.
+    """Return the coordinates [Å] of the grid lines along x and y: i L / n for i = 0..n-1.
 
     Raises
     ------
@@ -27,5 +26,29 @@ def grid_points(cell: np.ndarray, grid: tuple[int, int] = (50, 50)) -> np.ndarra
     """
     if len(grid) != 2 or any(n != int(n) or n < 1 for n in grid):
         raise ValueError(f"grid: {grid!r} is not two whole numbers > 0")
-    x, y = (np.arange(n) * length / n for n, length in zip(grid, cell, strict=True))
+    return np.arange(grid[0]) * (cell[0] / grid[0]), np.arange(grid[1]) * (cell[1] / grid[1])
+
+
+def grid_points(cell: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Return the points of a grid, shape (n_x * n_y, 2) [Å]; y runs fastest.
+
+    Raises
+    ------
+    ValueError
+        If `grid` is not two whole numbers > 0.
+    """
+    return crossings(*grid_lines(cell, grid))
+
+
+def crossings(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the points where lines at `x` and at `y` cross, shape (len(x) * len(y), 2); y runs fastest."""
     return np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def nearest_point(points: np.ndarray, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Return which of the points (n, 2) is nearest to each position (m, 2) across the periodic borders, shape (m,).
+
+    Of equally near points, the first.
+    """
+    offset = minimum_image(points[None] - positions[:, None], cell)
+    return np.argmin(np.sum(offset**2, axis=2), axis=1)

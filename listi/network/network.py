@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
-from .geometry import minimum_image
+from .geometry import minimum_image, wrap
 from .units import LENGTH_UNIT
 
 SILICON, OXYGEN = 0, 1  # species
@@ -121,9 +121,7 @@ def _check(network: Network) -> None:
 
 
 def _check_overlap(positions: np.ndarray, cell: np.ndarray) -> None:
-    wrapped = np.mod(positions, cell)
-    wrapped[wrapped >= cell] = 0.0  # np.mod rounds a tiny negative number up to the edge itself
-    pairs = cKDTree(wrapped, boxsize=cell).query_pairs(MINIMUM_DISTANCE, output_type="ndarray")
+    pairs = cKDTree(wrap(positions, cell), boxsize=cell).query_pairs(MINIMUM_DISTANCE, output_type="ndarray")
     if len(pairs):
         i, j = pairs[0]
         distance = np.linalg.norm(minimum_image(positions[i] - positions[j], cell))

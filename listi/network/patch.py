@@ -7,7 +7,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .geometry import minimum_image
+from .geometry import minimum_image, wrap
 from .network import MAXIMUM_BOND, Network
 
 VACUUM = 20.0  # gap between a patch and its periodic images [Å]: beyond the cutoff also when strained
@@ -79,8 +79,7 @@ def _oxygen_on_bonds(network: Network, bonds: np.ndarray) -> np.ndarray:
     """Flags (n_atoms,) of the O whose two nearest Si are joined by one of `bonds`."""
     flags = np.zeros(network.n_atoms, dtype=bool)
     silicon, oxygen = network.silicon, np.flatnonzero(network.species == 1)
-    wrapped = np.mod(network.positions, network.cell)
-    wrapped[wrapped >= network.cell] = 0.0  # np.mod rounds a tiny negative number up to the edge itself
+    wrapped = wrap(network.positions, network.cell)
     if len(oxygen):
         nearest = cKDTree(wrapped[silicon], boxsize=network.cell).query(wrapped[oxygen], k=2)[1]
         joined = {tuple(sorted(bond)) for bond in bonds.tolist()}

@@ -11,6 +11,7 @@ from listi import files
 from listi.compendium import sample_files
 from listi.compendium import trained as kept
 from listi.learning import cutouts, models
+from listi.learning.predict import predict
 from listi.network.geometry import grid_points
 
 SETTINGS = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "mirror": True}
@@ -82,7 +83,7 @@ def test_predictions_join_the_files_and_are_not_made_again(folder, trained):
     assert kept.predict_all(folder, "lstm", paths) == 0
     assert [path.read_bytes() for path in paths] == before
     sample = sample_files.load_sample(paths[1])
-    direct = models.predict(sample.network, kept.model_file(folder, "lstm"), grid=(6, 5))
+    direct = predict(sample.network, kept.model_file(folder, "lstm"), grid=(6, 5))
     np.testing.assert_array_equal(sample.predictions.lstm, direct.threshold)
     # Predicting changes neither structure nor thresholds: the training stays valid.
     assert kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=3, **SETTINGS).identical(trained)

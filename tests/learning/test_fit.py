@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from listi.learning import cutouts, fit, models
+from listi.learning import cutouts, encodings, fit, models
+from listi.learning.predict import thresholds
 
 SMALL = {
     "lstm": {"units": 8},
@@ -27,7 +28,7 @@ def lesson():
 
 
 def built(name, lesson, **sizes):
-    model = models.build(name, seed=1, **SMALL[name] | sizes)
+    model = models.build(name, seed=1, **SMALL.get(name, {}) | sizes)
     return model, models.inputs(model, lesson[0]), lesson[1]
 
 
@@ -36,7 +37,7 @@ def test_loss_falls(name, lesson):
     model, x, y = built(name, lesson)
     history = fit.fit(model, x, y, epochs=40, batch_size=20, learning_rate=2e-2)
     assert float(history.loss[-1]) < 0.7
-    answers = models.thresholds(model, x)
+    answers = thresholds(model, x)
     assert np.mean((answers - y) ** 2) < 0.8 * y.var()  # in the unit of the targets
 
 
@@ -45,16 +46,16 @@ def test_the_unit_of_the_targets_does_not_matter(lesson):
     for unit in (1.0, 1e6):
         model, x, y = built("mpnn", lesson)
         fit.fit(model, x, y * unit, epochs=2, batch_size=20)
-        answers.append(models.thresholds(model, x) / unit)
+        answers.append(thresholds(model, x) / unit)
     np.testing.assert_allclose(answers[0], answers[1], rtol=1e-4)
 
 
 def test_weights_of_the_best_epoch_are_kept(lesson):
     model, x, y = built("gcn", lesson)
     some, rest = np.arange(40), np.arange(40, 60)
-    validation = (models.take(x, rest), y[rest])
-    history = fit.fit(model, models.take(x, some), y[some], validation, 12, 20, learning_rate=3e-2)
-    error = np.mean((models.thresholds(model, validation[0]) - y[rest]) ** 2) / y[some].var()
+    validation = (encodings.take(x, rest), y[rest])
+    history = fit.fit(model, encodings.take(x, some), y[some], validation, 12, 20, learning_rate=3e-2)
+    error = np.mean((thresholds(model, validation[0]) - y[rest]) ** 2) / y[some].var()
     assert history.validation_loss.dims == ("epoch",) and history.epoch.values.tolist() == list(range(1, 13))
     assert error == pytest.approx(float(history.validation_loss.min()), rel=1e-4)
 
@@ -80,7 +81,7 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(name, lesson, tmp_p
     history = fit.fit(again, x, y, (x, y), **settings)
     assert np.array_equal(history.loss, expected.loss)
     assert np.array_equal(history.validation_loss, expected.validation_loss)
-    assert np.array_equal(models.thresholds(again, x), models.thresholds(whole, x))
+    assert np.array_equal(thresholds(again, x), thresholds(whole, x))
     assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
 
 
@@ -91,7 +92,7 @@ def test_finished_training_is_not_repeated(lesson, tmp_path, monkeypatch):
     again = built("lstm", lesson)[0]
     monkeypatch.setattr(fit._Training, "epoch", None)
     assert np.array_equal(fit.fit(again, x, y, **settings).loss, first.loss)
-    assert np.array_equal(models.thresholds(again, x), models.thresholds(model, x))
+    assert np.array_equal(thresholds(again, x), thresholds(model, x))
 
 
 def test_checkpoint_of_another_training_is_refused(lesson, tmp_path):

@@ -100,12 +100,6 @@ def test_network_without_bonds_has_no_rings():
     assert rings(drawn().replace(bonds=np.empty((0, 2), dtype=int))) == []
 
 
-def test_minimum_image_across_both_borders():
-    cell = np.array([10.0, 20.0])
-    difference = np.array([[9.0, -19.0], [-5.1, 10.1], [4.9, -9.9]])
-    np.testing.assert_allclose(minimum_image(difference, cell), [[-1.0, 1.0], [4.9, -9.9], [4.9, -9.9]])
-
-
 def test_a_network_is_frozen(glass):
     with pytest.raises(ValueError, match="read-only"):
         glass.positions[0] = 0.0

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..cutouts import PIXELS, Cutouts, images
-from .layers import dense, keras, layers, output
+from ..cutouts import Cutouts
+from ..encodings import PIXELS, images
+from ..layers import dense, keras, layers, output
 
 SMALLEST = 36  # the third convolution needs a 5 x 5 image: fewer pixels leave nothing to pool
 
 
-def inputs(cut: Cutouts, pixels: int = PIXELS) -> np.ndarray:
+def inputs(cut: Cutouts, metadata: dict) -> np.ndarray:
     """Return what the network reads, uint8 of shape (n, pixels, pixels, 1)."""
-    return images(cut, pixels)
+    return images(cut, metadata.get("pixels", PIXELS))
 
 
 def build(metadata: dict, pixels: int = PIXELS, dropout: float = 0.2) -> keras.Model:

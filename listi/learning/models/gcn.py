@@ -30,8 +30,8 @@ import functools
 import numpy as np
 
 from ..cutouts import Cutouts
+from ..layers import AveragePool, dense, graph_inputs, keras, layers, ops, output
 from . import mpnn
-from .layers import AveragePool, dense, graph_inputs, keras, layers, ops, output
 from .mpnn import NEIGHBOURS, BondVectors, Neighbours
 
 # isort: split
@@ -128,15 +128,15 @@ class BondWeights(layers.Layer):
         return super().get_config() | {"heads": self.heads, "hidden": self.hidden}
 
 
-def inputs(cut: Cutouts) -> dict[str, np.ndarray]:
-    """Return what the network reads: nodes, adjacency and mask of `listi.inputs.graphs`.
+def inputs(cut: Cutouts, metadata: dict) -> dict[str, np.ndarray]:
+    """Return what the network reads: nodes, adjacency and mask of `encodings.graphs`.
 
     Raises
     ------
     ValueError
         If a Si has more than three neighbours.
     """
-    return mpnn.inputs(cut)
+    return mpnn.inputs(cut, metadata)
 
 
 def build(metadata: dict, width: int = 64, heads: int = 4, bond_features: int = 32) -> keras.Model:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..cutouts import PADDING, Cutouts, sequences
-from .layers import dense, keras, layers, output
+from ..cutouts import Cutouts
+from ..encodings import PADDING, sequences
+from ..layers import dense, keras, layers, output
 
 
-def inputs(cut: Cutouts) -> np.ndarray:
+def inputs(cut: Cutouts, metadata: dict) -> np.ndarray:
     """Return what the network reads, shape (n, n_max, 2) [Å]."""
     return sequences(cut)
 

@@ -15,16 +15,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..cutouts import Cutouts, graphs
-from .layers import dense, graph_inputs, keras, layers, ops, output
+from ..cutouts import Cutouts
+from ..encodings import graphs
+from ..layers import dense, graph_inputs, keras, layers, ops, output
 
 BOND_LENGTH = 3.05  # Si-Si [Å], the unit of the bond vectors
 NEIGHBOURS = 3  # of a Si in silica
 TYPICAL_ATOMS = 32  # mean number of Si in a disc: the sum over atoms is given in units of it
 
 
-def inputs(cut: Cutouts) -> dict[str, np.ndarray]:
-    """Return what the network reads: nodes, adjacency and mask of `listi.inputs.graphs`.
+def inputs(cut: Cutouts, metadata: dict) -> dict[str, np.ndarray]:
+    """Return what the network reads: nodes, adjacency and mask of `encodings.graphs`.
 
     Raises
     ------

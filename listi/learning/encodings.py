@@ -1,0 +1,142 @@
+"""Cut-outs as the networks read them: sequences, images and graphs, three views of the same atoms and bonds."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numba
+import numpy as np
+
+from .cutouts import Cutouts
+
+PADDING = 99.0  # coordinate of the padded rows of a sequence [Å]: outside every disc
+PIXELS = 64  # edge of an image; 220 in the paper
+SILICON_RADIUS = 0.6  # drawn radius of a Si [Å]; the paper gives none
+BOND_WIDTH = 0.4  # drawn width of a bond [Å]; the paper gives none
+SILICON_GREY, BOND_GREY = 255, 128  # on black
+
+# The four mirror images of a cut-out: pure shear along the axes cannot tell x from -x or y from -y.
+SIGNS = np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]], dtype=np.float32)
+
+Inputs: TypeAlias = np.ndarray | dict[str, np.ndarray]  # of n cut-outs: one array, or several by name
+
+
+def sequences(cut: Cutouts) -> np.ndarray:
+    """Return the positions in the order of the atoms, padded with `PADDING`, (n, n_max, 2) [Å]."""
+    return np.where(cut.mask[:, :, None], cut.positions, PADDING).astype(np.float32)
+
+
+def graphs(cut: Cutouts) -> dict[str, np.ndarray]:
+    """Return nodes (n, n_max, 2) [Å], adjacency (n, n_max, n_max), mask (n, n_max), 1 for atoms."""
+    return {
+        "nodes": cut.positions.astype(np.float32),
+        "adjacency": cut.adjacency,
+        "mask": cut.mask.astype(np.uint8),
+    }
+
+
+def images(cut: Cutouts, pixels: int = PIXELS) -> np.ndarray:
+    """Draw the cut-outs: Si as discs joined by lines, grey on black, edges blended over one pixel.
+
+    The image shows the square that just holds the disc of R_free, x to the right and y upwards.
+    Bonds that leave the disc are not drawn, as they are not in the graph either.
+
+    Parameters
+    ----------
+    cut : Cutouts
+        What to draw.
+    pixels : int
+        Edge of the image; the paper's is 220.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, pixels, pixels, 1)
+
+    Raises
+    ------
+    ValueError
+        If `pixels` is not a whole number > 0.
+    """
+    if pixels != int(pixels) or pixels < 1:
+        raise ValueError(f"pixels: {pixels!r} is not a whole number > 0")
+    canvas = np.zeros((len(cut), pixels, pixels), dtype=np.uint8)
+    _draw(canvas, cut.positions, cut.adjacency, cut.mask, cut.r_free)
+    return canvas[..., None]
+
+
+@numba.njit(nogil=True)
+def _draw(canvas, positions, adjacency, mask, r_free):
+    for n in range(len(canvas)):
+        for i in range(mask.shape[1]):
+            if not mask[n, i]:
+                continue
+            _capsule(canvas[n], positions[n, i], positions[n, i], SILICON_RADIUS, SILICON_GREY, r_free)
+            for j in range(i):
+                if adjacency[n, i, j]:
+                    _capsule(
+                        canvas[n],
+                        positions[n, i],
+                        positions[n, j],
+                        0.5 * BOND_WIDTH,
+                        BOND_GREY,
+                        r_free,
+                    )
+
+
+@numba.njit(nogil=True)
+def _capsule(image, a, b, radius, grey, r_free):
+    """Draw all points within `radius` of the segment a-b; of what overlaps, the brightest shows."""
+    n = len(image)
+    size = 2.0 * r_free / n  # of a pixel [Å]
+    reach = radius + size
+    columns = (
+        _clip((min(a[0], b[0]) - reach + r_free) / size, n),
+        _clip((max(a[0], b[0]) + reach + r_free) / size, n),
+    )
+    rows = (
+        _clip((r_free - max(a[1], b[1]) - reach) / size, n),
+        _clip((r_free - min(a[1], b[1]) + reach) / size, n),
+    )
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length2 = dx * dx + dy * dy
+    for row in range(rows[0], rows[1] + 1):
+        y = r_free - (row + 0.5) * size - a[1]
+        for column in range(columns[0], columns[1] + 1):
+            x = (column + 0.5) * size - r_free - a[0]
+            along = 0.0 if length2 == 0.0 else min(max((x * dx + y * dy) / length2, 0.0), 1.0)
+            distance = np.hypot(x - along * dx, y - along * dy)
+            cover = min(max((radius - distance) / size + 0.5, 0.0), 1.0)
+            image[row, column] = max(image[row, column], np.uint8(cover * grey + 0.5))
+
+
+@numba.njit(nogil=True)
+def _clip(index, n):
+    return min(max(int(np.floor(index)), 0), n - 1)
+
+
+def mirrored(x: Inputs, signs: np.ndarray) -> Inputs:
+    """Mirror every cut-out of an input array, which leaves its threshold unchanged.
+
+    Atoms keep their numbers, hence their place in the sequence.
+
+    Parameters
+    ----------
+    x : ndarray or dict
+        What `sequences`, `images` or `graphs` return.
+    signs : ndarray, shape (n, 2)
+        Factors of x and y, +1 or -1 (rows of `SIGNS`).
+    """
+    if isinstance(x, dict):
+        return x | {"nodes": x["nodes"] * signs[:, None]}
+    if x.ndim == 3:
+        return np.where(x == PADDING, x, x * signs[:, None])
+    turned = x.copy()
+    for axis in (0, 1):
+        chosen = signs[:, axis] < 0
+        turned[chosen] = np.flip(turned[chosen], axis=2 - axis)
+    return turned
+
+
+def take(x: Inputs, index: np.ndarray) -> Inputs:
+    """Return some rows of an input array or of every array in a dictionary."""
+    return {name: array[index] for name, array in x.items()} if isinstance(x, dict) else x[index]

@@ -1,0 +1,83 @@
+"""Predicted maps: their coordinates, gaps and units, the model kept between calls, bad input."""
+
+import os
+
+import numpy as np
+import pytest
+
+from listi.learning import models
+from listi.learning.predict import predict
+from listi.network.geometry import grid_lines
+
+
+def gcn(seed=1):
+    return models.build("gcn", seed=seed, width=16, heads=4, bond_features=8)
+
+
+def test_prediction_over_grid_and_points(crystal):
+    model = gcn()
+    on_grid = predict(crystal, model, grid=(3, 4)).threshold
+    assert on_grid.dims == ("x", "y")
+    assert on_grid.attrs["units"] == "reduced energy/angstrom^2"
+    for name, line in zip("xy", grid_lines(crystal.cell, (3, 4)), strict=True):  # the bits of a probed map
+        np.testing.assert_array_equal(on_grid[name], line)
+    somewhere = on_grid.isel(x=1, y=2)
+    at_point = predict(crystal, model, points=[[float(somewhere.x), float(somewhere.y)]])
+    assert at_point.threshold.values == pytest.approx(float(somewhere), rel=1e-5)
+    assert at_point.attrs["cell"] == crystal.cell.tolist()
+
+
+def test_no_silicon_no_threshold(crystal):
+    with_room = crystal.replace(cell=crystal.cell + [60.0, 0.0], bonds=np.empty((0, 2), dtype=int))
+    model = models.build("mpnn", width=16, rounds=2)
+    predicted = predict(with_room, model, points=[[10.0, 10.0], [56.0, 10.0]]).threshold.values
+    assert np.isfinite(predicted[0]) and np.isnan(predicted[1])
+
+
+def test_a_file_is_read_once_and_again_when_it_has_changed(crystal, tmp_path, monkeypatch):
+    path = tmp_path / "gcn.keras"
+    reads = []
+    load = models.load
+    monkeypatch.setattr(models, "load", lambda path: reads.append(path) or load(path))
+
+    def predicted():
+        return predict(crystal, path, grid=(2, 2)).threshold.values
+
+    models.save(gcn(seed=1), path)
+    first, again = predicted(), predicted()
+    assert len(reads) == 1
+    np.testing.assert_array_equal(again, first)
+    models.save(gcn(seed=2), path)
+    assert not np.array_equal(predicted(), first)
+    assert len(reads) == 2
+    os.unlink(path)
+    with pytest.raises(ValueError, match="neither a file nor one of"):
+        predicted()
+
+
+def test_a_silicon_with_four_neighbours_is_refused(crystal):
+    smaller = crystal.replace(positions=0.85 * crystal.positions, cell=0.85 * crystal.cell)  # room for a longer bond
+    first, middle = smaller.bonds[0]
+    other = next(bond for bond in smaller.bonds[1:] if middle in bond)
+    crowded = smaller.replace(bonds=np.vstack([smaller.bonds, [first, other[other != middle][0]]]))
+    with pytest.raises(ValueError, match="bonds: a Si has 4 neighbours"):
+        predict(crowded, gcn(), points=[crowded.positions[first]])
+
+
+def test_model_for_another_radius_is_refused(crystal):
+    model = models.build("lstm", r_free=9.0, units=4)
+    with pytest.raises(ValueError, match="r_free: 11.0 Å, but the model was built for 9.0 Å"):
+        predict(crystal, model, grid=(2, 2), r_free=11.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grid": (0, 4)}, r"grid: \(0, 4\) is not two whole numbers > 0"),
+        ({"points": [0.0, 1.0]}, r"points: shape \(2,\)"),
+        ({"model": "absent.keras"}, "model: 'absent.keras' is neither a file nor one of"),
+    ],
+)
+def test_bad_input_is_named(crystal, change, message):
+    with pytest.raises(ValueError, match=message):
+        predict(crystal, **{"model": models.build("lstm", units=4), "grid": (2, 2)} | change)
