@@ -1,9 +1,16 @@
-"""One small glass, made once, for every test that needs a disordered network."""
+"""A small glass and a small chain of notebooks, for every test that needs one."""
+
+import contextlib
+import io
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from toy_notebooks import ALONE, DRAW, MAKE, MEASURE, write
 
 import listi
+from listi.compendium import chain, notebooks
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +24,39 @@ def shaken(glass):
     """The same glass with every atom moved off its minimum by about 0.03 Å."""
     noise = np.random.default_rng(1).normal(0.0, 0.03, glass.positions.shape)
     return glass.replace(positions=glass.positions + noise)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """Make a folder with four small notebooks and work in it."""
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for handmade
+    data, figure = "data_dir: str = 'data'  # data", "figure_dir: str = 'figures'  # figures"
+    write("01_make", ["seed: int = 0  # seed", data], MAKE, [])
+    write("02_measure", ["n_events: int = 6  # events", data], MEASURE, ["01"])
+    write("03_draw", [data, figure], DRAW, ["02"])
+    write("04_alone", ["alpha: float = 0.3  # alpha"], ALONE, [])
+    return tmp_path
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """Execute code cells here instead of in a kernel; note what was executed, with what."""
+    log = []
+
+    def execute(template, target, parameters):
+        log.append(template.stem)
+        names, cells = dict(parameters), []
+        for kind, source, tags in notebooks.read_cells(template):
+            text = io.StringIO()
+            with contextlib.chdir(target.parent), contextlib.redirect_stdout(text):
+                if kind == "code" and "parameters" not in tags:
+                    exec(source, names)
+            outputs = [{"text": text.getvalue()}]
+            cells.append(SimpleNamespace(metadata={"tags": tags}, outputs=outputs))
+        target.write_text("executed")
+        return cells
+
+    monkeypatch.setattr(chain, "execute", execute)
+    return log

@@ -1,7 +1,9 @@
 """Networks small and regular enough to reason about, for several test modules."""
 
 import numpy as np
+import xarray as xr
 
+from listi.compendium import sample_files
 from listi.network.geometry import minimum_image
 from listi.network.network import Network
 
@@ -22,3 +24,14 @@ def honeycomb(nx, ny, shift=(0.0, 0.0)):
     positions = np.concatenate([silicon, oxygen]) + shift
     species = np.repeat([0, 1], [len(silicon), len(oxygen)])
     return Network(np.mod(positions, cell), species, bonds, cell)
+
+
+def dataset(group, seed=0, shape=(5, 4)):
+    """Make a group with the variables it must have."""
+    numbers = np.random.default_rng(seed)
+    attrs = {"units": "1", "long_name": "made up"}
+    return xr.Dataset(
+        {name: (("x", "y"), numbers.random(shape), attrs) for name in sample_files.GROUPS[group]},
+        coords={"x": ("x", np.arange(shape[0]) * 2.0, {"units": "angstrom", "long_name": "x"})},
+        attrs={"cell": [20.0, 24.0]},
+    )

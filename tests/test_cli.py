@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_chain import ALL, checkout, executed  # noqa: F401 - fixtures
+from toy_notebooks import ALL
 
 from listi import cli, files
 from listi.figures import paper
@@ -15,7 +15,7 @@ PACKAGE = Path(cli.__file__).parent
 
 
 @pytest.fixture
-def command(checkout, executed, capsys):  # noqa: F811
+def command(checkout, executed, capsys):
     """Run the command in the small checkout; return exit code, output and errors."""
 
     def call(*arguments):
@@ -53,7 +53,7 @@ def test_status_before_and_after(command):
     assert "parameters changed" in changed[3]
 
 
-def test_status_of_a_run_in_progress_and_of_one_that_was_killed(command, checkout):  # noqa: F811
+def test_status_of_a_run_in_progress_and_of_one_that_was_killed(command, checkout):
     command("run")
     output = checkout / "results" / "demo"
     place = output / "chain" / "02.json"
@@ -66,7 +66,7 @@ def test_status_of_a_run_in_progress_and_of_one_that_was_killed(command, checkou
     assert lines[3].split()[:2] == ["02_measure", "interrupted"] and "was interrupted" in lines[3]
 
 
-def test_verify_names_what_is_wrong(command, checkout):  # noqa: F811
+def test_verify_names_what_is_wrong(command, checkout):
     command("run")
     code, printed, errors = command("verify")
     assert code == 0 and errors == "" and "12 of 12 files are whole" in printed
@@ -78,13 +78,13 @@ def test_verify_names_what_is_wrong(command, checkout):  # noqa: F811
     assert command("verify", "nowhere")[0] == 1
 
 
-def test_workers_and_scheduler_are_parameters(command, checkout):  # noqa: F811
+def test_workers_and_scheduler_are_parameters(command, checkout):
     assert command("run", "--workers", "3", "--scheduler", "tcp://127.0.0.1:8786")[0] == 0
     written = files.read_json(checkout / "results" / "demo" / "parameters.json")["parameters"]
     assert (written["workers"], written["scheduler"]) == (3, "tcp://127.0.0.1:8786")
 
 
-def test_output_and_profile_file(command, checkout):  # noqa: F811
+def test_output_and_profile_file(command, checkout):
     (checkout / "quick.yaml").write_text("n_events: 2\n")
     assert command("run", "--profile", "quick.yaml")[0] == 0
     assert (checkout / "results" / "quick" / "data" / "measured.json").is_file()
@@ -107,7 +107,7 @@ def test_output_and_profile_file(command, checkout):  # noqa: F811
         (["run", "--output", "notebooks"], 1, "01_make.ipynb, which listi run did not make"),
     ],
 )
-def test_refusals(command, checkout, arguments, code, message):  # noqa: F811
+def test_refusals(command, checkout, arguments, code, message):
     returned, _, errors = command(*arguments)
     assert returned == code and message in errors and errors.count("\n") == 1
     assert [path.name for path in checkout.iterdir()] == ["notebooks"]
@@ -119,7 +119,7 @@ def test_resume_excludes_fresh(command):
     assert refusal.value.code == 2
 
 
-def test_figures_are_drawn_from_stored_data(command, checkout, monkeypatch):  # noqa: F811
+def test_figures_are_drawn_from_stored_data(command, checkout, monkeypatch):
     drawn, found = [], {"figure_1": "", "figure_2": ""}
     monkeypatch.setattr(paper, "regenerate", lambda *folders: drawn.append(folders) or found)
     (checkout / "data" / "paper").mkdir(parents=True)
@@ -137,7 +137,7 @@ def test_figures_are_drawn_from_stored_data(command, checkout, monkeypatch):  # 
 
 def test_import_is_cheap_and_the_function_stays_a_function():
     script = (
-        "import sys, listi, listi.goodness, listi.cli;"
+        "import sys, listi, listi.analysis.prediction_goodness, listi.cli;"
         "assert callable(listi.goodness) and callable(listi.generate);"
         "heavy = {'tensorflow', 'keras', 'spektral', 'matplotlib', 'papermill', 'nbformat'};"
         "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"

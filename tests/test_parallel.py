@@ -205,7 +205,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 import test_parallel
 if __name__ == "__main__":
-    test_parallel.tasks.run(test_parallel.sleep, [(sys.argv[1],)] * 4, workers=2, processes=True)
+    test_parallel.parallel.run(test_parallel.sleep, [(sys.argv[1],)] * 4, workers=2, processes=True)
 """
 
 

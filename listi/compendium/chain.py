@@ -23,9 +23,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import sample_files
 from ..files import DataError, checksum, files_in, is_locked, locked, read_json, remove_unfinished, sha256, write_json
-from . import parameters, provenance
+from . import parameters, provenance, sample_files
 from .notebooks import ChainError, Step, execute, root, steps, verdict
 from .profiles import resolve
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from .. import files, parallel, sample_files
+from .. import files, parallel
 from ..analysis.prediction_goodness import goodness
 from ..analysis.sample import Sample
 from ..generation.generate import generate
 from ..learning.cutouts import Cutouts, cutouts
 from ..mechanics.shear import deform
 from ..probing.probe import probe
+from . import sample_files
 from .provenance import PACKAGE
 from .trained import history_of, model_file
 
@@ -89,7 +90,7 @@ def generate_all(
     parameters : mapping
         `seed` of the set, and nx, ny, alpha and box of `listi.generate`.
     workers, scheduler
-        See `listi.tasks.run`; 0 workers and an empty scheduler mean its defaults.
+        See `listi.parallel.run`; 0 workers and an empty scheduler mean its defaults.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -201,7 +202,8 @@ def line(name: str, default: object) -> str:
     parameter = known(name)
     unit = f" [{parameter.unit}]" if parameter.unit else ""
     paper = "" if name in HOW else f"; paper {'gives none' if parameter.paper is None else parameter.paper}"
-    return f"{name}: {parameter.type.__name__} = {default!r}  # {parameter.meaning}{unit}{paper}"
+    value = json.dumps(default) if parameter.type is str else repr(default)  # quotes as ruff format wants them
+    return f"{name}: {parameter.type.__name__} = {value}  # {parameter.meaning}{unit}{paper}"
 
 
 def read_cell(source: str) -> dict[str, object]:

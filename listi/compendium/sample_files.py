@@ -14,10 +14,11 @@ from pathlib import Path
 
 import xarray as xr
 
-from .. import files, netcdf
+from .. import files
 from ..analysis.sample import Sample
 from ..files import SUMS, DataError, canonical, files_in, read_json, verify_listed, write_checksums, write_json
 from ..network.network import Network
+from . import netcdf
 from .netcdf import variable_sums
 from .provenance import fingerprint, provenance
 

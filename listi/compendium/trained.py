@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from .. import files, sample_files
+from .. import files
 from ..analysis.sample import Sample
 from ..files import checksum
 from ..learning import models
 from ..learning.cutouts import cutouts_of
 from ..learning.fit import fit
 from ..learning.predict import predict
+from . import sample_files
 from .provenance import fingerprint
 
 _LOSSES = ("loss", "validation_loss")

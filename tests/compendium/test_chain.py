@@ -1,8 +1,5 @@
 """The chain: what runs, what does not, what a run leaves, what a killed one goes on with."""
 
-import contextlib
-import io
-import json
 import os
 import random
 import signal
@@ -10,91 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from toy_notebooks import ALL, ALONE, MAKE, MEASURE, write
 
 from listi import files
 from listi.compendium import chain, notebooks
-
-MAKE = """
-from handmade import honeycomb
-from listi import store
-path = f"{data_dir}/sample_0000.nc"
-if not sample_files.has_group(path, "network", {"seed": seed}):
-    network = honeycomb(4, 4, (0.001 * seed, 0))
-    sample_files.save_sample(path, network, attrs={"parameters": {"seed": seed}})
-"""
-MEASURE = """
-n_atoms = sample_files.load_sample(f"{data_dir}/sample_0000.nc").network.n_atoms
-files.write_json(f"{data_dir}/measured.json", {"n_atoms": n_atoms, "n_events": n_events})
-"""
-DRAW = """
-n_atoms = files.read_json(f"{data_dir}/measured.json")["n_atoms"]
-with open(f"{figure_dir}/figure.png", "w") as file:
-    file.write(str(n_atoms))
-"""
-ALONE = "assert alpha < 0.5, 'alpha is too large'"
-
-
-def cell(source, *tags, kind="code"):
-    """Make a cell as a notebook file has it."""
-    extra = {"outputs": [], "execution_count": None} if kind == "code" else {}
-    return {"cell_type": kind, "metadata": {"tags": list(tags)}, "source": source, **extra}
-
-
-def write_notebook(path, parameter_lines, source, needs, text="# A step"):
-    """Write a notebook with text, parameters, one code cell and a verdict."""
-    cells = [
-        cell(text, kind="markdown"),
-        cell("\n".join(parameter_lines), "parameters"),
-        cell(source),
-        cell("print('made it')\nprint('verdict: as it should be')", "nbval-check-output"),
-    ]
-    metadata = {"listi": {"needs": needs, "seconds": 1.5}}
-    whole = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 4}
-    path.write_text(json.dumps(whole))
-
-
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """Make a folder with four small notebooks and work in it."""
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # for handmade
-    data, figure = "data_dir: str = 'data'  # data", "figure_dir: str = 'figures'  # figures"
-    write("01_make", ["seed: int = 0  # seed", data], MAKE, [])
-    write("02_measure", ["n_events: int = 6  # events", data], MEASURE, ["01"])
-    write("03_draw", [data, figure], DRAW, ["02"])
-    write("04_alone", ["alpha: float = 0.3  # alpha"], ALONE, [])
-    return tmp_path
-
-
-def write(name, *what, **more):
-    """Write one of the notebooks of the working folder."""
-    write_notebook(Path("notebooks") / f"{name}.ipynb", *what, **more)
-
-
-@pytest.fixture
-def executed(monkeypatch):
-    """Execute code cells here instead of in a kernel; note what was executed, with what."""
-    log = []
-
-    def execute(template, target, parameters):
-        log.append(template.stem)
-        names, cells = dict(parameters), []
-        for kind, source, tags in notebooks.read_cells(template):
-            text = io.StringIO()
-            with contextlib.chdir(target.parent), contextlib.redirect_stdout(text):
-                if kind == "code" and "parameters" not in tags:
-                    exec(source, names)
-            outputs = [{"text": text.getvalue()}]
-            cells.append(SimpleNamespace(metadata={"tags": tags}, outputs=outputs))
-        target.write_text("executed")
-        return cells
-
-    monkeypatch.setattr(chain, "execute", execute)
-    return log
 
 
 def run(executed, *arguments, **settings):
@@ -102,9 +20,6 @@ def run(executed, *arguments, **settings):
     executed.clear()
     chain.run(*arguments, **settings)
     return [name[:2] for name in executed]
-
-
-ALL = ["01", "02", "03", "04"]
 
 
 def test_runs_all_in_order_and_leaves_what_it_should(checkout, executed):
@@ -263,10 +178,10 @@ def test_killed_and_started_again_ends_as_if_it_had_not_been(checkout):
     write("02_measure", data, slow + MEASURE + slow, ["01"])
     for name in ("03_draw", "04_alone"):
         Path("notebooks", f"{name}.ipynb").unlink()
-    script = "from listi import chain\nprint('ready', flush=True)\nchain.run(output='killed')"
+    script = "from listi.compendium import chain\nprint('ready', flush=True)\nchain.run(output='killed')"
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(Path(chain.__file__).parents[1])]),
+        "PYTHONPATH": os.pathsep.join([str(Path(chain.__file__).parents[2])]),
     }
     environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[1])
     numbers = random.Random(0)

@@ -4,8 +4,7 @@ import random
 from types import SimpleNamespace
 
 import pytest
-from handmade import honeycomb
-from test_store import dataset
+from handmade import dataset, honeycomb
 
 from listi import files
 from listi.compendium import chain, data_set, netcdf, sample_files, trained

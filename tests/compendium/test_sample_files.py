@@ -10,28 +10,19 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from handmade import honeycomb
+from handmade import dataset, honeycomb
 
 from listi import files
 from listi.compendium import netcdf, sample_files
 from listi.files import DataError
 
+HERE = [str(folder) for folder in Path(__file__).parents[:2]]
 PARAMETERS = {"nx": 4, "ny": 4, "seed": 7}
-
-
-def dataset(group, seed=0, shape=(5, 4)):
-    """Make a group with the variables it must have."""
-    numbers = np.random.default_rng(seed)
-    attrs = {"units": "1", "long_name": "made up"}
-    return xr.Dataset(
-        {name: (("x", "y"), numbers.random(shape), attrs) for name in sample_files.GROUPS[group]},
-        coords={"x": ("x", np.arange(shape[0]) * 2.0, {"units": "angstrom", "long_name": "x"})},
-        attrs={"cell": [20.0, 24.0]},
-    )
 
 
 @pytest.fixture
@@ -273,9 +264,10 @@ def test_second_holder_of_a_folder_is_told_who_has_it(tmp_path):
 
 KILLED = """
     import os, random, signal, sys, time
-    sys.path.insert(0, sys.argv[2])
-    from test_store import make_samples
-    from listi import files, store
+    sys.path[:0] = sys.argv[2:]
+    from test_sample_files import make_samples
+    from listi import files
+    from listi.compendium import sample_files
     folder = sys.argv[1]
     kills, numbers = 0, random.Random(1)
     while True:
@@ -309,7 +301,7 @@ def make_samples(folder):
 
 def test_killed_at_twenty_moments_ends_as_if_it_had_not_been(tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    script = [sys.executable, "-c", textwrap.dedent(KILLED), str(killed), os.path.dirname(os.path.dirname(__file__))]
+    script = [sys.executable, "-c", textwrap.dedent(KILLED), str(killed), *HERE]
     subprocess.run(script, check=True, timeout=100)
     make_samples(whole)
     names = sorted(path.name for path in whole.iterdir())
