@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from listi import parallel
-from listi.compendium import data_set, sample_files
+from listi.compendium import making, sample_files
 from listi.probing import probe
 
 HERE = Path(__file__).parent
@@ -139,9 +139,9 @@ def make_one(item):
     """Make, shear and probe a sample; return its name and the sums of all its variables."""
     folder, number = item
     path = Path(folder) / f"sample_{number:04d}.nc"
-    data_set._generate_one((path, STRUCTURE | {"number": number}))
-    data_set._deform_one((path, SHEAR))
-    data_set._probe_one((path, PROBES))
+    making._generate_one((path, STRUCTURE | {"number": number}))
+    making._deform_one((path, SHEAR))
+    making._probe_one((path, PROBES))
     return path.name, sample_files.variable_checksums(path)
 
 

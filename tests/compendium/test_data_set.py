@@ -8,7 +8,7 @@ import xarray as xr
 
 from listi import files
 from listi.analysis.sample import Sample
-from listi.compendium import data_set, sample_files
+from listi.compendium import data_set, making, sample_files
 from listi.network.rings import ring_sizes
 
 STRUCTURE = {"nx": 10, "ny": 10, "alpha": 0.3, "box": "as-generated", "seed": 5}
@@ -23,9 +23,9 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     sets = data_set.split(folder, **COUNTS)
     paths = [path for role in sets.values() for path in role]
-    assert data_set.generate_all(paths, STRUCTURE) == 3
-    assert data_set.deform_all(paths, SHEAR, paths[:1]) == 3
-    assert data_set.probe_all(paths, PROBES) == 3
+    assert making.generate_all(paths, STRUCTURE) == 3
+    assert making.deform_all(paths, SHEAR, paths[:1]) == 3
+    assert making.probe_all(paths, PROBES) == 3
     data_set.write_split(folder, sets)
     return folder, paths
 
@@ -57,9 +57,9 @@ def test_a_lost_or_altered_split_is_named(tmp_path):
 def test_what_is_stored_is_not_made_again(made):
     _, paths = made
     before = [path.read_bytes() for path in paths]
-    assert data_set.generate_all(paths, STRUCTURE) == 0
-    assert data_set.deform_all(paths, SHEAR, paths[:1]) == 0
-    assert data_set.probe_all(paths, PROBES) == 0
+    assert making.generate_all(paths, STRUCTURE) == 0
+    assert making.deform_all(paths, SHEAR, paths[:1]) == 0
+    assert making.probe_all(paths, PROBES) == 0
     assert [path.read_bytes() for path in paths] == before
 
 
@@ -69,7 +69,7 @@ def test_samples_differ_and_do_not_depend_on_how_many_there_are(made, tmp_path):
     assert len({network.positions.tobytes() for network in networks}) == 3
     assert [len(ring_sizes(network)) for network in networks] == [100] * 3
     alone = data_set.split(tmp_path, **(COUNTS | {"validation": 0, "test": 0}))["train"]
-    data_set.generate_all(alone, STRUCTURE)
+    making.generate_all(alone, STRUCTURE)
     np.testing.assert_array_equal(data_set.load(alone)[0].network.positions, networks[0].positions)
 
 
@@ -78,10 +78,10 @@ def test_only_what_other_parameters_touch_is_made_again(made, tmp_path):
     copies = [tmp_path / path.name for path in paths]
     for path, copy in zip(paths, copies, strict=True):
         copy.write_bytes(path.read_bytes())
-    assert data_set.probe_all(copies, PROBES | {"r_free": 5.0}) == 3
-    assert data_set.probe_all(copies[:1], PROBES) == 1
-    assert data_set.deform_all(copies, SHEAR, copies[:1]) == 0
-    assert data_set.generate_all(copies[:1], STRUCTURE | {"seed": 6}) == 1
+    assert making.probe_all(copies, PROBES | {"r_free": 5.0}) == 3
+    assert making.probe_all(copies[:1], PROBES) == 1
+    assert making.deform_all(copies, SHEAR, copies[:1]) == 0
+    assert making.generate_all(copies[:1], STRUCTURE | {"seed": 6}) == 1
     assert sample_files.load_sample(copies[0]).probing is None  # it belonged to another structure
 
 
@@ -91,17 +91,17 @@ def test_a_damaged_file_is_made_again_and_ends_the_same(made, tmp_path):
     data = bytearray(paths[0].read_bytes())
     data[len(data) // 2] ^= 1
     copy.write_bytes(data)
-    assert data_set.generate_all([copy], STRUCTURE) == 1
-    assert data_set.deform_all([copy], SHEAR, [copy]) == 1
-    assert data_set.probe_all([copy], PROBES) == 1
+    assert making.generate_all([copy], STRUCTURE) == 1
+    assert making.deform_all([copy], SHEAR, [copy]) == 1
+    assert making.probe_all([copy], PROBES) == 1
     assert sample_files.load_sample(copy).attrs["checksum"] == sample_files.load_sample(paths[0]).attrs["checksum"]
 
 
 def test_displacement_fields_are_kept_for_pictures_only(made):
     _, paths = made
     shears = [sample.shear for sample in data_set.load(paths)]
-    assert set(data_set.FIELDS) <= set(shears[0])
-    assert not set(data_set.FIELDS) & set(shears[1])
+    assert set(making.FIELDS) <= set(shears[0])
+    assert not set(making.FIELDS) & set(shears[1])
     assert "event_cell" in shears[1]
 
 
@@ -109,7 +109,7 @@ def test_files_say_what_they_were_made_from(made):
     _, paths = made
     with xr.open_datatree(paths[1]) as tree:
         assert json.loads(tree.attrs["parameters"]) == STRUCTURE | {"number": 1}
-        assert tree.attrs["seed"] == data_set.seed_of(5, 1)
+        assert tree.attrs["seed"] == making.seed_of(5, 1)
         assert json.loads(tree["probing"].attrs["parameters"]) == PROBES
     with pytest.raises(files.DataError, match=r"sample_0000\.nc.*grid_x"):
         data_set.load(paths[:1], {"grid_x": 50})

@@ -12,7 +12,7 @@ import dask
 import numpy as np
 
 from listi import files
-from listi.compendium import data_set, sample_files, trained
+from listi.compendium import data_set, making, sample_files, trained
 from listi.learning import models
 
 HERE = Path(__file__).parent
@@ -30,9 +30,9 @@ def make_samples(folder):
     """Make, shear and probe samples by two worker processes."""
     with dask.config.set({"multiprocessing.context": "fork"}):  # starts at once
         for step, parameters in (
-            (data_set.generate_all, STRUCTURE),
-            (data_set.deform_all, SHEAR),
-            (data_set.probe_all, PROBES),
+            (making.generate_all, STRUCTURE),
+            (making.deform_all, SHEAR),
+            (making.probe_all, PROBES),
         ):
             step(paths_in(folder), parameters, workers=2)
 

@@ -1,0 +1,145 @@
+"""Make, shear and probe sets of samples, one file each, going on with what is missing.
+
+Every step asks of each file whether it already holds what is wanted, made from the same parameters by the same
+version of the algorithm, and computes only the rest. A sample depends on the seed and on its number alone, so a set
+can grow and be made on any number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import parallel
+from ..generation.generate import generate
+from ..mechanics.shear import deform
+from ..probing.probe import probe
+from . import sample_files
+
+FIELDS = ("non_affine", "configuration")  # large, and needed for pictures only
+
+
+def seed_of(seed: int, number: int) -> int:
+    """Seed of one sample, independent of how many there are."""
+    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
+
+
+def generate_all(
+    paths: Sequence[Path],
+    parameters: Mapping,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Generate the samples that are missing.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of the samples, in the order of their numbers.
+    parameters : mapping
+        `seed` of the set, and nx, ny, alpha and box of `listi.generate`.
+    workers, scheduler
+        See `listi.parallel.run`; 0 workers and an empty scheduler mean its defaults.
+
+    Returns
+    -------
+    int
+        How many were generated.
+    """
+    own = [{**parameters, "number": number} for number in range(len(paths))]
+    todo = [
+        (path, mine) for path, mine in zip(paths, own, strict=True) if not sample_files.has_group(path, "network", mine)
+    ]
+    return _run(_generate_one, todo, workers, scheduler, "generating samples")
+
+
+def _generate_one(item: tuple[Path, dict]) -> None:
+    path, parameters = item
+    settings = {k: v for k, v in parameters.items() if k not in ("seed", "number")}
+    seed = seed_of(parameters["seed"], parameters["number"])
+    network = generate(seed=seed, **settings)
+    sample_files.save_sample(path, network, attrs={"seed": seed, "parameters": parameters})
+
+
+def deform_all(
+    paths: Sequence[Path],
+    parameters: Mapping,
+    pictured: Sequence[Path] = (),
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Shear the samples that have not been sheared.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of the samples.
+    parameters : mapping
+        strain_step, max_strain and n_events of `listi.deform`.
+    pictured : sequence of Path
+        Those whose displacement fields and configurations are kept; they would be most of the data.
+    workers, scheduler
+        As for `generate_all`.
+
+    Returns
+    -------
+    int
+        How many were sheared.
+    """
+    own = [{**parameters, "fields": path in pictured} for path in paths]
+    todo = [
+        (path, mine) for path, mine in zip(paths, own, strict=True) if not sample_files.has_group(path, "shear", mine)
+    ]
+    return _run(_deform_one, todo, workers, scheduler, "shearing samples")
+
+
+def _deform_one(item: tuple[Path, dict]) -> None:
+    path, parameters = item
+    settings = {k: v for k, v in parameters.items() if k != "fields"}
+    result = deform(sample_files.load_sample(path).network, **settings)
+    if not parameters["fields"]:
+        result = result.drop_vars(FIELDS)
+    sample_files.add_group(path, "shear", result, parameters)
+
+
+def probe_all(
+    paths: Sequence[Path],
+    parameters: Mapping,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Probe the samples that have not been probed.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of the samples.
+    parameters : mapping
+        grid_x, grid_y and r_free of `listi.probe`.
+    workers, scheduler
+        As for `generate_all`.
+
+    Returns
+    -------
+    int
+        How many were probed.
+    """
+    todo = [(path, dict(parameters)) for path in paths if not sample_files.has_group(path, "probing", parameters)]
+    return _run(_probe_one, todo, workers, scheduler, "probing samples")
+
+
+def _probe_one(item: tuple[Path, dict]) -> None:
+    path, parameters = item
+    grid = parameters["grid_x"], parameters["grid_y"]
+    network = sample_files.load_sample(path).network
+    result = probe(network, grid=grid, r_free=parameters["r_free"], workers=1)
+    sample_files.add_group(path, "probing", result, parameters)
+
+
+def _run(function: Callable, todo: Sequence, workers: int | None, scheduler: str | None, label: str) -> int:
+    """Do what is to be done, a task a sample; return how many there were."""
+    items = [(Path(path).absolute(), parameters) for path, parameters in todo]
+    parallel.run(function, items, scheduler or None, workers or None, processes=len(items) > 1, label=label)
+    return len(items)
