@@ -8,9 +8,12 @@ import numba
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..mechanics import neighbours, pair_sums, system
+from ..mechanics import system
 from ..mechanics.jit import JIT
-from ..mechanics.potential import CUTOFF
+from ..mechanics.kernels import CUTOFF, template
+from ..mechanics.neighbours import neighbour_list
+from ..mechanics.pair_sums import energy_forces
+from ..mechanics.potential import SILICA
 from ..network.bonds import COORDINATION_RADIUS
 from ..network.geometry import minimum_image, wrap
 from .dual import BOND, Dual, bond_ends, ring_pairs
@@ -47,7 +50,7 @@ def minimise(positions: np.ndarray, species: np.ndarray, cell: np.ndarray, ends:
     try:
         return system.minimise(positions, species, cell, steps=50)
     except system.ConvergenceError:
-        approach(positions, species, cell, ends, 1e-7, 100000)
+        approach.compiled(SILICA)(positions, species, SILICA.table, cell, ends, 1e-7, 100000)
         return system.minimise(positions, species, cell)
 
 
@@ -151,22 +154,22 @@ def _longest_bond(positions, ends, cell):
     return longest
 
 
-@numba.njit(**JIT)
-def approach(positions, species, cell, ends, tolerance, max_steps):
+@template
+def approach(positions, species, table, cell, ends, tolerance, max_steps):
     """Approach the minimum of the full potential in place, unless a bond tears; return steps."""
     skin = 0.6
     velocity, force = np.zeros_like(positions), np.zeros_like(positions)
     state = np.array([0.1, 0.1, 0.0])
-    first, partner = neighbours.neighbour_list(positions, cell, CUTOFF + skin)
+    first, partner = neighbour_list(positions, cell, CUTOFF + skin)
     listed = positions.copy()
     for n in range(max_steps):
         # sqrt(2) / 3 of the skin at most along the diagonal: two atoms have not crossed all of it
         if np.abs(positions - listed).max() > skin / 3.0:
-            first, partner = neighbours.neighbour_list(positions, cell, CUTOFF + skin)
+            first, partner = neighbour_list(positions, cell, CUTOFF + skin)
             listed[:] = positions
             if _longest_bond(positions, ends, cell) > _TORN:
                 return n
-        pair_sums.energy_forces(positions, species, cell, first, partner, force)
+        energy_forces(positions, species, table, cell, first, partner, force)
         if np.abs(force).max() < tolerance:
             return n
         _fire(positions, velocity, force, state)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..mechanics.potential import SILICA
 from ..network.network import OXYGEN, SILICON, Network
 from .dual import LARGEST_RING, SPACING, Dual, bond_ends, honeycomb
 from .dual_to_atoms import approach, atoms, minimise, misbonded, release
@@ -147,7 +148,7 @@ def _relax(dual: Dual, box: str) -> tuple[Network | None, np.ndarray]:
     ends, cell = bond_ends(dual), dual.cell
     species = np.repeat([SILICON, OXYGEN], [len(dual.corners), len(ends)]).astype(np.int8)
     positions = atoms(dual, ends)
-    approach(positions, species, cell, ends, 1e-4, 20000)
+    approach.compiled(SILICA)(positions, species, SILICA.table, cell, ends, 1e-4, 20000)
     bad = misbonded(positions, dual, cell)
     if not bad.size:
         positions = minimise(positions, species, cell, ends)

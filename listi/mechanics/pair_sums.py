@@ -10,11 +10,11 @@ import numba
 import numpy as np
 
 from .jit import JIT
-from .potential import pairs_of_atom
+from .kernels import pairs_of_atom, template
 
 
 @numba.njit(**JIT)
-def _gather(positions, species, cell, i, first, partner, dx, dy, squared, oxygen):
+def _gather(positions, species, cell, i, first, partner, dx, dy, squared, other):
     """Minimum-image distance vectors, their squares and the species of atom i's partners; their number."""
     begin = first[i]
     count = first[i + 1] - begin
@@ -22,7 +22,7 @@ def _gather(positions, species, cell, i, first, partner, dx, dy, squared, oxygen
         j = partner[begin + k]
         dx[k] = positions[j, 0] - positions[i, 0]
         dy[k] = positions[j, 1] - positions[i, 1]
-        oxygen[k] = species[j]
+        other[k] = species[j]
     for k in range(count):
         dx[k] -= cell[0] * np.floor(dx[k] / cell[0] + 0.5)
         dy[k] -= cell[1] * np.floor(dy[k] / cell[1] + 0.5)
@@ -30,14 +30,16 @@ def _gather(positions, species, cell, i, first, partner, dx, dy, squared, oxygen
     return count
 
 
-@numba.njit(**JIT)
-def energy_forces(positions, species, cell, first, partner, forces):
+@template
+def energy_forces(positions, species, table, cell, first, partner, forces):
     """Energy and virial; the forces are written into `forces`.
 
     Parameters
     ----------
     positions, species, cell
         As in `listi.Network`.
+    table
+        The potential's.
     first, partner
         From `neighbour_list`.
     forces : ndarray, shape (n_atoms, 2)
@@ -59,7 +61,7 @@ def energy_forces(positions, species, cell, first, partner, forces):
     for i in range(n):
         begin = first[i]
         count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
-        pairs_of_atom(tension, energy, None, species[i], count)
+        pairs_of_atom(tension, energy, None, table[species[i]], count)
         fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
         for k in range(count):
             j = partner[begin + k]
@@ -81,8 +83,8 @@ def energy_forces(positions, species, cell, first, partner, forces):
     return total, (vxx, vxy, vyy)
 
 
-@numba.njit(**JIT)
-def pair_stiffness(positions, species, cell, first, partner, blocks, convex):
+@template
+def pair_stiffness(positions, species, table, cell, first, partner, blocks, convex):
     """Hessian of every pair energy with respect to the distance vector, as (xx, xy, yy) in `blocks` (n_pairs, 3).
 
     The Hessian of the system has minus these blocks off its diagonal and their sums on it. With `convex`, negative
@@ -94,7 +96,7 @@ def pair_stiffness(positions, species, cell, first, partner, blocks, convex):
     for i in range(len(positions)):
         begin = first[i]
         count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
-        pairs_of_atom(tension, energy, second, species[i], count)
+        pairs_of_atom(tension, energy, second, table[species[i]], count)
         for k in range(count):
             t, s = tension[k], second[k]
             if convex:

@@ -1,120 +1,274 @@
-"""Yukawa-type pair potential of two-dimensional silica, shifted so that energy and force vanish at the cutoff.
+"""Pair potentials: what two atoms of given species at a given distance do to each other.
 
-    V(r) = (sigma/r)^12 + (q/r) exp(-kappa r)
+A potential is a function of the distance with parameters for every pair of species, shifted so that energy and force
+vanish at the cutoff:
+
     U(r) = V(r) - V(r_c) - V'(r_c) (r - r_c)      for r < r_c, else 0
 
-Source: Roy, Heyde, Heuer, Phys. Chem. Chem. Phys. 20, 14725 (2018). Lengths are in Å, energies in the
-potential's own reduced unit; no conversion to SI has been published, so none is made.
+`SILICA` is the Yukawa-type potential of two-dimensional silica, the default everywhere; `yukawa` and `lennard_jones`
+make others, and `Potential` takes any function. Lengths are in Å and energies in the potential's own reduced unit; no
+conversion to SI has been published, so none is made.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable, Sequence
+from types import CodeType, FunctionType
 
 import numba
 import numpy as np
 
-KAPPA = 1.0 / 5.649  # inverse screening length [1/Å]
-CUTOFF = 10.0  # r_c [Å]
-
-# One row a pair, indexed by the sum of the species: Si-Si = 0, Si-O = 1, O-O = 2.
-SIGMA = np.array([2.250, 1.075, 0.900])  # [Å]
-CHARGE = np.array([1.500, -1.000, 0.670])  # pair value of q, not a product of charges [energy Å]
-
-# exp(-kappa r) on 0 <= r <= r_c as a polynomial about the middle of the range: the Taylor series of exp on
-# |z| <= kappa r_c / 2 = 0.885 is exact to rounding at degree 16. Only additions and multiplications enter, so
-# loops over pairs vectorise and every machine computes the same bits.
-_MIDDLE = 0.5 * KAPPA * CUTOFF
-_C = tuple(math.exp(-_MIDDLE) / math.factorial(n) for n in range(17))
+PairFunction = Callable[..., tuple[float, float, float]]
 
 
-@numba.njit(error_model="numpy")
-def _exponential(r):
-    """exp(-kappa r) for 0 <= r <= r_c."""
-    z = _MIDDLE - KAPPA * r
-    high = (((_C[16] * z + _C[15]) * z + _C[14]) * z + _C[13]) * z + _C[12]
-    high = (((high * z + _C[11]) * z + _C[10]) * z + _C[9]) * z + _C[8]
-    high = (((high * z + _C[7]) * z + _C[6]) * z + _C[5]) * z + _C[4]
-    return (((high * z + _C[3]) * z + _C[2]) * z + _C[1]) * z + _C[0]
-
-
-@numba.njit(error_model="numpy")
-def _bare(r, inverse, sigma12, charge):
-    """V, V' and V'' at distance r = 1 / inverse; sigma12 is sigma^12."""
-    i4 = (inverse * inverse) * (inverse * inverse)
-    repulsion = sigma12 * (i4 * i4 * i4)
-    yukawa = charge * inverse * _exponential(r)
-    decay = inverse + KAPPA  # -d(ln yukawa)/dr
-    first = -12.0 * repulsion * inverse - yukawa * decay
-    second = 156.0 * repulsion * inverse * inverse + yukawa * (decay * decay + inverse * inverse)
-    return repulsion + yukawa, first, second
-
-
-SIGMA12 = SIGMA**12
-_AT_CUTOFF = [_bare(CUTOFF, 1.0 / CUTOFF, s, q) for s, q in zip(SIGMA12, CHARGE, strict=True)]
-V_CUT = np.array([v for v, _, _ in _AT_CUTOFF])  # V(r_c) of each pair
-DV_CUT = np.array([dv for _, dv, _ in _AT_CUTOFF])  # V'(r_c) of each pair
-
-
-@numba.njit(error_model="numpy")
-def _shifted(r, inverse, sigma12, charge, v_cut, dv_cut):
-    """U, U', U'' from one pair's constants; a factor instead of a branch keeps loops vectorisable."""
-    v, dv, ddv = _bare(r, inverse, sigma12, charge)
-    inside = 1.0 if r < CUTOFF else 0.0
-    return inside * (v - v_cut - dv_cut * (r - CUTOFF)), inside * (dv - dv_cut), inside * ddv
-
-
-@numba.njit(error_model="numpy")
-def pair(r, kind):
-    """Energy U, its first derivative U' and second derivative U'' of one pair.
+class Potential:
+    """A pair potential over any number of species.
 
     Parameters
     ----------
-    r : float
-        Distance [Å], greater than zero.
-    kind : int
-        Sum of the two species numbers: 0 Si-Si, 1 Si-O, 2 O-O.
+    function : callable
+        ``function(r, inverse, p, q, ...)`` returns V, V' and V'' at distance r = 1 / inverse for the parameters p, q,
+        ... of the pair. Numba compiles it; it must not branch on r where that can be avoided (a conditional
+        expression is fine), or loops over pairs do not vectorise.
+    parameters : ndarray, shape (n_species, n_species, n_parameters)
+        Parameters of every pair of species, symmetric in the species.
+    cutoff : float
+        r_c.
+    symbols : sequence of str
+        Name of each species.
 
-    Returns
-    -------
-    tuple of float
-        U [energy], U' [energy/Å], U'' [energy/Å²]; zero from the cutoff on.
-    """
-    return _shifted(r, 1.0 / r, SIGMA12[kind], CHARGE[kind], V_CUT[kind], DV_CUT[kind])
-
-
-@numba.njit(error_model="numpy", forceinline=True)
-def pairs_of_atom(tension, energy, stiffness, species, count):
-    """Evaluate the pairs of one atom with `count` partners, several lanes at a time.
-
-    Parameters
+    Attributes
     ----------
-    tension : ndarray
-        In: squared distances to the partners [Å²]. Out: U'/r [energy/Å²].
-    energy : ndarray
-        In: 1.0 where the partner is O, else 0.0. Out: U [energy].
-    stiffness : ndarray, optional
-        Out: U'' [energy/Å²]. None leaves its evaluation out of what is compiled.
-    species : int
-        Species of the atom itself.
+    table : ndarray, shape (n_species, n_species, n_parameters + 2)
+        The parameters, V(r_c) and V'(r_c) of each pair.
+    form : str
+        The same for potentials that compiled kernels cannot tell apart: function, cutoff, numbers of species and
+        parameters.
+    pairs_of_atom : callable
+        Compiled loop over the pairs of one atom; kernels call it.
+
+    Raises
+    ------
+    ValueError
+        If the table has another shape, is not symmetric or lacks a pair (NaN), the cutoff is not positive, or the
+        function or one of its derivatives is not finite where atoms can meet (from a twentieth of the cutoff on).
     """
-    a_si, a_o = SIGMA12[species], SIGMA12[species + 1]
-    q_si, q_o = CHARGE[species], CHARGE[species + 1]
-    v_si, v_o = V_CUT[species], V_CUT[species + 1]
-    d_si, d_o = DV_CUT[species], DV_CUT[species + 1]
-    for k in range(count):
-        r = np.sqrt(tension[k])
-        is_o = energy[k] > 0.5
-        inverse = 1.0 / r
-        u, du, ddu = _shifted(
-            r,
-            inverse,
-            a_o if is_o else a_si,
-            q_o if is_o else q_si,
-            v_o if is_o else v_si,
-            d_o if is_o else d_si,
+
+    def __init__(
+        self, function: PairFunction, parameters: np.ndarray, cutoff: float, symbols: Sequence[str] = ("Si", "O")
+    ) -> None:
+        parameters = np.asarray(parameters, dtype=float)
+        n = len(symbols)
+        if not (np.isfinite(cutoff) and cutoff > 0):
+            raise ValueError(f"cutoff: {cutoff} is not > 0 Å")
+        if n < 1 or parameters.ndim != 3 or parameters.shape[:2] != (n, n):
+            raise ValueError(
+                f"parameters: shape {parameters.shape} is not ({n}, {n}, n_parameters) for the species "
+                f"{', '.join(symbols)}"
+            )
+        for a, b in np.argwhere(~np.isfinite(parameters).all(axis=2))[:1]:
+            raise ValueError(f"parameters: the pair {symbols[a]}-{symbols[b]} has {parameters[a, b].tolist()}")
+        for a, b in np.argwhere((parameters != parameters.transpose(1, 0, 2)).any(axis=2))[:1]:
+            raise ValueError(f"parameters: {symbols[a]}-{symbols[b]} and {symbols[b]}-{symbols[a]} differ")
+        self.function, self.cutoff, self.symbols = function, float(cutoff), tuple(symbols)
+        self.form = _digest((function, self.cutoff, parameters.shape))
+        self.table = np.zeros((n, n, parameters.shape[2] + 2))
+        self.table[..., :-2] = parameters
+        for a in range(n):
+            for b in range(n):
+                self._check(a, b)
+                self.table[a, b, -2:] = function(self.cutoff, 1.0 / self.cutoff, *parameters[a, b])[:2]
+        self.table.flags.writeable = False
+        self.pairs_of_atom = _pairs_of_atom(function, self.cutoff, *parameters.shape[1:])
+
+    def _check(self, a: int, b: int) -> None:
+        for r in (np.linspace(0.05, 1.0, 96) * self.cutoff).tolist():
+            found = self.function(r, 1.0 / r, *self.table[a, b, :-2])
+            if not np.all(np.isfinite(found)):
+                pair = f"{self.symbols[a]}-{self.symbols[b]}"
+                raise ValueError(f"function: V, V', V'' = {found} of {pair} at r = {r:.4g} Å; all must be finite")
+
+    def __reduce__(self) -> tuple:
+        return Potential, (self.function, self.table[..., :-2], self.cutoff, self.symbols)
+
+    def __repr__(self) -> str:
+        return f"<Potential of {', '.join(self.symbols)}; cutoff {self.cutoff:g} Å>"
+
+    @property
+    def n_species(self) -> int:
+        """Number of species."""
+        return len(self.symbols)
+
+    def pair(self, r: np.ndarray | float, a: int, b: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Energy U and its derivatives U' and U'' of one pair.
+
+        Parameters
+        ----------
+        r : float or ndarray, shape (n,)
+            Distances [Å], greater than zero.
+        a, b : int
+            The two species.
+
+        Returns
+        -------
+        tuple of ndarray, each of shape (n,)
+            U [energy], U' [energy/Å], U'' [energy/Å²]; zero from the cutoff on.
+        """
+        r = np.atleast_1d(np.asarray(r, dtype=float))
+        v_cut, dv_cut = self.table[a, b, -2:]
+        v, dv, ddv = np.array([self.function(x, 1.0 / x, *self.table[a, b, :-2]) for x in r]).T
+        inside = r < self.cutoff
+        return inside * (v - v_cut - dv_cut * (r - self.cutoff)), inside * (dv - dv_cut), inside * ddv
+
+    def check_species(self, species: np.ndarray) -> None:
+        """Refuse species without a row.
+
+        Raises
+        ------
+        ValueError
+            Naming the first atom of such a species.
+        """
+        for atom in np.flatnonzero(species >= self.n_species)[:1]:
+            raise ValueError(
+                f"species: atom {atom} has {species[atom]}; the potential has {self.n_species} species "
+                f"({', '.join(self.symbols)})"
+            )
+
+
+def _pairs_of_atom(function: Callable, cutoff: float, n_species: int, n_parameters: int) -> Callable:
+    """Loop over the pairs of one atom, with a local name for every parameter of every species.
+
+    Compilers vectorise it, as they do not when parameters are looked up pair by pair. The loop takes
+
+        tension     in: squared distances to the partners [Å²]; out: U'/r [energy/Å²]
+        energy      in: species of the partners, as float; out: U [energy]
+        stiffness   out: U'' [energy/Å²]; None leaves its evaluation out of what is compiled
+        table       the rows of the atom's own species, shape (n_species, n_parameters + 2)
+        count       number of partners
+    """
+    columns = range(n_parameters + 2)
+    names = [[f"p{s}_{c}" for c in columns] for s in range(n_species)]
+
+    def chosen(c: int) -> str:
+        return (
+            " ".join(f"{names[s][c]} if other > {s - 0.5} else" for s in range(n_species - 1, 0, -1))
+            + f" {names[0][c]}"
         )
-        energy[k] = u
-        tension[k] = du * inverse
-        if stiffness is not None:
-            stiffness[k] = ddu
+
+    rows = [f"    {names[s][c]} = table[{s}, {c}]" for s in range(n_species) for c in columns]
+    source = "\n".join(
+        [
+            "def pairs_of_atom(tension, energy, stiffness, table, count):",
+            *rows,
+            "    for k in range(count):",
+            "        r = sqrt(tension[k])",
+            "        other = energy[k]",
+            "        inverse = 1.0 / r",
+            f"        v, dv, ddv = function(r, inverse, {', '.join(chosen(c) for c in columns[:-2])})",
+            f"        v_cut = {chosen(columns[-2])}",
+            f"        dv_cut = {chosen(columns[-1])}",
+            "        inside = 1.0 if r < cutoff else 0.0",  # a factor instead of a branch
+            "        energy[k] = inside * (v - v_cut - dv_cut * (r - cutoff))",
+            "        tension[k] = inside * (dv - dv_cut) * inverse",
+            "        if stiffness is not None:",
+            "            stiffness[k] = inside * ddv",
+        ]
+    )
+    scope = {"function": numba.njit(function, error_model="numpy"), "cutoff": cutoff, "sqrt": np.sqrt}
+    exec(source, scope)
+    return numba.njit(scope["pairs_of_atom"], error_model="numpy", forceinline=True)
+
+
+def _digest(value: object) -> str:
+    """Return a name for a function and all that it is made of: the same in every process."""
+    if isinstance(value, FunctionType):
+        inner = [cell.cell_contents for cell in value.__closure__ or ()]
+        named = [value.__globals__[n] for n in value.__code__.co_names if n in value.__globals__]
+        return _digest((value.__code__, *inner, *[n for n in named if not isinstance(n, type(np))]))
+    if isinstance(value, CodeType):
+        return _digest((value.co_code, value.co_names, *value.co_consts))
+    if hasattr(value, "py_func"):
+        return _digest(value.py_func)
+    if isinstance(value, tuple):
+        return _digest("(" + " ".join(_digest(v) for v in value) + ")")
+    if isinstance(value, np.ndarray):
+        return _digest((value.shape, value.tobytes()))
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
+def yukawa(kappa: float, cutoff: float) -> PairFunction:
+    """Return V = (sigma/r)^12 + (q/r) exp(-kappa r) as a function of r, 1/r, sigma^12 and q.
+
+    exp(-kappa r) is a polynomial about the middle of 0 <= r <= r_c, squared a few times if kappa r_c is large: the
+    Taylor series of exp on |z| <= 0.9 is exact to rounding at degree 16. Only additions and multiplications enter, so
+    loops over pairs vectorise and every machine computes the same bits.
+
+    Source of the form: Roy, Heyde, Heuer, Phys. Chem. Chem. Phys. 20, 14725 (2018).
+
+    Parameters
+    ----------
+    kappa : float
+        Inverse screening length [1/Å].
+    cutoff : float
+        r_c [Å].
+    """
+    if not (np.isfinite(kappa) and kappa > 0):
+        raise ValueError(f"kappa: {kappa} is not > 0 1/Å")
+    squarings = max(0, math.ceil(math.log2(0.5 * kappa * cutoff / 0.9)))
+    scale = kappa / 2**squarings
+    middle = 0.5 * scale * cutoff
+    c = tuple(math.exp(-middle) / math.factorial(n) for n in range(17))
+
+    def function(r, inverse, sigma12, charge):
+        z = middle - scale * r
+        high = (((c[16] * z + c[15]) * z + c[14]) * z + c[13]) * z + c[12]
+        high = (((high * z + c[11]) * z + c[10]) * z + c[9]) * z + c[8]
+        high = (((high * z + c[7]) * z + c[6]) * z + c[5]) * z + c[4]
+        exponential = (((high * z + c[3]) * z + c[2]) * z + c[1]) * z + c[0]
+        for _ in range(squarings):
+            exponential = exponential * exponential
+        i4 = (inverse * inverse) * (inverse * inverse)
+        repulsion = sigma12 * (i4 * i4 * i4)
+        attraction = charge * inverse * exponential
+        decay = inverse + kappa  # -d(ln attraction)/dr
+        first = -12.0 * repulsion * inverse - attraction * decay
+        second = 156.0 * repulsion * inverse * inverse + attraction * (decay * decay + inverse * inverse)
+        return repulsion + attraction, first, second
+
+    return function
+
+
+def silica(
+    sigma: Sequence[float] = (2.250, 1.075, 0.900),
+    charge: Sequence[float] = (1.500, -1.000, 0.670),
+    kappa: float = 1.0 / 5.649,
+    cutoff: float = 10.0,
+) -> Potential:
+    """Return the Yukawa-type potential of two-dimensional silica.
+
+    Parameters
+    ----------
+    sigma : (float, float, float)
+        Of Si-Si, Si-O and O-O [Å].
+    charge : (float, float, float)
+        q of the same pairs, not products of charges [energy Å].
+    kappa : float
+        Inverse screening length [1/Å].
+    cutoff : float
+        r_c [Å].
+
+    Raises
+    ------
+    ValueError
+        If there are not three of each, or as `Potential`.
+    """
+    for name, given in (("sigma", sigma), ("charge", charge)):
+        if len(given) != 3:
+            raise ValueError(f"{name}: {tuple(given)} is not three numbers, of Si-Si, Si-O and O-O")
+    of_pair = np.stack([np.asarray(sigma, dtype=float) ** 12, np.asarray(charge, dtype=float)], axis=1)
+    return Potential(yukawa(kappa, cutoff), of_pair[[[0, 1], [1, 2]]], cutoff)
+
+
+SILICA = silica()  # the paper's

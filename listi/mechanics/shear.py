@@ -9,22 +9,25 @@ of the plain protocol remain, so that events, their strain and their order are t
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
+from ..network.bonds import bonds_through_oxygen
 from ..network.geometry import minimum_image
-from ..network.network import Network
+from ..network.network import MAXIMUM_BOND, OXYGEN, Network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT
-from .potential import CUTOFF
-from .system import TOLERANCE, System
+from .load import stretch as stretch_of
+from .potential import SILICA, Potential
+from .system import System, system_of
+from .tolerances import RETURNED, TOLERANCE
+from .tolerances import SMOOTH_SAMPLE as SMOOTH
+from .tolerances import STILL_SAMPLE as STILL
 
-SMOOTH = 0.01  # deviation from the smooth branch that is allowed over one stretch [Å]; also the least jump of an event
-RETURNED = 1e-3  # an undone step that ends this close to where it began was reversible [Å]
 LONGEST = 64  # steps in one stretch at most
-AT_MINIMUM = 1e-6  # largest force that a sample may carry when it comes in [energy/Å]
 
 
 @dataclass
@@ -55,7 +58,7 @@ class Walk:
     def deform(self, steps: int) -> None:
         """Deform cell and atoms affinely by a number of steps (negative: back)."""
         self.step += steps
-        stretch = (1.0 + self.strain_step) ** self.step
+        stretch = stretch_of(self.strain_step, self.step)
         target = self.cell * np.array([stretch, 1.0 / stretch])
         self.system.positions = self.system.positions * (target / self.system.cell)
         self.system.cell = target
@@ -113,7 +116,7 @@ class Walk:
         self.rate = self.bend = None
         length = np.linalg.norm(moved, axis=1)
         drop = before - self.shear_stress()
-        if length.max() < SMOOTH or drop <= 0.0 or self._reversible(kept):
+        if length.max() < STILL or drop <= 0.0 or self._reversible(kept):
             return None
         atom = int(np.argmax(length))
         return _Event(
@@ -139,6 +142,7 @@ def deform(
     free_centre: tuple[float, float] | None = None,
     free_radius: float | None = None,
     every_step: bool = False,
+    potential: Potential = SILICA,
 ) -> xr.Dataset:
     """Shear a sample quasistatically until a number of events has come.
 
@@ -160,6 +164,8 @@ def deform(
         the paper's Fig. 10).
     every_step : bool
         Walk every single step by the plain protocol instead of following smooth stretches: slow, for checks.
+    potential : Potential
+        What atoms do to each other; the paper's by default.
 
     Returns
     -------
@@ -180,15 +186,12 @@ def deform(
     """
     _check(strain_step, max_strain, n_events, free_centre, free_radius)
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
-    system = System(network.positions, network.species, network.cell, mobile)
-    if network.cell[1] / (1.0 + max_strain) ** 1.01 < 2 * CUTOFF + 1.5:
-        raise ValueError(f"cell: {network.cell.tolist()} Å is too small to be strained by {max_strain}")
-    largest = np.max(np.abs(system.energy_forces()[1]))
-    if largest > AT_MINIMUM:
+    if network.cell[1] / (1.0 + max_strain) ** 1.01 < 2 * potential.cutoff + 1.5:
         raise ValueError(
-            f"network: largest force {largest:.3g} > {AT_MINIMUM:g}, not at an energy minimum; "
-            "relax it first with listi.relax(network)"
+            f"cell: {network.cell.tolist()} Å is too small to be strained by {max_strain}: half its height would be "
+            f"less than the potential's cutoff of {potential.cutoff:g} Å"
         )
+    system = system_of(network, potential, mobile)
     with threadpool_limits(1, "blas"):
         system.relax()
         curve, events = _shear(Walk(system, strain_step), round(max_strain / strain_step), n_events, every_step)
@@ -248,7 +251,7 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
     size, centre = _extent(network, events)
     fields = (n, n_atoms, 2)
     non_affine = stack([e.non_affine for e in events], fields, np.float32)
-    configuration = stack([e.configuration for e in events], fields, np.float32)
+    configuration = stack([e.configuration for e in events], fields)
     variables = {
         "stress": ("strain", [c[1] for c in curve], STRESS_UNIT, "shear stress (sigma_xx - sigma_yy)/2"),
         "energy": ("strain", [c[2] / n_atoms for c in curve], ENERGY_UNIT, "potential energy per atom"),
@@ -301,14 +304,75 @@ def _extent(network: Network, events: list[_Event]) -> tuple[np.ndarray, np.ndar
     return size, centre
 
 
-def relax(network: Network) -> Network:
+def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
+    """Return the sample as it stands just after an event: a network like any other, broken bonds left out.
+
+    Parameters
+    ----------
+    network : Network
+        The undeformed sample.
+    shear : xarray.Dataset
+        What `deform` made of it, with its ``configuration``.
+    event : int
+        Number of the event, from 1.
+
+    Returns
+    -------
+    Network
+        In the cell of then, at its energy minimum: `listi.relax`, `probe` and `deform` go on from it. Atoms keep
+        their numbers; bonds are read from the positions, so Si may have two neighbours.
+
+    Raises
+    ------
+    ValueError
+        If there is no such event, or no configurations were kept.
+    """
+    if "configuration" not in shear:
+        raise ValueError("shear: holds no configuration; deform the sample again to have its states")
+    if event not in shear.event:
+        raise ValueError(f"event: {event!r} is not one of {shear.event.values.tolist()}")
+    then = shear.sel(event=event)
+    cell = then.event_cell.values
+    positions = np.mod(then.configuration.values, cell)
+    return Network(positions, network.species, _bonds_in(network, positions, cell), cell)
+
+
+def relax(network: Network, potential: Potential = SILICA) -> Network:
     """Return the network at the energy minimum downhill, in the same cell.
+
+    A network that tears on the way is returned with its bonds read from the positions, with a warning.
+
+    Parameters
+    ----------
+    network : Network
+        Any configuration.
+    potential : Potential
+        What atoms do to each other; the paper's by default.
 
     Raises
     ------
     ConvergenceError
         If the minimisation does not reach its tolerance.
     """
-    system = System(network.positions, network.species, network.cell)
+    system = System(network.positions, network.species, network.cell, potential=potential)
     system.relax()
-    return network.replace(positions=system.positions)
+    bonds = network.bonds
+    first, second = system.positions[bonds.T]
+    length = np.linalg.norm(minimum_image(first - second, network.cell), axis=1)
+    if np.any(length > MAXIMUM_BOND):
+        longest = int(np.argmax(length))
+        warnings.warn(
+            f"network: tears when relaxed: {np.sum(length > MAXIMUM_BOND)} bonds are longer than {MAXIMUM_BOND} Å, "
+            f"the longest, of atoms {bonds[longest].tolist()}, is {length[longest]:.3g} Å; bonds are read again",
+            stacklevel=2,
+        )
+        bonds = _bonds_in(network, system.positions, network.cell)
+    return network.replace(positions=system.positions, bonds=bonds)
+
+
+def _bonds_in(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Bonds of the network that are left at these positions: Si that share an O, or are near enough without any O."""
+    if len(network.bonds) and np.any(network.species == OXYGEN):
+        return bonds_through_oxygen(positions, network.species, cell)
+    first, second = positions[network.bonds.T]
+    return network.bonds[np.linalg.norm(minimum_image(first - second, cell), axis=1) <= MAXIMUM_BOND]

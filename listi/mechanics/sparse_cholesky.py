@@ -13,7 +13,6 @@ from scipy.linalg.blas import sgemv, ssyrk, strsm, strsv
 from scipy.linalg.lapack import spotrf
 
 from .jit import JIT
-from .potential import CUTOFF
 
 LEAF = 120  # parts with fewer atoms are not cut further
 
@@ -30,7 +29,9 @@ class Factor:
     positions, cell
         As in `listi.Network`; they only decide the order of elimination.
     first, partner, blocks
-        Half neighbour list and the pair stiffness (n_pairs, 3) from `listi.mechanics`.
+        Half neighbour list and the pair stiffness (n_pairs, 3) from `listi.mechanics.pair_sums`.
+    reach : float
+        Distance [Å] beyond which pairs have no stiffness.
     mobile : ndarray of bool, optional
         Atoms whose rows and columns are kept; all by default, with a weak spring on every atom in place of the
         two translations that cost no energy.
@@ -41,7 +42,7 @@ class Factor:
         If the matrix is not positive definite (to single precision).
     """
 
-    def __init__(self, positions, cell, first, partner, blocks, mobile=None) -> None:
+    def __init__(self, positions, cell, first, partner, blocks, reach, mobile=None) -> None:
         n = len(positions)
         keep = np.ones(n, dtype=bool) if mobile is None else mobile
         row = np.repeat(np.arange(n, dtype=np.int64), np.diff(first))
@@ -53,7 +54,7 @@ class Factor:
             diagonal[:, [0, 2]] += 1e-6 * np.mean(diagonal[:, [0, 2]])
         used = keep[row] & keep[column] & np.any(blocks != 0.0, axis=1)
         row, column, blocks = row[used], column[used], blocks[used]
-        parts = _dissect(np.flatnonzero(keep), np.mod(positions, cell), cell, (True, True))
+        parts = _dissect(np.flatnonzero(keep), np.mod(positions, cell), cell, reach, (True, True))
         self._factorise(n, parts, row, column, blocks, diagonal)
 
     def _factorise(self, n, parts, row, column, blocks, diagonal) -> None:
@@ -112,14 +113,14 @@ class Factor:
         return out
 
 
-def _dissect(atoms, positions, cell, periodic) -> list[tuple[np.ndarray, list[int]]]:
+def _dissect(atoms, positions, cell, reach, periodic) -> list[tuple[np.ndarray, list[int]]]:
     """Order of elimination: (atoms, numbers of the children) of every part, children before parents."""
     parts: list[tuple[np.ndarray, list[int]]] = []
 
     def cut(atoms, periodic) -> int:
         children = []
         if len(atoms) > LEAF:
-            separator, pieces, remaining = _separate(atoms, positions, cell, periodic)
+            separator, pieces, remaining = _separate(atoms, positions, cell, reach, periodic)
             children = [cut(piece, remaining) for piece in pieces if len(piece)]
             atoms = separator
         parts.append((atoms, children))
@@ -129,19 +130,19 @@ def _dissect(atoms, positions, cell, periodic) -> list[tuple[np.ndarray, list[in
     return parts
 
 
-def _separate(atoms, positions, cell, periodic):
-    """Cut a part by one strip as wide as the cutoff (two around a periodic direction), across its longer side."""
+def _separate(atoms, positions, cell, reach, periodic):
+    """Cut a part by a strip as wide as pairs reach (two around a periodic direction), across its longer side."""
     spans = [cell[c] if periodic[c] else np.ptp(positions[atoms, c]) for c in (0, 1)]
     axis = int(np.argmax(spans)) if periodic[0] == periodic[1] else int(np.argmax(periodic))
     x = positions[atoms, axis]
     if periodic[axis]:
         half = cell[axis] / 2
-        strip = np.mod(x, half) < CUTOFF
+        strip = np.mod(x, half) < reach
         pieces = [atoms[~strip & (x < half)], atoms[~strip & (x >= half)]]
         periodic = tuple(p and c != axis for c, p in enumerate(periodic))
         return atoms[strip], pieces, periodic
     middle = np.median(x)
-    left, right = x < middle - CUTOFF / 2, x >= middle + CUTOFF / 2
+    left, right = x < middle - reach / 2, x >= middle + reach / 2
     return atoms[~left & ~right], [atoms[left], atoms[right]], periodic
 
 

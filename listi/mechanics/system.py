@@ -1,21 +1,22 @@
 """A network under forces: energy, stress, Hessian, and the energy minimum by Newton's method.
 
 Newton's linear systems are solved by conjugate gradients whose preconditioner is a
-sparse Cholesky factor (`listi.factor`) of a Hessian met earlier, so that a solve takes a few iterations.
+sparse Cholesky factor of a Hessian met earlier, so that a solve takes a few iterations.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..network.network import Network
 from .neighbours import neighbour_list
 from .pair_sums import affine_force_rate, energy_forces, hessian_product, pair_stiffness
-from .potential import CUTOFF
+from .potential import SILICA, Potential
 from .sparse_cholesky import Factor, IndefiniteError
+from .tolerances import AT_MINIMUM, TOLERANCE
+from .tolerances import SKIN_SAMPLE as SKIN
 
-SKIN = 0.6  # extra reach of the neighbour list [Å]
-TOLERANCE = 1e-10  # largest force component at a minimum [energy/Å]
-PATIENCE = 300  # Newton steps after which directions of negative curvature are followed further
+RIDGE_STEPS = 300  # Newton steps after which directions of negative curvature are followed further
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
 
 
@@ -36,20 +37,30 @@ class System:
         Edge lengths [Å], each more than twice the cutoff plus the skin.
     mobile : ndarray of bool, shape (n_atoms,), optional
         Atoms that may move; the others stay where they are put. All, by default.
+    potential : Potential
+        What atoms do to each other; the paper's by default.
 
     Raises
     ------
     ValueError
-        If the cell is too small for the minimum image.
+        If the cell is too small for the minimum image, or a species has no row in the potential.
     """
 
-    def __init__(self, positions, species, cell, mobile=None) -> None:
+    def __init__(self, positions, species, cell, mobile=None, potential: Potential = SILICA) -> None:
         self.positions = np.array(positions, dtype=float)
         self.species = np.ascontiguousarray(species, dtype=np.int8)
         self.cell = np.array(cell, dtype=float)
         self.mobile = None if mobile is None or np.all(mobile) else np.asarray(mobile, dtype=bool)
-        if np.any(self.cell < 2 * (CUTOFF + SKIN)):
-            raise ValueError(f"cell: {self.cell.tolist()} Å is too small; each edge needs {2 * (CUTOFF + SKIN)} Å")
+        self.potential = potential
+        self.reach = potential.cutoff + SKIN  # of the neighbour list [Å]
+        potential.check_species(self.species)
+        if np.any(self.cell < 2 * self.reach):
+            raise ValueError(
+                f"cell: {self.cell.tolist()} Å is too small for the potential's cutoff of {potential.cutoff:g} Å; "
+                f"each edge needs {2 * self.reach:g} Å"
+            )
+        self._energy_forces = energy_forces.compiled(potential)
+        self._pair_stiffness = pair_stiffness.compiled(potential)
         self._listed: np.ndarray | None = None
         self._listed_cell = self.cell.copy()
         self._factor: Factor | None = None
@@ -61,17 +72,22 @@ class System:
             stretch = self.cell / self._listed_cell
             moved = self.positions - self._listed * stretch
             moved -= moved.mean(axis=0)
-            strained = np.max(np.abs(1.0 - 1.0 / stretch)) * (CUTOFF + SKIN)
+            strained = np.max(np.abs(1.0 - 1.0 / stretch)) * self.reach
             if 2.0 * np.sqrt(np.max(np.sum(moved**2, axis=1))) + strained < SKIN:
                 return
-        self.first, self.partner = neighbour_list(self.positions, self.cell, CUTOFF + SKIN)
+        self.first, self.partner = neighbour_list(self.positions, self.cell, self.reach)
         self._listed, self._listed_cell = self.positions.copy(), self.cell.copy()
+
+    @property
+    def _pairs(self) -> tuple[np.ndarray, ...]:
+        """What every kernel over pairs takes."""
+        return self.positions, self.species, self.potential.table, self.cell, self.first, self.partner
 
     def energy_forces(self) -> tuple[float, np.ndarray]:
         """Return the energy and the forces (n_atoms, 2), zero on atoms that may not move; keeps the virial."""
         self._refresh_list()
         forces = np.empty_like(self.positions)
-        energy, self._virial = energy_forces(self.positions, self.species, self.cell, self.first, self.partner, forces)
+        energy, self._virial = self._energy_forces(*self._pairs, forces)
         if self.mobile is not None:
             forces[~self.mobile] = 0.0
         return energy, forces
@@ -87,7 +103,7 @@ class System:
         self._refresh_list()
         if len(self._blocks) != len(self.partner):
             self._blocks = np.empty((len(self.partner), 3))
-        pair_stiffness(self.positions, self.species, self.cell, self.first, self.partner, self._blocks, False)
+        self._pair_stiffness(*self._pairs, self._blocks, False)
 
     def hessian_product(self, vector: np.ndarray) -> np.ndarray:
         """Multiply the Hessian of the last `linearise` with `vector` (n_atoms, 2)."""
@@ -100,12 +116,13 @@ class System:
     def refactor(self) -> None:
         """Factorise the Hessian of the last `linearise`, or its convex part where it is not positive definite."""
         arguments = self.positions, self.cell, self.first, self.partner
+        reach = self.potential.cutoff
         try:
-            self._factor = Factor(*arguments, self._blocks, self.mobile)
+            self._factor = Factor(*arguments, self._blocks, reach, self.mobile)
         except IndefiniteError:
             convex = np.empty_like(self._blocks)
-            pair_stiffness(self.positions, self.species, self.cell, self.first, self.partner, convex, True)
-            self._factor = Factor(*arguments, convex, self.mobile)
+            self._pair_stiffness(*self._pairs, convex, True)
+            self._factor = Factor(*arguments, convex, reach, self.mobile)
 
     def solve(self, right: np.ndarray, relative: float = 1e-8) -> tuple[np.ndarray, bool]:
         """Solve Hessian x = right by preconditioned conjugate gradients.
@@ -213,7 +230,7 @@ class System:
                 return step
             self.linearise()
             move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
-            if curved_down and step >= PATIENCE:  # slow along a ridge: go down it as far as is allowed
+            if curved_down and step >= RIDGE_STEPS:  # slow along a ridge: go down it as far as is allowed
                 downward = self._downward * np.sign(np.vdot(forces, self._downward))
                 move = move + downward * (LARGEST_STEP / np.max(np.abs(downward)))
             furthest = LARGEST_STEP / np.max(np.abs(move))
@@ -242,7 +259,27 @@ class System:
         return None
 
 
-def minimise(positions, species, cell, tolerance: float = TOLERANCE, steps: int = 500) -> np.ndarray:
+def system_of(network: Network, potential: Potential = SILICA, mobile: np.ndarray | None = None) -> System:
+    """Return the system of a sample that is at an energy minimum.
+
+    Raises
+    ------
+    ValueError
+        If it is not, or as `System`.
+    """
+    system = System(network.positions, network.species, network.cell, mobile, potential)
+    largest = np.max(np.abs(system.energy_forces()[1]))
+    if largest > AT_MINIMUM:
+        raise ValueError(
+            f"network: largest force {largest:.3g} > {AT_MINIMUM:g}, not at an energy minimum; "
+            "relax it first with listi.relax(network)"
+        )
+    return system
+
+
+def minimise(
+    positions, species, cell, tolerance: float = TOLERANCE, steps: int = 500, potential: Potential = SILICA
+) -> np.ndarray:
     """Return the positions (n_atoms, 2) [Å] of the energy minimum downhill from `positions` in a fixed cell.
 
     Parameters
@@ -253,12 +290,14 @@ def minimise(positions, species, cell, tolerance: float = TOLERANCE, steps: int 
         Largest force component allowed [energy/Å].
     steps : int
         Largest number of Newton steps.
+    potential : Potential
+        The paper's by default.
 
     Raises
     ------
     ConvergenceError
         If the tolerance is not reached.
     """
-    system = System(positions, species, cell)
+    system = System(positions, species, cell, potential=potential)
     system.relax(tolerance, steps)
     return system.positions

@@ -3,44 +3,33 @@
 The disc of radius ``r_free`` is relaxed inside a frozen ring as wide as the cutoff that follows the affine
 deformation (Patinet, Vandembroucq, Falk, Phys. Rev. Lett. 117, 045501 (2016)). Strain grows in steps of
 ``strain_step``; the critical state is the last step at which the minimum that began as the undeformed disc still
-exists. `listi.instability` follows it and says how an
+exists. `listi.probing.branch` follows it and says how an
 instability is told from noise.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 from .. import parallel
-from ..mechanics.disc import make, stress
-from ..mechanics.potential import CUTOFF
-from ..mechanics.shear import AT_MINIMUM, Walk
-from ..mechanics.system import TOLERANCE, ConvergenceError, System
-from ..network.geometry import grid_lines, minimum_image
+from ..mechanics.load import Load, make_load
+from ..mechanics.potential import SILICA, Potential
+from ..mechanics.system import system_of
+from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
+from ..network.geometry import grid_lines, grid_points
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
-from .branch import STUCK, TOO_STRONG, probe_block
+from .branch import EMPTY, INSTABILITY, TOO_STRONG, UNCONVERGED, WALKED
+from .cutout import Atoms, Settings
+from .many import Found, nothing_found, probe_many, trace_one
 
-MODES = ("pure shear", "simple shear", "uniaxial tension")
 STIFFEST = 1e4  # tether [energy/Å²]: as good as frozen; rounding spoils the forces beyond
-SKIN = 0.5  # extra reach of a disc's pair lists [Å]
 BLOCK = 50  # probes in one task
-
-
-def _velocity(mode: str, angle: float) -> tuple[int, np.ndarray, float]:
-    """Number of the mode, its velocity gradient turned by `angle` [degrees], and the weight of stress : gradient."""
-    gradient = {
-        "pure shear": ([[1.0, 0.0], [0.0, -1.0]], 0.5),
-        "simple shear": ([[0.0, 1.0], [0.0, 0.0]], 1.0),
-        "uniaxial tension": ([[1.0, 0.0], [0.0, 0.0]], 1.0),
-    }
-    matrix, weight = gradient[mode]
-    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    turn = np.array([[c, -s], [s, c]]) if angle else np.eye(2)
-    return MODES.index(mode), turn @ np.array(matrix) @ turn.T, weight
+STATUS = ("instability", "instability_by_plain_walk", "no_free_atom", "no_instability", "not_converged")
 
 
 def probe(
@@ -55,9 +44,10 @@ def probe(
     tether: float | None = None,
     every_step: bool = False,
     tolerance: float = TOLERANCE,
-    skin: float = SKIN,
+    skin: float = SKIN_DISC,
     scheduler: str | None = None,
     workers: int | None = None,
+    potential: Potential = SILICA,
 ) -> xr.Dataset:
     """Map of the local stress threshold.
 
@@ -90,7 +80,7 @@ def probe(
     skin : float
         Extra reach of the pair lists [Å]; changes nothing but speed.
     scheduler, workers
-        See `listi.tasks.run`; the result does not depend on them.
+        See `listi.parallel.run`; the result does not depend on them.
 
     Returns
     -------
@@ -99,46 +89,28 @@ def probe(
         instability), their difference ``threshold``, and ``critical_strain``. The stress is that of the load: for
         pure shear (sigma_xx - sigma_yy)/2 in the turned frame, from the virial of the free atoms (pairs with a
         frozen atom count half) over pi r_free². ``initial_tensor`` and ``critical_tensor`` hold all its components
-        (xx, xy, yy) in the cell's frame. NaN where no atom is free (outside a patch with free edges).
+        (xx, xy, yy) in the cell's frame. ``status`` says how each probe ended, a number in `STATUS`: a probe that
+        cannot be followed is walked by the plain protocol. NaN where no atom is free (outside a patch with free
+        edges), and, with one warning that counts them, where no instability came up to `max_strain` or the forces
+        did not vanish.
 
     Raises
     ------
     ValueError
         If a parameter makes no sense or the sample is not at a minimum.
-    RuntimeError
-        If a probe meets no instability up to `max_strain`.
-    ConvergenceError
-        If the forces of a probe do not vanish.
     """
-    _check(network, grid, points, r_free, mode, angle, strain_step, max_strain)
-    if tether is not None and not 0 < tether <= STIFFEST:
-        raise ValueError(f"tether: {tether} is not in 0 < tether <= {STIFFEST:g} energy/Å²")
-    if not 1e-13 <= tolerance <= 1e-4:
-        raise ValueError(f"tolerance: {tolerance} is not in 1e-13 <= tolerance <= 1e-4 energy/Å")
-    if not 0.05 <= skin <= 5.0:
-        raise ValueError(f"skin: {skin} is not in 0.05 <= skin <= 5 Å")
-    x, y = grid_lines(network.cell, grid)
-    centres = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2) if points is None else np.asarray(points)
-    number, velocity, weight = _velocity(mode, angle)
-    max_steps = round(max_strain / strain_step)
-
-    arguments = network.positions, network.species, network.cell
-    load = r_free, float(tether or 0.0), number, velocity, strain_step, max_steps, float(tolerance), float(skin)
-    walked = True if every_step else None
-    blocks = [(*arguments, centres[k : k + BLOCK].astype(float), *load, walked) for k in range(0, len(centres), BLOCK)]
-    results = parallel.run(_probe_block, blocks, scheduler, workers, label="probing")
-    values = np.concatenate([r[0] for r in results])
-    status = np.concatenate([r[1] for r in results])
-    if np.any(status == TOO_STRONG):
-        where = centres[np.argmax(status == TOO_STRONG)]
-        raise RuntimeError(f"probe at {where.tolist()} Å: no instability up to max_strain = {max_strain}")
-    if np.any(status == STUCK):
-        first = int(np.argmax(status == STUCK))
-        where, strain = centres[first].tolist(), values[first, 6]
-        raise ConvergenceError(f"probe at {where} Å: forces did not vanish at strain {strain:.4g}")
-    load_of = weight * np.array([velocity[0, 0], velocity[0, 1] + velocity[1, 0], velocity[1, 1]])
-    found = _dataset(values, load_of, x, y, None if points is None else centres)
-    return found.assign_attrs(cell=network.cell, r_free=r_free, mode=mode, angle=angle, strain_step=strain_step)
+    load = make_load(mode, angle, strain_step)
+    settings = _settings(network, r_free, tether, max_strain, load, tolerance, skin, potential)
+    centres = _centres(network, grid, points)
+    system_of(network, potential)
+    blocks = [
+        (network, centres[k : k + BLOCK], load, settings, every_step, potential) for k in range(0, len(centres), BLOCK)
+    ]
+    parts = parallel.run(_probe_block, blocks, scheduler, workers, label="probing")
+    found = Found(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    _warn(found.status, centres, max_strain)
+    dataset = _dataset(found, load, network.cell, grid, None if points is None else centres)
+    return dataset.assign_attrs(cell=network.cell, r_free=r_free, mode=mode, angle=angle, strain_step=strain_step)
 
 
 def yield_stress(
@@ -198,15 +170,20 @@ def yield_stress(
 
 
 def trace(
-    network: Network, point: np.ndarray, r_free: float = 11.0, strain_step: float = 1e-4, max_strain: float = 1.0
+    network: Network,
+    point: np.ndarray,
+    r_free: float = 11.0,
+    strain_step: float = 1e-4,
+    max_strain: float = 1.0,
+    potential: Potential = SILICA,
 ) -> xr.Dataset:
     """Local stress-strain curve of one probe under pure shear, up to just after its first instability.
 
-    Walks the plain protocol (`listi.deform` with ``every_step``) on the disc alone.
+    The disc is walked by the plain protocol (`probe` with ``every_step``).
 
     Parameters
     ----------
-    network, r_free, strain_step, max_strain
+    network, r_free, strain_step, max_strain, potential
         As for `probe`.
     point : ndarray, shape (2,)
         Centre of the disc [Å].
@@ -220,114 +197,152 @@ def trace(
     Raises
     ------
     ValueError
-        If a parameter makes no sense or the sample is not at a minimum.
+        If a parameter makes no sense, the sample is not at a minimum, or no atom lies in the disc.
     RuntimeError
         If no instability comes up to `max_strain`.
     """
-    point = np.asarray(point, dtype=float)
-    _check(network, (1, 1), point[None], r_free, "pure shear", 0.0, strain_step, max_strain)
-    vector = minimum_image(network.positions - point, network.cell)
-    distance = np.linalg.norm(vector, axis=1)
-    inside = distance < r_free + CUTOFF
-    order = np.flatnonzero(inside)[np.argsort(distance[inside] >= r_free, kind="stable")]
-    reference, species, free = vector[order], network.species[order], distance[order] < r_free
-    middle = 2.0 * (r_free + CUTOFF)  # in an empty cell wide enough for the disc to see no image
-    walk = Walk(System(reference + middle, species, np.full(2, 2.0 * middle), free), strain_step)
-    curve = []
-    event = None
-
-    def shear() -> float:
-        here = make(walk.system.positions, species, free, int(free.sum()), 0.0, np.eye(2), SKIN, np.zeros(2, np.int64))
-        xx, _, yy = stress(here, np.pi * r_free**2)
-        return 0.5 * (xx - yy)
-
-    while event is None:
-        curve.append(shear())
-        if walk.step >= round(max_strain / strain_step):
-            raise RuntimeError(f"probe at {point.tolist()} Å: no instability up to max_strain = {max_strain}")
-        event = walk.plain_step()
-    curve.append(shear())
+    load = make_load("pure shear", 0.0, strain_step)
+    settings = _settings(network, r_free, None, max_strain, load, TOLERANCE, SKIN_DISC, potential)
+    point = _centres(network, (1, 1), np.asarray(point, dtype=float)[None])[0]
+    system_of(network, potential)
+    disc, curve, status = trace_one.compiled(potential)(_atoms(network, potential), point, load, settings)
+    if status == EMPTY:
+        raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
+    if status != INSTABILITY:
+        why = f"no instability up to max_strain = {max_strain}" if status == TOO_STRONG else "forces did not vanish"
+        raise RuntimeError(f"probe at {point.tolist()} Å: {why}")
     strain = np.arange(len(curve)) * strain_step
     return xr.Dataset(
         {
-            "stress": ("strain", curve, _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2")),
+            "stress": (
+                "strain",
+                curve @ load.weight,
+                _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2"),
+            ),
             "critical_strain": ((), strain[-2], _attrs("1", "strain of the last step before the first instability")),
-            "positions": (("atom", "xy"), reference, _attrs(LENGTH_UNIT, "position about the centre of the disc")),
-            "species": ("atom", species, _attrs("1", "species: 0 = Si, 1 = O")),
-            "free": ("atom", free, _attrs("1", "whether the atom is relaxed")),
+            "positions": (("atom", "xy"), disc.reference, _attrs(LENGTH_UNIT, "position about the centre of the disc")),
+            "species": ("atom", disc.species, _attrs("1", f"species: {_species(potential)}")),
+            "free": ("atom", disc.inside, _attrs("1", "whether the atom is relaxed")),
         },
         coords={"strain": ("strain", strain, _attrs("1", "strain")), "xy": ["x", "y"]},
         attrs={"point": point, "r_free": r_free, "strain_step": strain_step},
     )
 
 
-def _probe_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
-    out, status = np.empty((len(block[3]), 7)), np.empty(len(block[3]), dtype=np.int64)
-    probe_block(*block, out, status)
-    return out, status
+def _probe_block(block: tuple) -> Found:
+    """Probe a block of points; what cannot be followed to an end is walked."""
+    network, centres, load, settings, every_step, potential = block
+    atoms, probe_discs = _atoms(network, potential), probe_many.compiled(potential)
+    found = nothing_found(len(centres))
+    probe_discs(atoms, centres, load, settings, True if every_step else None, found)
+    lost = np.flatnonzero(found.status == UNCONVERGED)
+    if lost.size and not every_step:
+        again = nothing_found(len(lost))
+        probe_discs(atoms, centres[lost], load, settings, True, again)
+        again.status[again.status == INSTABILITY] = WALKED
+        for whole, part in zip(found, again, strict=True):
+            whole[lost] = part
+    return found
 
 
-def _check(network, grid, points, r_free, mode, angle, strain_step, max_strain) -> None:
+def _atoms(network: Network, potential: Potential) -> Atoms:
+    return Atoms(network.positions, network.species, network.cell, potential.table)
+
+
+def _species(potential: Potential) -> str:
+    return ", ".join(f"{number} = {symbol}" for number, symbol in enumerate(potential.symbols))
+
+
+def _warn(status: np.ndarray, centres: np.ndarray, max_strain: float) -> None:
+    """Say once how many probes have no threshold, and why."""
+    for code, why in (
+        (TOO_STRONG, f"met no instability up to max_strain = {max_strain}"),
+        (UNCONVERGED, "did not converge"),
+    ):
+        n = np.count_nonzero(status == code)
+        if n:
+            where = centres[np.argmax(status == code)].tolist()
+            warnings.warn(f"{n} of {len(status)} probes {why}; the first at {where} Å. They are NaN.", stacklevel=3)
+
+
+def _centres(network: Network, grid: tuple[int, int], points: np.ndarray | None) -> np.ndarray:
+    """Centres (n, 2) [Å] of all probes."""
     whole = [isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in grid]
     if len(whole) != 2 or not all(whole):
         raise ValueError(f"grid: {tuple(grid)} is not two whole numbers >= 1")
-    if points is not None:
-        points = np.asarray(points)
-        if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0 or not np.all(np.isfinite(points)):
-            raise ValueError(f"points: shape {points.shape} is not (n, 2) of finite coordinates with n > 0")
+    if points is None:
+        return grid_points(network.cell, grid)
+    points = np.asarray(points, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0 or not np.all(np.isfinite(points)):
+        raise ValueError(f"points: shape {points.shape} is not (n, 2) of finite coordinates with n > 0")
+    return points
+
+
+def _settings(
+    network: Network,
+    r_free: float,
+    tether: float | None,
+    max_strain: float,
+    load: Load,
+    tolerance: float,
+    skin: float,
+    potential: Potential,
+) -> Settings:
+    """Check what all discs of a map have in common."""
     if not (np.isfinite(r_free) and r_free > 0):
         raise ValueError(f"r_free: {r_free} is not > 0 Å")
-    largest = np.min(network.cell) / 2 - CUTOFF
+    largest = np.min(network.cell) / 2 - potential.cutoff
     if r_free > largest:
         raise ValueError(f"r_free: {r_free} Å is more than half the cell minus the cutoff, {largest:.4g} Å")
-    if mode not in MODES:
-        raise ValueError(f"mode: {mode!r} is not one of {', '.join(MODES)}")
-    if not np.isfinite(angle):
-        raise ValueError(f"angle: {angle} is not a finite number of degrees")
-    if not (np.isfinite(strain_step) and 0 < strain_step <= 0.01):
-        raise ValueError(f"strain_step: {strain_step} is not in 0 < strain_step <= 0.01")
-    if not (np.isfinite(max_strain) and strain_step <= max_strain <= 5.0):
+    if not (np.isfinite(max_strain) and load.strain_step <= max_strain <= 5.0):
         raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 5")
-    force = np.max(np.abs(System(network.positions, network.species, network.cell).energy_forces()[1]))
-    if force > AT_MINIMUM:
-        raise ValueError(
-            f"network: largest force {force:.3g} > {AT_MINIMUM:g}, not at an energy minimum; "
-            "relax it first with listi.relax(network)"
-        )
+    if tether is not None and not 0 < tether <= STIFFEST:
+        raise ValueError(f"tether: {tether} is not in 0 < tether <= {STIFFEST:g} energy/Å²")
+    if not 1e-13 <= tolerance <= 1e-4:
+        raise ValueError(f"tolerance: {tolerance} is not in 1e-13 <= tolerance <= 1e-4 energy/Å")
+    if not 0.05 <= skin <= 5.0:
+        raise ValueError(f"skin: {skin} is not in 0.05 <= skin <= 5 Å")
+    steps = round(max_strain / load.strain_step)
+    return Settings(float(r_free), float(tether or 0.0), steps, float(tolerance), float(skin))
 
 
-def _dataset(values: np.ndarray, load_of: np.ndarray, x, y, points: np.ndarray | None) -> xr.Dataset:
+def _dataset(
+    found: Found, load: Load, cell: np.ndarray, grid: tuple[int, int], points: np.ndarray | None
+) -> xr.Dataset:
     if points is None:
-        dims, shape = ("x", "y"), (len(x), len(y))
-        coords = {
-            name: (name, line, _attrs(LENGTH_UNIT, f"{name} of the probe")) for name, line in (("x", x), ("y", y))
-        }
+        dims, shape = ("x", "y"), tuple(grid)
+        lines = zip("xy", grid_lines(cell, grid), strict=True)
+        coords = {name: (name, line, _attrs(LENGTH_UNIT, f"{name} of the probe")) for name, line in lines}
     else:
         dims, shape = ("point",), (len(points),)
         coords = {
             name: ("point", points[:, c], _attrs(LENGTH_UNIT, f"{name} of the probe")) for c, name in enumerate("xy")
         }
-    tensors = {"initial": values[:, :3], "critical": values[:, 3:6]}
-    initial, critical = ((t @ load_of).reshape(shape) for t in tensors.values())
-    of_load = {
-        "initial_stress": (dims, initial, _attrs(STRESS_UNIT, "local shear stress, undeformed")),
-        "critical_stress": (dims, critical, _attrs(STRESS_UNIT, "local shear stress at the first instability")),
-        "threshold": (dims, critical - initial, _attrs(STRESS_UNIT, "local stress threshold")),
+    ended = np.isin(found.status, (INSTABILITY, WALKED))
+    critical_tensor = np.where(ended[:, None], found.critical, np.nan)
+    initial, critical = found.initial @ load.weight, critical_tensor @ load.weight
+    per_probe = {
+        "initial_stress": (initial, STRESS_UNIT, "local shear stress, undeformed"),
+        "critical_stress": (critical, STRESS_UNIT, "local shear stress at the first instability"),
+        "threshold": (critical - initial, STRESS_UNIT, "local stress threshold"),
         "critical_strain": (
-            dims,
-            values[:, 6].reshape(shape),
-            _attrs("1", "strain of the last step before the first instability"),
+            np.where(ended, found.steps * load.strain_step, np.nan),
+            "1",
+            "strain of the last step before the first instability",
         ),
     }
-    whole = {
-        f"{when}_tensor": (
-            (*dims, "component"),
-            t.reshape(*shape, 3),
-            _attrs(STRESS_UNIT, f"components of the local stress, {when} state"),
-        )
-        for when, t in tensors.items()
+    variables = {
+        name: (dims, values.reshape(shape), _attrs(units, text)) for name, (values, units, text) in per_probe.items()
     }
-    return xr.Dataset({**of_load, **whole}, coords={**coords, "component": ["xx", "xy", "yy"]})
+    for when, tensor in (("initial", found.initial), ("critical", critical_tensor)):
+        text = f"components of the local stress, {when} state"
+        variables[f"{when}_tensor"] = ((*dims, "component"), tensor.reshape(*shape, 3), _attrs(STRESS_UNIT, text))
+    status = _attrs("1", "how the probe ended") | {
+        "flag_values": np.arange(len(STATUS), dtype=np.int8),
+        "flag_meanings": " ".join(STATUS),
+    }
+    variables["status"] = (dims, found.status.astype(np.int8).reshape(shape), status)
+    return xr.Dataset(variables, coords={**coords, "component": ["xx", "xy", "yy"]})
 
 
 def _attrs(units: str, long_name: str) -> dict[str, str]:
