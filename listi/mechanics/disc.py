@@ -19,7 +19,7 @@ U = numba.uint64  # indices that cannot be negative are not checked for it, and 
 
 
 class Disc(NamedTuple):
-    """Arrays of one disc of m atoms; all are changed in place but the first eight.
+    """Arrays of one disc of m atoms; all are changed in place but the first nine.
 
     Attributes
     ----------
@@ -37,6 +37,8 @@ class Disc(NamedTuple):
         Constant forces that hold tethered atoms in place in the undeformed state [energy/Å].
     velocity : ndarray, shape (2, 2)
         Gradient of the affine velocity per unit strain.
+    weight : ndarray, shape (3,)
+        The stress of the load is this times the stress (xx, xy, yy).
     skin : float
         Extra reach of the pair list [Å].
     r : ndarray, shape (m, 2)
@@ -53,6 +55,8 @@ class Disc(NamedTuple):
         End of the envelope of each row.
     work : ndarray, shape (8, m + 3)
         Scratch of the pair loops.
+    virial : ndarray, shape (1,)
+        Stress of the load when forces were last evaluated, times the area [energy].
     log : ndarray of int64, shape (2,)
         Numbers of Hessians factorised and of force evaluations.
     """
@@ -64,6 +68,7 @@ class Disc(NamedTuple):
     tether: float
     load: np.ndarray
     velocity: np.ndarray
+    weight: np.ndarray
     skin: float
     r: np.ndarray
     anchor: np.ndarray
@@ -75,11 +80,12 @@ class Disc(NamedTuple):
     matrix: np.ndarray
     end: np.ndarray
     work: np.ndarray
+    virial: np.ndarray
     log: np.ndarray
 
 
 @template
-def make(reference, species, table, inside, n_free, tether, velocity, skin, log):
+def make(reference, species, table, inside, n_free, tether, velocity, weight, skin, log):
     """Disc in its undeformed state."""
     m, n = len(reference), 2 * n_free
     disc = Disc(
@@ -90,6 +96,7 @@ def make(reference, species, table, inside, n_free, tether, velocity, skin, log)
         tether,
         np.zeros((n_free, 2)),
         velocity,
+        weight,
         skin,
         reference.copy(),
         reference.copy(),
@@ -101,6 +108,7 @@ def make(reference, species, table, inside, n_free, tether, velocity, skin, log)
         np.zeros((n, n)),
         np.full(n, n),
         np.empty((8, m + 3)),
+        np.empty(1),
         log,
     )
     list_pairs(disc, CUTOFF + disc.skin)
@@ -159,28 +167,35 @@ def _pairs(r, species, table, i, partner, begin, count, dx, dy, tension, energy,
 
 @template
 def evaluate_forces(disc):
-    """Write the forces on the free atoms; return the largest component."""
+    """Write the forces on the free atoms and the virial of the load; return the largest force component."""
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
     dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
     forces = disc.forces
+    wxx, wxy, wyy = disc.weight[0], disc.weight[1], disc.weight[2]
     n_free = U(len(forces))
     disc.log[1] += 1
     forces[:] = 0.0
+    virial = 0.0
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
         _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
-        fx = fy = 0.0
+        fx = fy = own = shared = 0.0
         for k in range(count):
             gx, gy = tension[k] * dx[k], tension[k] * dy[k]
             fx += gx
             fy += gy
+            pull = gx * (wxx * dx[k] + wxy * dy[k]) + gy * (wyy * dy[k])
+            own += pull
             j = U(partner[begin + k])
             if j < n_free:
                 forces[j, 0] -= gx
                 forces[j, 1] -= gy
+                shared += pull
         forces[i, 0] += fx
         forces[i, 1] += fy
+        virial += own + shared
+    disc.virial[0] = 0.5 * virial  # pairs with a frozen atom count half
     if disc.tether > 0.0:
         _hold(disc)
     return np.max(np.abs(forces))

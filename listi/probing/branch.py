@@ -26,11 +26,12 @@ from ..mechanics.dense_cholesky import cholesky, solve
 from ..mechanics.disc import evaluate_hessian, minimise
 from ..mechanics.jit import JIT
 from ..mechanics.kernels import template
-from ..mechanics.load import gradient, increment
+from ..mechanics.load import increment
 from ..mechanics.tolerances import SMOOTH_DISC as SMOOTH
+from .path import REACH, place
+from .peak import note_end, virial_of_load
 
 SMOOTH_STEP = 0.005  # as SMOOTH, over stretches of a step at most [Å]
-REACH = 3.0 * SMOOTH  # how far a minimum may be from where it is expected [Å]
 FIRST_STRETCH = 100.0  # [steps]
 LONGEST_STRETCH = 200.0  # [steps]
 SHORTEST_STRETCH = 1 / 1024  # [steps]
@@ -83,22 +84,6 @@ class Law(NamedTuple):
     last_strain: float
     left: float
     sure: bool
-
-
-@numba.njit(**JIT)
-def place(disc, x, load, at, target):
-    """Deform the positions `x` after `at` steps affinely to the state after `target` steps, and the atoms around."""
-    r, anchor, reference = disc.r, disc.anchor, disc.reference
-    axx, axy, ayx, ayy = increment(load, at, target)
-    for i in range(len(x)):
-        px, py = x[i, 0], x[i, 1]
-        r[i, 0] = axx * px + axy * py
-        r[i, 1] = ayx * px + ayy * py
-    fxx, fxy, fyx, fyy = gradient(load, target)
-    for j in range(len(r)):
-        anchor[j, 0] = fxx * reference[j, 0] + fxy * reference[j, 1]
-        anchor[j, 1] = fyx * reference[j, 0] + fyy * reference[j, 1]
-    r[len(x) :] = anchor[len(x) :]
 
 
 @numba.njit(**JIT)
@@ -198,11 +183,12 @@ def _shorter_stretch(law, stretch, strain, met):
 
 
 @template
-def follow(disc, load, max_steps, tolerance, rough_tolerance):
+def follow(disc, load, settings, rough_tolerance, ends):
     """Follow the minimum of one disc to its first instability, in stretches; `disc` ends in the critical state.
 
     Minima after long stretches need forces below `rough_tolerance` only. Just beyond an instability forces can be as
-    small as that where there is no minimum any more: the end of the path is then UNCONVERGED.
+    small as that where there is no minimum any more: the end of the path is then UNCONVERGED. `ends` takes down the stress
+    at the ends of stretches.
 
     Returns
     -------
@@ -211,6 +197,7 @@ def follow(disc, load, max_steps, tolerance, rough_tolerance):
     status : int
         INSTABILITY, TOO_STRONG if none came within `max_steps`, or UNCONVERGED if the forces did not vanish.
     """
+    max_steps, tolerance = settings.max_steps, settings.tolerance
     x = disc.r[: len(disc.forces)].copy()
     evaluate_hessian(disc)
     if not cholesky(disc.matrix, disc.end):
@@ -230,6 +217,8 @@ def follow(disc, load, max_steps, tolerance, rough_tolerance):
         if met and _judge(disc, path, law, load, at, target):
             law = _accept(disc, path, law, load, at, target)
             at = target
+            if at == np.floor(at):
+                note_end(ends, at, virial_of_load(disc), path.x)
             stretch = _next_stretch(law, load, at, stretch)
         else:
             stretch = _shorter_stretch(law, stretch, strain, met)

@@ -89,7 +89,7 @@ def _atoms_within(atoms, grid, centre, reach):
 
 
 @template
-def disc_around(atoms, grid, centre, settings, velocity, log):
+def disc_around(atoms, grid, centre, settings, load, log):
     """Disc of the atoms within r_free + cutoff of `centre`, undeformed; without free atoms if none is within r_free.
 
     Atoms that are relaxed come first; each kind is sorted along a direction, which keeps the envelope of the Hessian
@@ -110,8 +110,8 @@ def disc_around(atoms, grid, centre, settings, velocity, log):
     n_inside = np.sum(inside)
     n_free = len(found) if tethered and n_inside else n_inside
     return make(
-        vector[rank], atoms.species[found[rank]], atoms.table, inside[rank], n_free, settings.tether, velocity,
-        settings.skin, log,
+        vector[rank], atoms.species[found[rank]], atoms.table, inside[rank], n_free, settings.tether,
+        load.velocity, load.weight, settings.skin, log,
     )  # fmt: skip
 
 

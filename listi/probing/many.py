@@ -9,6 +9,7 @@ import numpy as np
 from ..mechanics.kernels import template
 from .branch import EMPTY, ROUGH_TOLERANCE, UNCONVERGED, follow
 from .cutout import disc_around, sort_into_bins, stress_within
+from .peak import begin_ends, find_peak
 from .plain_walk import walk
 
 
@@ -19,6 +20,8 @@ class Found(NamedTuple):
     ----------
     initial, critical : ndarray, shape (n, 3)
         Stress (xx, xy, yy) of the undeformed disc and of the critical state [energy/Å²].
+    peak : ndarray, shape (n,)
+        Stress of the load at its first maximum [energy/Å²].
     steps : ndarray, shape (n,)
         Steps to the critical state.
     status : ndarray of int64, shape (n,)
@@ -27,13 +30,15 @@ class Found(NamedTuple):
 
     initial: np.ndarray
     critical: np.ndarray
+    peak: np.ndarray
     steps: np.ndarray
     status: np.ndarray
 
 
 def nothing_found(n: int) -> Found:
     """Return room for n probes."""
-    return Found(np.full((n, 3), np.nan), np.full((n, 3), np.nan), np.full(n, np.nan), np.full(n, EMPTY))
+    tensors = np.full((2, n, 3), np.nan)
+    return Found(tensors[0], tensors[1], np.full(n, np.nan), np.full(n, np.nan), np.full(n, EMPTY))
 
 
 @template
@@ -43,22 +48,28 @@ def probe_many(atoms, centres, load, settings, walked, found):
     None rather than False, as Numba then leaves `walk` out of what it compiles. Returns the numbers of Hessians and of
     force evaluations.
     """
-    grid = sort_into_bins(atoms)
+    grid, area = sort_into_bins(atoms), np.pi * settings.r_free * settings.r_free
     log = np.zeros(2, np.int64)
     for p in range(len(centres)):
-        disc = disc_around(atoms, grid, centres[p], settings, load.velocity, log)
+        disc = disc_around(atoms, grid, centres[p], settings, load, log)
         if len(disc.forces) == 0:
             continue
         found.initial[p] = stress_within(disc, settings)
         if walked is None:
             tolerance = settings.tolerance
-            steps, status = follow(disc, load, settings.max_steps, tolerance, max(ROUGH_TOLERANCE, tolerance))
-            if status == UNCONVERGED:  # a rough minimum was none
-                disc = disc_around(atoms, grid, centres[p], settings, load.velocity, log)
-                steps, status = follow(disc, load, settings.max_steps, tolerance, tolerance)
+            for rough_tolerance in (max(ROUGH_TOLERANCE, tolerance), tolerance):
+                ends = begin_ends(disc.r[: len(disc.forces)], area * np.sum(load.weight * found.initial[p]))
+                steps, status = follow(disc, load, settings, rough_tolerance, ends)
+                if status != UNCONVERGED:
+                    break
+                disc = disc_around(atoms, grid, centres[p], settings, load, log)  # a rough minimum was none: again
+            found.critical[p] = stress_within(disc, settings)
+            found.peak[p] = find_peak(disc, ends, load, tolerance) / area
         else:
-            steps, status = walk(disc, load, settings, None)
-        found.critical[p] = stress_within(disc, settings)
+            steps, status, found.peak[p] = walk(disc, load, settings, None)
+            found.critical[p] = stress_within(disc, settings)
+        if np.isnan(found.peak[p]):
+            found.peak[p] = np.sum(load.weight * found.critical[p])
         found.steps[p], found.status[p] = steps, status
     return log
 
@@ -67,9 +78,9 @@ def probe_many(atoms, centres, load, settings, walked, found):
 def trace_one(atoms, centre, load, settings):
     """Walk one disc: the undeformed disc, its stress (xx, xy, yy) at every step, and how it ended."""
     log = np.zeros(2, np.int64)
-    disc = disc_around(atoms, sort_into_bins(atoms), centre, settings, load.velocity, log)
+    disc = disc_around(atoms, sort_into_bins(atoms), centre, settings, load, log)
     curve = np.empty((settings.max_steps + 2, 3))
     if len(disc.forces) == 0:
         return disc, curve[:0], EMPTY
-    steps, status = walk(disc, load, settings, curve)
+    steps, status, _ = walk(disc, load, settings, curve)
     return disc, curve[: steps + 2], status

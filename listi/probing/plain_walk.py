@@ -8,8 +8,9 @@ from ..mechanics.disc import descend
 from ..mechanics.kernels import template
 from ..mechanics.tolerances import RETURNED
 from ..mechanics.tolerances import STILL_DISC as STILL
-from .branch import INSTABILITY, TOO_STRONG, UNCONVERGED, place
+from .branch import INSTABILITY, TOO_STRONG, UNCONVERGED
 from .cutout import stress_within
+from .path import place
 
 LOOK_CLOSELY = 0.02  # a reversible step in which an atom moves further [Å] may hold two instabilities: there and back
 PARTS = 100  # in which it is taken again
@@ -48,19 +49,26 @@ def walk(disc, load, settings, curve):
     """Walk one disc step by step until a step that undoing does not undo; `disc` ends in the critical state.
 
     A step that can be undone may still hold two instabilities, there and back, less than a step apart: where atoms
-    move more than `LOOK_CLOSELY` it is taken again in `PARTS`. Results are those of `branch.follow`; unless it is None,
-    row n of `curve` becomes the stress (xx, xy, yy) after n steps, that after the instability included.
+    move more than `LOOK_CLOSELY` it is taken again in `PARTS`. Results are those of `branch.follow`, and the stress at
+    its first maximum (NaN if it does not fall). Unless it is None, row n of `curve` becomes the stress (xx, xy, yy)
+    after n steps, that after the instability included.
     """
     max_steps, tolerance = settings.max_steps, settings.tolerance
-    if curve is not None:
-        curve[0] = stress_within(disc, settings)
     n_free = len(disc.forces)
     x = disc.r[:n_free].copy()
+    last, peak = np.sum(disc.weight * stress_within(disc, settings)), np.nan
+    if curve is not None:
+        curve[0] = stress_within(disc, settings)
     for step in range(max_steps):
         moved, returned = _plain_step(disc, x, load, float(step), step + 1.0, tolerance)
         next_x = disc.r[:n_free].copy()
+        tensor = stress_within(disc, settings)
+        now = np.sum(disc.weight * tensor)
+        if np.isnan(peak) and now < last:
+            peak = last
+        last = now
         if curve is not None:
-            curve[step + 1] = stress_within(disc, settings)
+            curve[step + 1] = tensor
         if returned and moved > LOOK_CLOSELY:
             part = x.copy()
             for k in range(PARTS):
@@ -71,6 +79,6 @@ def walk(disc, load, settings, curve):
                     break
         if not returned:
             place(disc, x, load, float(step), float(step))
-            return step, INSTABILITY if np.isfinite(moved) else UNCONVERGED
+            return step, INSTABILITY if np.isfinite(moved) else UNCONVERGED, peak
         x[:] = next_x
-    return max_steps, TOO_STRONG
+    return max_steps, TOO_STRONG, peak

@@ -86,13 +86,13 @@ def probe(
     -------
     xarray.Dataset
         Over (x, y) or (point,): ``initial_stress``, ``critical_stress`` (at the last step before the first
-        instability), their difference ``threshold``, and ``critical_strain``. The stress is that of the load: for
-        pure shear (sigma_xx - sigma_yy)/2 in the turned frame, from the virial of the free atoms (pairs with a
-        frozen atom count half) over pi r_free². ``initial_tensor`` and ``critical_tensor`` hold all its components
-        (xx, xy, yy) in the cell's frame. ``status`` says how each probe ended, a number in `STATUS`: a probe that
-        cannot be followed is walked by the plain protocol. NaN where no atom is free (outside a patch with free
-        edges), and, with one warning that counts them, where no instability came up to `max_strain` or the forces
-        did not vanish.
+        instability), their difference ``threshold``, ``critical_strain``, and ``peak_stress`` (at the first maximum,
+        reversible or not: the first stress drop, read literally). The stress is that of the load: for pure shear
+        (sigma_xx - sigma_yy)/2 in the turned frame, from the virial of the free atoms (pairs with a frozen atom count
+        half) over pi r_free². ``initial_tensor`` and ``critical_tensor`` hold all its components (xx, xy, yy) in the
+        cell's frame. ``status`` says how each probe ended, a number in `STATUS`: a probe that cannot be followed is
+        walked by the plain protocol. NaN where no atom is free (outside a patch with free edges), and, with one
+        warning that counts them, where no instability came up to `max_strain` or the forces did not vanish.
 
     Raises
     ------
@@ -325,6 +325,7 @@ def _dataset(
         "initial_stress": (initial, STRESS_UNIT, "local shear stress, undeformed"),
         "critical_stress": (critical, STRESS_UNIT, "local shear stress at the first instability"),
         "threshold": (critical - initial, STRESS_UNIT, "local stress threshold"),
+        "peak_stress": (np.where(ended, found.peak, np.nan), STRESS_UNIT, "local shear stress at its first maximum"),
         "critical_strain": (
             np.where(ended, found.steps * load.strain_step, np.nan),
             "1",
