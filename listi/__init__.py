@@ -10,12 +10,14 @@ __version__ = "0.2.0"
 
 _HOME = {
     "Network": "network.network",
+    "Potential": "mechanics.potential",
     "deform": "mechanics.shear",
     "generate": "generation.generate",
     "goodness": "analysis.prediction_goodness",
     "predict": "learning.predict",
     "probe": "probing.probe",
     "relax": "mechanics.shear",
+    "state_after": "mechanics.shear",
     "trace": "probing.probe",
     "yield_stress": "probing.probe",
 }

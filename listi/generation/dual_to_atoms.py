@@ -9,11 +9,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..mechanics import system
+from ..mechanics.forms import SILICA
 from ..mechanics.jit import JIT
 from ..mechanics.kernels import CUTOFF, template
 from ..mechanics.neighbours import neighbour_list
 from ..mechanics.pair_sums import energy_forces
-from ..mechanics.potential import SILICA
 from ..network.bonds import COORDINATION_RADIUS
 from ..network.geometry import minimum_image, wrap
 from .dual import BOND, Dual, bond_ends, ring_pairs

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..mechanics.potential import SILICA
+from ..mechanics.forms import SILICA
 from ..network.network import OXYGEN, SILICON, Network
 from .dual import LARGEST_RING, SPACING, Dual, bond_ends, honeycomb
 from .dual_to_atoms import approach, atoms, minimise, misbonded, release

@@ -17,8 +17,9 @@ import numpy as np
 
 from ..network.geometry import minimum_image
 from ..network.network import Network
+from .forms import SILICA
 from .load import stretch
-from .potential import SILICA, Potential
+from .potential import Potential
 
 N_TABLE = 20_000  # entries, evenly spaced in r²
 SHORTEST = 0.5  # distance at which the table begins [Å]; LAMMPS stops with an error if two atoms come closer

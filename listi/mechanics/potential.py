@@ -5,15 +5,14 @@ vanish at the cutoff:
 
     U(r) = V(r) - V(r_c) - V'(r_c) (r - r_c)      for r < r_c, else 0
 
-`SILICA` is the Yukawa-type potential of two-dimensional silica, the default everywhere; `yukawa` and `lennard_jones`
-make others, and `Potential` takes any function. Lengths are in Å and energies in the potential's own reduced unit; no
-conversion to SI has been published, so none is made.
+`listi.mechanics.forms` has the potential of two-dimensional silica, the default everywhere, and others; `Potential`
+takes any function. Lengths are in Å and energies in the potential's own reduced unit; no conversion to SI has been
+published, so none is made.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 
@@ -196,79 +195,3 @@ def _digest(value: object) -> str:
     if isinstance(value, np.ndarray):
         return _digest((value.shape, value.tobytes()))
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
-
-
-def yukawa(kappa: float, cutoff: float) -> PairFunction:
-    """Return V = (sigma/r)^12 + (q/r) exp(-kappa r) as a function of r, 1/r, sigma^12 and q.
-
-    exp(-kappa r) is a polynomial about the middle of 0 <= r <= r_c, squared a few times if kappa r_c is large: the
-    Taylor series of exp on |z| <= 0.9 is exact to rounding at degree 16. Only additions and multiplications enter, so
-    loops over pairs vectorise and every machine computes the same bits.
-
-    Source of the form: Roy, Heyde, Heuer, Phys. Chem. Chem. Phys. 20, 14725 (2018).
-
-    Parameters
-    ----------
-    kappa : float
-        Inverse screening length [1/Å].
-    cutoff : float
-        r_c [Å].
-    """
-    if not (np.isfinite(kappa) and kappa > 0):
-        raise ValueError(f"kappa: {kappa} is not > 0 1/Å")
-    squarings = max(0, math.ceil(math.log2(0.5 * kappa * cutoff / 0.9)))
-    scale = kappa / 2**squarings
-    middle = 0.5 * scale * cutoff
-    c = tuple(math.exp(-middle) / math.factorial(n) for n in range(17))
-
-    def function(r, inverse, sigma12, charge):
-        z = middle - scale * r
-        high = (((c[16] * z + c[15]) * z + c[14]) * z + c[13]) * z + c[12]
-        high = (((high * z + c[11]) * z + c[10]) * z + c[9]) * z + c[8]
-        high = (((high * z + c[7]) * z + c[6]) * z + c[5]) * z + c[4]
-        exponential = (((high * z + c[3]) * z + c[2]) * z + c[1]) * z + c[0]
-        for _ in range(squarings):
-            exponential = exponential * exponential
-        i4 = (inverse * inverse) * (inverse * inverse)
-        repulsion = sigma12 * (i4 * i4 * i4)
-        attraction = charge * inverse * exponential
-        decay = inverse + kappa  # -d(ln attraction)/dr
-        first = -12.0 * repulsion * inverse - attraction * decay
-        second = 156.0 * repulsion * inverse * inverse + attraction * (decay * decay + inverse * inverse)
-        return repulsion + attraction, first, second
-
-    return function
-
-
-def silica(
-    sigma: Sequence[float] = (2.250, 1.075, 0.900),
-    charge: Sequence[float] = (1.500, -1.000, 0.670),
-    kappa: float = 1.0 / 5.649,
-    cutoff: float = 10.0,
-) -> Potential:
-    """Return the Yukawa-type potential of two-dimensional silica.
-
-    Parameters
-    ----------
-    sigma : (float, float, float)
-        Of Si-Si, Si-O and O-O [Å].
-    charge : (float, float, float)
-        q of the same pairs, not products of charges [energy Å].
-    kappa : float
-        Inverse screening length [1/Å].
-    cutoff : float
-        r_c [Å].
-
-    Raises
-    ------
-    ValueError
-        If there are not three of each, or as `Potential`.
-    """
-    for name, given in (("sigma", sigma), ("charge", charge)):
-        if len(given) != 3:
-            raise ValueError(f"{name}: {tuple(given)} is not three numbers, of Si-Si, Si-O and O-O")
-    of_pair = np.stack([np.asarray(sigma, dtype=float) ** 12, np.asarray(charge, dtype=float)], axis=1)
-    return Potential(yukawa(kappa, cutoff), of_pair[[[0, 1], [1, 2]]], cutoff)
-
-
-SILICA = silica()  # the paper's

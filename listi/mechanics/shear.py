@@ -20,8 +20,9 @@ from ..network.bonds import bonds_through_oxygen
 from ..network.geometry import minimum_image
 from ..network.network import MAXIMUM_BOND, OXYGEN, Network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT
+from .forms import SILICA
 from .load import stretch as stretch_of
-from .potential import SILICA, Potential
+from .potential import Potential
 from .system import System, system_of
 from .tolerances import RETURNED, TOLERANCE
 from .tolerances import SMOOTH_SAMPLE as SMOOTH

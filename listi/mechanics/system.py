@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..network.network import Network
+from .forms import SILICA
 from .neighbours import neighbour_list
 from .pair_sums import affine_force_rate, energy_forces, hessian_product, pair_stiffness
-from .potential import SILICA, Potential
+from .potential import Potential
 from .sparse_cholesky import Factor, IndefiniteError
 from .tolerances import AT_MINIMUM, TOLERANCE
 from .tolerances import SKIN_SAMPLE as SKIN

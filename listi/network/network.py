@@ -18,16 +18,17 @@ MAXIMUM_BOND = 5.0  # a Si-Si bond longer than this [Å] does not belong to the 
 
 @dataclass(frozen=True)
 class Network:
-    """A two-dimensional silica network in a periodic rectangular cell, a corner at the origin.
+    """A two-dimensional network in a periodic rectangular cell, a corner at the origin.
 
     Attributes
     ----------
     positions : ndarray, shape (n_atoms, 2)
         Coordinates [Å].
     species : ndarray of int8, shape (n_atoms,)
-        0 = Si, 1 = O.
+        0 = Si, 1 = O; other glasses may have other species, as their potential numbers them.
     bonds : ndarray of int64, shape (n_bonds, 2)
-        Pairs of atom numbers: Si-Si connections (each stands for Si-O-Si).
+        Pairs of atom numbers: Si-Si connections (each stands for Si-O-Si). None, or no pairs, where only forces
+        matter.
     cell : ndarray, shape (2,)
         Edge lengths along x and y [Å].
 
@@ -43,6 +44,8 @@ class Network:
     cell: np.ndarray
 
     def __post_init__(self) -> None:
+        if self.bonds is None:
+            object.__setattr__(self, "bonds", np.empty((0, 2), dtype=np.int64))
         for name, dtype in (
             ("positions", float),
             ("species", np.int8),
@@ -113,9 +116,9 @@ def _check(network: Network) -> None:
         raise ValueError(f"positions: atom {bad[0]} is at {positions[bad[0]].tolist()}; all must be finite")
     if species.shape != (len(positions),):
         raise ValueError(f"species: shape {species.shape} is not ({len(positions)},), one entry an atom")
-    bad = np.flatnonzero((species != SILICON) & (species != OXYGEN))
+    bad = np.flatnonzero(species < 0)
     if bad.size:
-        raise ValueError(f"species: atom {bad[0]} has {species[bad[0]]}; allowed are 0 (Si) and 1 (O)")
+        raise ValueError(f"species: atom {bad[0]} has {species[bad[0]]}; species are numbers from 0")
     _check_overlap(positions, cell)
     _check_bonds(positions, species, bonds, cell)
 

@@ -187,8 +187,8 @@ def follow(disc, load, settings, rough_tolerance, ends):
     """Follow the minimum of one disc to its first instability, in stretches; `disc` ends in the critical state.
 
     Minima after long stretches need forces below `rough_tolerance` only. Just beyond an instability forces can be as
-    small as that where there is no minimum any more: the end of the path is then UNCONVERGED. `ends` takes down the stress
-    at the ends of stretches.
+    small as that where there is no minimum any more: the end of the path is then UNCONVERGED. `ends` takes down the
+    stress at the ends of stretches.
 
     Returns
     -------

@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 
 from .. import parallel
+from ..mechanics.forms import SILICA
 from ..mechanics.load import Load, make_load
-from ..mechanics.potential import SILICA, Potential
+from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
 from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
 from ..network.geometry import grid_lines, grid_points

@@ -1,74 +1,176 @@
-"""The pair potential against its formula, its published values and finite differences."""
+"""Pair potentials against their formulas, published values, finite differences and LAMMPS; other potentials."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 
-from listi.mechanics.potential import CHARGE, CUTOFF, DV_CUT, KAPPA, SIGMA, SIGMA12, V_CUT, pair, pairs_of_atom
+from listi.mechanics import lammps
+from listi.mechanics.forms import SILICA, lennard_jones, silica, yukawa
+from listi.mechanics.potential import Potential
+from listi.mechanics.system import System
+from listi.network.network import Network
 
-KINDS = {"Si-Si": 0, "Si-O": 1, "O-O": 2}
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "slope"),
-    [(0, 0.025544, -0.0070763), (1, -0.017029, 0.0047175), (2, 0.011410, -0.0031608)],
+# Roy, Heyde, Heuer 2018, as published: sigma [Å], q, V(10 Å), V'(10 Å) of Si-Si, Si-O, O-O
+PAIRS = {
+    (0, 0): (2.250, 1.500, 0.025544, -0.0070763),
+    (0, 1): (1.075, -1.000, -0.017029, 0.0047175),
+    (1, 1): (0.900, 0.670, 0.011410, -0.0031608),
+}
+KAPPA, CUTOFF = 1 / 5.649, 10.0
+GLASS = lennard_jones(  # of Barbot et al. 2018
+    [[2 * math.sin(math.pi / 5), 1.0], [1.0, 2 * math.sin(math.pi / 10)]], [[0.5, 1.0], [1.0, 0.5]], symbols=("L", "S")
 )
-def test_unshifted_potential_at_the_cutoff(kind, value, slope):
-    assert V_CUT[kind] == pytest.approx(value, abs=5e-7)
-    assert DV_CUT[kind] == pytest.approx(slope, abs=5e-8)
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+def everyone(potential):
+    return [(a, b) for a in range(potential.n_species) for b in range(a, potential.n_species)]
+
+
+@pytest.mark.parametrize("ab", PAIRS)
+def test_silica_at_the_cutoff(ab):
+    np.testing.assert_allclose(SILICA.table[ab][2], PAIRS[ab][2], atol=5e-7)
+    np.testing.assert_allclose(SILICA.table[ab][3], PAIRS[ab][3], atol=5e-8)
+
+
+@pytest.mark.parametrize("ab", PAIRS)
 @pytest.mark.parametrize("r", [0.95, 1.5, 3.05, 6.0, 9.9, 9.9999])
-def test_energy_is_the_formula(kind, r):
+def test_energy_of_silica_is_the_formula(ab, r):
+    sigma, q = PAIRS[ab][:2]
+
     def bare(x):
-        return (SIGMA[kind] / x) ** 12 + CHARGE[kind] / x * math.exp(-KAPPA * x)
+        return (sigma / x) ** 12 + q / x * math.exp(-KAPPA * x)
 
-    slope = -12 * SIGMA[kind] ** 12 / CUTOFF**13 - CHARGE[kind] * math.exp(-KAPPA * CUTOFF) / CUTOFF * (
-        1 / CUTOFF + KAPPA
-    )
+    slope = -12 * sigma**12 / CUTOFF**13 - q * math.exp(-KAPPA * CUTOFF) / CUTOFF * (1 / CUTOFF + KAPPA)
     expected = bare(r) - bare(CUTOFF) - slope * (r - CUTOFF)
-    assert pair(r, kind)[0] == pytest.approx(expected, rel=1e-13, abs=1e-15)
+    assert SILICA.pair(r, *ab)[0] == pytest.approx(expected, rel=1e-13, abs=1e-15)
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
-@pytest.mark.parametrize("r", [0.95, 1.361, 1.5, 2.61, 3.05, 5.0, 9.0, 9.99, 10.0, 10.01])
-def test_derivatives_are_those_of_the_energy(kind, r):
-    """Up to and across the cutoff, where energy and force are continuous and the curvature jumps."""
+@pytest.mark.parametrize("potential", [SILICA, silica(kappa=0.5, cutoff=8.0), GLASS], ids=["silica", "screened", "LJ"])
+def test_derivatives_are_those_of_the_energy(potential):
+    """Up to and across the cutoff, where energy and force are continuous and the curvature may jump."""
     h = 1e-4
-    _, first, second = pair(r, kind)
-    energies = [pair(r + k * h, kind)[0] for k in (-2, -1, 1, 2)]
-    slopes = [pair(r + k * h, kind)[1] for k in (-2, -1, 1, 2)]
     weights = np.array([1, -8, 8, -1]) / (12 * h)
-    assert first == pytest.approx(weights @ energies, rel=1e-8, abs=2e-7)
-    if r != CUTOFF:
-        assert second == pytest.approx(weights @ slopes, rel=1e-8, abs=1e-9)
+    for a, b in everyone(potential):
+        r = np.array([0.095, 0.15, 0.26, 0.305, 0.5, 0.9, 0.999, 1.001]) * potential.cutoff
+        if potential is GLASS:
+            r = np.array([0.9, 1.0, 1.2, 1.9, 2.1, 2.4, 2.6]) * [[2 * math.sin(math.pi / 5), 1, 0], [1, 0.618, 0]][a][b]
+        _, first, second = potential.pair(r, a, b)
+        shifted = [potential.pair(r + k * h, a, b) for k in (-2, -1, 1, 2)]
+        np.testing.assert_allclose(first, weights @ [s[0] for s in shifted], rtol=1e-7, atol=2e-7)
+        np.testing.assert_allclose(second, weights @ [s[1] for s in shifted], rtol=1e-7, atol=2e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
-def test_energy_and_force_vanish_at_the_cutoff(kind):
-    just_inside = np.nextafter(CUTOFF, 0)
-    assert pair(just_inside, kind)[0] == pytest.approx(0.0, abs=1e-16)
-    assert pair(just_inside, kind)[1] == pytest.approx(0.0, abs=1e-16)
-    assert pair(CUTOFF, kind) == (0.0, 0.0, 0.0)
+@pytest.mark.parametrize("potential", [SILICA, GLASS], ids=["silica", "LJ"])
+def test_energy_and_force_vanish_at_the_cutoff(potential):
+    for a, b in everyone(potential):
+        just_inside, at = potential.pair([np.nextafter(potential.cutoff, 0), potential.cutoff], a, b)[:2]
+        np.testing.assert_allclose([just_inside[0], at[0]], 0.0, atol=1e-15)
+        assert just_inside[1] == at[1] == 0.0
 
 
 def test_silicon_oxygen_well():
     r = np.linspace(1.3, 1.45, 1501)
-    u = np.array([pair(x, 1)[0] for x in r])
+    u = SILICA.pair(r, 0, 1)[0]
     assert r[np.argmin(u)] == pytest.approx(1.361, abs=5e-4)
     assert u.min() == pytest.approx(-0.4607, abs=5e-5)
 
 
-def test_loops_over_pairs_agree_with_the_single_pair():
-    rng = np.random.default_rng(0)
-    r, oxygen = rng.uniform(1.0, 11.0, 50), rng.integers(0, 2, 50).astype(float)
-    for species in (0, 1):
-        expected = np.array([pair(x, species + int(o)) for x, o in zip(r, oxygen, strict=True)])
-        tension, energy, stiffness = r**2, oxygen.copy(), np.empty(50)
-        pairs_of_atom(tension, energy, stiffness, species, 50)
-        np.testing.assert_allclose(energy, expected[:, 0], rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(tension * r, expected[:, 1], rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(stiffness, expected[:, 2], rtol=1e-12, atol=1e-15)
-    assert np.array_equal(SIGMA12, SIGMA**12)
+def test_wide_ranges_of_the_screened_charge():
+    """exp(-kappa r) is a polynomial, squared where kappa r_c is large: as good as the exponential everywhere."""
+    for kappa, cutoff in ((1 / 5.649, 10.0), (1.0, 10.0), (3.0, 12.0)):
+        function = yukawa(kappa, cutoff)
+        for r in np.linspace(0.5, cutoff, 40).tolist():
+            assert function(r, 1 / r, 0.0, 1.0)[0] == pytest.approx(math.exp(-kappa * r) / r, rel=2e-14)
+
+
+def three_species():
+    """Power laws with another strength for each of the six pairs: no pair is the sum of anything."""
+    strength = np.array([[1.0, 2.0, 4.0], [2.0, 8.0, 16.0], [4.0, 16.0, 32.0]])
+
+    def function(r, inverse, k):
+        i2 = inverse * inverse
+        return k * i2 * i2, -4 * k * i2 * i2 * inverse, 20 * k * i2 * i2 * i2
+
+    return Potential(function, strength[..., None], 4.0, ("A", "B", "C")), strength
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SILICA, lambda: GLASS, lambda: three_species()[0]], ids=["silica", "LJ", "three"]
+)
+def test_loops_over_pairs_agree_with_the_single_pair(make):
+    potential, rng = make(), np.random.default_rng(0)
+    n = potential.n_species
+    r, other = rng.uniform(0.1, 1.1, 50) * potential.cutoff, rng.integers(0, n, 50)
+    for species in range(n):
+        expected = np.array([[v[0] for v in potential.pair(x, species, o)] for x, o in zip(r, other, strict=True)])
+        tension, energy, stiffness = r**2, other.astype(float), np.empty(50)
+        potential.pairs_of_atom(tension, energy, stiffness, potential.table[species], 50)
+        np.testing.assert_allclose(energy, expected[:, 0], rtol=1e-11, atol=1e-14)
+        np.testing.assert_allclose(tension * r, expected[:, 1], rtol=1e-11, atol=1e-14)
+        np.testing.assert_allclose(stiffness, expected[:, 2], rtol=1e-11, atol=1e-14)
+
+
+def test_three_species_summed_by_hand():
+    potential, strength = three_species()
+    positions = np.array([[1.0, 1.0], [2.5, 1.0], [1.0, 3.0]])
+    system = System(positions, [0, 1, 2], [20.0, 20.0], potential=potential)
+    energy, forces = system.energy_forces()
+    total = 0.0
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        r, k = np.linalg.norm(positions[a] - positions[b]), strength[a, b]
+        total += k * r**-4 - k * 4.0**-4 + 4 * k * 4.0**-5 * (r - 4.0)
+    assert energy == pytest.approx(total, rel=1e-13)
+    np.testing.assert_allclose(forces.sum(axis=0), 0.0, atol=1e-14)
+
+
+def test_lennard_jones_in_lammps():
+    """A pair style of LAMMPS's own: nothing of our formula goes in."""
+    rng = np.random.default_rng(2)
+    places = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2) * 1.2
+    network = Network(places + rng.uniform(-0.15, 0.15, places.shape), rng.integers(0, 2, 100), None, [12.0, 12.0])
+    energy, forces = System(network.positions, network.species, network.cell, potential=GLASS).energy_forces()
+    s = {(1, 1): 2 * math.sin(math.pi / 5), (1, 2): 1.0, (2, 2): 2 * math.sin(math.pi / 10)}
+    pairs = [f"pair_coeff {i} {j} {0.5 if i == j else 1.0} {s[i, j]!r} {2 * s[i, j]!r} {2.5 * s[i, j]!r}" for i, j in s]
+    style = "\n".join(["pair_style lj/smooth 2.0 2.5", "pair_modify shift yes", *pairs])
+    theirs = lammps.evaluate(lammps.build(network, GLASS, style))
+    assert energy == pytest.approx(theirs[0], rel=1e-11)
+    np.testing.assert_allclose(forces, theirs[1], rtol=1e-10, atol=1e-9)
+    table = lammps.evaluate(lammps.build(network, GLASS))
+    np.testing.assert_allclose(forces, table[1], rtol=1e-5, atol=1e-4)
+
+
+def test_kernels_are_shared_by_potentials_of_one_form():
+    other = silica(charge=(1.4, -0.9, 0.6))
+    assert other.form == SILICA.form != silica(cutoff=9.0).form
+    assert pickle.loads(pickle.dumps(GLASS)).form == GLASS.form
+    assert not np.array_equal(other.table, SILICA.table)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cutoff": 0.0}, "cutoff: 0.0"),
+        ({"cutoff": np.nan}, "cutoff: nan"),
+        ({"parameters": np.ones((1, 1, 1))}, "parameters: shape"),
+        ({"parameters": [[[1.0], [np.nan]], [[np.nan], [1.0]]]}, "parameters: the pair A-B"),
+        ({"parameters": [[[1.0], [2.0]], [[3.0], [1.0]]]}, "parameters: A-B and B-A differ"),
+        ({"function": lambda r, inverse, k: (k * inverse, math.inf, 0.0)}, "function: .* all must be finite"),
+    ],
+)
+def test_bad_potentials(change, message):
+    given = {"function": lambda r, inverse, k: (k * inverse, 0.0, 0.0), "parameters": np.ones((2, 2, 1)), "cutoff": 5.0}
+    with pytest.raises(ValueError, match=message):
+        Potential(**(given | change), symbols=("A", "B"))
+
+
+def test_samples_that_do_not_fit_a_potential(glass):
+    for potential, message in ((silica(cutoff=40.0), "cell: .* cutoff of 40 Å"), (three_species()[0], None)):
+        if message:
+            with pytest.raises(ValueError, match=message):
+                System(glass.positions, glass.species, glass.cell, potential=potential)
+    with pytest.raises(ValueError, match="species: atom 0 has 2; the potential has 2 species"):
+        System([[1.0, 1.0]], [2], [30.0, 30.0])
+    with pytest.raises(ValueError, match="sigma: .* is not three numbers"):
+        silica(sigma=(1.0, 2.0))

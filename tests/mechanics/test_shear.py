@@ -5,7 +5,7 @@ import pytest
 
 import listi
 from listi.mechanics import lammps
-from listi.mechanics.shear import deform
+from listi.mechanics.shear import deform, state_after
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,36 @@ def test_frozen_surroundings_follow_the_affine_deformation(glass):
     assert inside[int(shear.event_atom[0])]
     frozen = glass.positions[~inside] * (shear.event_cell[0].values / glass.cell)
     np.testing.assert_allclose(shear.configuration[0].values[~inside], frozen, atol=1e-5)
+
+
+def test_a_broken_network_is_a_network(glass, shear):
+    """After an event: at its minimum, bonds read again, and everything goes on from it."""
+    broken = state_after(glass, shear, 2)
+    assert len(broken.bonds) < len(glass.bonds)
+    assert np.min(np.bincount(broken.bonds.ravel())) == 2
+    np.testing.assert_allclose(broken.cell, shear.event_cell[1])
+    relaxed = listi.relax(broken)
+    np.testing.assert_allclose(relaxed.positions, broken.positions, atol=1e-7)
+    onward = deform(state_after(glass, shear, 1), n_events=1)
+    assert int(onward.event_atom[0]) == int(shear.event_atom[1])
+    steps = round(float(shear.event_strain[1] - shear.event_strain[0]) / 1e-4)
+    assert round(float(onward.event_strain[0]) / 1e-4) == steps
+    assert np.isfinite(listi.probe(broken, points=glass.cell[None] / 2, r_free=9.0).threshold).all()
+    for number, message in ((3, "event: 3 is not one of"), (0, "event: 0 is not one of")):
+        with pytest.raises(ValueError, match=message):
+            state_after(glass, shear, number)
+    with pytest.raises(ValueError, match="shear: holds no configuration"):
+        state_after(glass, shear.drop_vars("configuration"), 1)
+
+
+def test_a_sample_that_tears_when_relaxed_says_so(glass):
+    """Two halves pulled 1.2 Å apart at a cut: some bonds heal, the longest do not."""
+    positions = glass.positions * [1.0, 1.12]
+    stretched = glass.replace(positions=positions, cell=glass.cell * [1.0, 1.12])
+    with pytest.warns(UserWarning, match=r"network: tears when relaxed: \d+ bonds .* the longest, of atoms \["):
+        torn = listi.relax(stretched)
+    assert len(torn.bonds) < len(glass.bonds)
+    assert deform(torn, max_strain=0.001, n_events=1).strain.size > 1
 
 
 def test_stops_at_the_largest_strain(glass):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from listi.mechanics import lammps
+from listi.mechanics.forms import SILICA
 from listi.mechanics.neighbours import neighbour_list
-from listi.mechanics.potential import CUTOFF
 from listi.mechanics.sparse_cholesky import Factor, IndefiniteError
 from listi.mechanics.system import ConvergenceError, System, minimise
 from listi.network.geometry import minimum_image
@@ -50,10 +50,10 @@ def test_crystal_as_generated_is_under_tension():
 
 
 def test_neighbour_list_against_all_pairs(glass):
-    first, partner = neighbour_list(glass.positions, glass.cell, CUTOFF)
+    first, partner = neighbour_list(glass.positions, glass.cell, SILICA.cutoff)
     row = np.repeat(np.arange(glass.n_atoms), np.diff(first))
     distance = np.linalg.norm(minimum_image(glass.positions[:, None] - glass.positions[None], glass.cell), axis=2)
-    expected = np.argwhere(np.triu(distance < CUTOFF, 1))
+    expected = np.argwhere(np.triu(distance < SILICA.cutoff, 1))
     assert {tuple(p) for p in expected} == set(zip(row.tolist(), partner.tolist(), strict=True))
     assert len(partner) == len(expected)
 
@@ -139,7 +139,7 @@ def test_factor_solves_the_dense_system(glass):
     system = state(glass)
     mobile = np.linalg.norm(glass.positions - glass.cell / 2, axis=1) < 20.0
     system.linearise()
-    factor = Factor(glass.positions, glass.cell, system.first, system.partner, system._blocks, mobile)
+    factor = Factor(glass.positions, glass.cell, system.first, system.partner, system._blocks, system.reach, mobile)
     right = np.zeros_like(glass.positions)
     right[mobile] = np.random.default_rng(6).normal(size=(mobile.sum(), 2))
     columns = np.flatnonzero(np.repeat(mobile, 2))
@@ -156,7 +156,7 @@ def test_factor_refuses_an_indefinite_matrix(glass):
     system = state(glass)
     system.linearise()
     with pytest.raises(IndefiniteError):
-        Factor(glass.positions, glass.cell, system.first, system.partner, -system._blocks)
+        Factor(glass.positions, glass.cell, system.first, system.partner, -system._blocks, system.reach)
 
 
 def test_minimise_returns_to_the_minimum(glass, shaken):

@@ -1,14 +1,21 @@
 """Local probing: thresholds equal those of plain fixed-step shear; symmetry; bad input."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from listi import parallel
 from listi.mechanics import lammps
-from listi.mechanics.shear import deform
+from listi.mechanics.forms import SILICA, silica
+from listi.mechanics.load import make_load
+from listi.mechanics.shear import deform, relax
 from listi.network.geometry import minimum_image
 from listi.network.network import Network
-from listi.probing.probe import probe, trace, yield_stress
+from listi.probing import probe as module
+from listi.probing.branch import INSTABILITY, UNCONVERGED
+from listi.probing.many import nothing_found, probe_many
+from listi.probing.probe import STATUS, probe, trace, yield_stress
 
 POINTS = np.array([[3.0, 4.0], [20.0, 31.0], [40.0, 11.0], [51.0, 53.0], [10.0, 44.0], [30.0, 2.0]])
 R_FREE = 9.0
@@ -93,8 +100,6 @@ def test_trace_shows_the_same_threshold(glass, probing):
 
 def test_initial_stress_of_a_disc(glass, probing):
     """Virial over the free atoms, pairs with frozen atoms at half weight, over pi R²: written out."""
-    from listi.mechanics.potential import pair
-
     disc = cut_out(glass, POINTS[0], R_FREE)
     free = np.linalg.norm(disc.positions - 50.0, axis=1) < R_FREE
     total = 0.0
@@ -104,7 +109,7 @@ def test_initial_stress_of_a_disc(glass, probing):
             d = disc.positions[j] - disc.positions[i]
             r = np.hypot(*d)
             if weight and r < 10.0:
-                slope = pair(r, int(disc.species[i] + disc.species[j]))[1]
+                slope = SILICA.pair(r, disc.species[i], disc.species[j])[1][0]
                 total += weight * slope / r * (d[0] ** 2 - d[1] ** 2) / 2
     assert float(probing.initial_stress[0]) == pytest.approx(total / (np.pi * R_FREE**2), rel=1e-9)
 
@@ -163,15 +168,75 @@ def test_grid_and_points_agree_whatever_the_workers(glass):
 def test_no_free_atoms_no_number(glass):
     hole = np.linalg.norm(minimum_image(glass.positions - glass.cell / 2, glass.cell), axis=1) < 3.0
     network = Network(glass.positions[~hole], glass.species[~hole], np.zeros((0, 2), int), glass.cell)
-    from listi.mechanics.shear import relax
-
     result = probe(relax(network), points=glass.cell[None] / 2, r_free=0.2)
     assert np.isnan(result.threshold.values).all()
 
 
-def test_too_little_strain_is_an_error(glass):
-    with pytest.raises(RuntimeError, match="no instability up to max_strain"):
-        probe(glass, points=POINTS[:1], r_free=R_FREE, max_strain=0.001)
+def test_too_little_strain_is_no_threshold_and_one_warning(glass, probing):
+    shortest = float(probing.critical_strain.min())
+    with pytest.warns(UserWarning, match="5 of 6 probes met no instability up to max_strain") as warned:
+        found = probe(glass, points=POINTS, r_free=R_FREE, max_strain=shortest + 2e-4)
+    assert len(warned) == 1
+    assert np.count_nonzero(found.status == STATUS.index("no_instability")) == 5
+    np.testing.assert_array_equal(np.isnan(found.threshold), found.status != 0)
+    assert np.isfinite(found.initial_stress).all()
+
+
+def test_a_probe_that_cannot_be_followed_is_walked(glass, probing, monkeypatch):
+    """Fallback: whatever following gives up, the plain walk ends with the same answer."""
+
+    class Lost:
+        def __init__(self, kernel):
+            self.kernel = kernel
+
+        def compiled(self, potential):
+            def run(atoms, centres, load, settings, walked, found):
+                self.kernel.compiled(potential)(atoms, centres, load, settings, walked, found)
+                if not walked:
+                    found.status[1] = UNCONVERGED
+
+            return run
+
+    monkeypatch.setattr(module, "probe_many", Lost(module.probe_many))
+    found = probe(glass, points=POINTS[:3], r_free=R_FREE)
+    assert found.status.values.tolist() == [0, STATUS.index("instability_by_plain_walk"), 0]
+    np.testing.assert_allclose(found.threshold, probing.threshold[:3], rtol=1e-7)
+
+
+def test_a_rough_minimum_that_is_none_does_not_stop_the_map():
+    """A probe of listi.generate(seed=2001), cut out: forces nearly vanished a step beyond its instability."""
+    stored = np.load(Path(__file__).with_name("rough_minimum.npz"))
+    disc = Network(stored["positions"], stored["species"], None, stored["cell"])
+    load = make_load()
+    settings = module._settings(disc, 11.0, None, 1.0, load, 1e-10, 0.5, SILICA)
+    found = nothing_found(1)
+    probe_many.compiled(SILICA)(module._atoms(disc, SILICA), disc.cell[None] / 2, load, settings, None, found)
+    assert (found.status[0], found.steps[0]) == (INSTABILITY, 747)
+
+
+def test_peak_is_the_first_maximum_of_the_stress(glass, probing):
+    """Against every step of the trace; above the critical stress or, where stress dips and recovers, below it."""
+    higher = 0
+    for k, point in enumerate(POINTS):
+        stress = trace(glass, point, r_free=R_FREE).stress.values
+        first = int(np.argmax(np.diff(stress) < 0))
+        threshold = float(probing.threshold[k])
+        assert float(probing.peak_stress[k]) == pytest.approx(stress[first], abs=2e-4 * threshold)
+        higher += first < len(stress) - 2
+    assert 0 < higher < len(POINTS)
+
+
+def test_another_potential_probes_another_glass(glass, probing):
+    """Weaker bonds, and the same again: the potential is an argument, not a constant."""
+    weak = silica(charge=(1.4, -0.9, 0.62))
+    relaxed = relax(glass, potential=weak)
+    assert np.max(np.abs(relaxed.positions - glass.positions)) > 1e-3
+    found = probe(relaxed, points=POINTS, r_free=R_FREE, potential=weak)
+    assert np.all(found.threshold.values != probing.threshold.values)
+    again = probe(glass, points=POINTS, r_free=R_FREE, potential=silica())
+    np.testing.assert_array_equal(again.threshold, probing.threshold)
+    with pytest.raises(ValueError, match="not at an energy minimum"):
+        probe(glass, points=POINTS, r_free=R_FREE, potential=weak)
 
 
 def test_a_sample_off_its_minimum_is_refused(shaken):
