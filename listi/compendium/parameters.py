@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_INTERACTION_CUTOFF = 10.0  # potential.CUTOFF [Å]; a test holds them equal, the import would cost a second
+_INTERACTION_CUTOFF = 10.0  # of forms.SILICA [Å]; a test holds them equal, the import would cost a second
 _RING_SPACING = (math.sqrt(3.0) * 3.05, 1.5 * 3.05)  # of the honeycomb along x and y [Å]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from listi import cli
 from listi.compendium import parameters, profiles
-from listi.mechanics import potential
+from listi.mechanics.forms import SILICA
 
 DEMO, PAPER = profiles.profile("demo"), profiles.profile("paper")
 SETTABLE = sorted(set(parameters.PARAMETERS) - set(parameters.PLACES))
@@ -29,7 +29,7 @@ def test_paper_profile_has_the_papers_values():
 
 
 def test_cutoff_is_the_potentials():
-    assert parameters._INTERACTION_CUTOFF == potential.CUTOFF
+    assert parameters._INTERACTION_CUTOFF == SILICA.cutoff
 
 
 def test_a_file_changes_only_what_it_names(tmp_path):

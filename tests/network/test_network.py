@@ -123,7 +123,7 @@ def test_a_network_is_frozen(glass):
             "atoms 0 and 8 overlap",
         ),
         ({"species": np.zeros(8)}, r"species: shape \(8,\)"),
-        ({"species": [0, 0, 0, 2, 0, 0, 0, 0, 0]}, "species: atom 3 has 2"),
+        ({"species": [0, 0, 0, 2, 0, 0, 0, 0, 0]}, "a bond joins two different Si"),
         ({"species": np.full(9, 0.5)}, "species: values must be whole numbers"),
         ({"bonds": [0, 1]}, r"bonds: shape \(2,\)"),
         ({"bonds": [[0, 9]]}, r"bonds: entry 0 is \[0, 9\]"),
