@@ -1,4 +1,4 @@
-"""How well a threshold map foretells where a glass breaks: Eq. 1 and its statistics."""
+"""How well a threshold map predicts where a glass breaks: Eq. 1 of the paper and its statistics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def goodness(
     Parameters
     ----------
     threshold_map : DataArray over (x, y), or over point with coordinates x(point) and y(point)
-        Local stress thresholds, measured or predicted; only their order matters. Coordinates in Å.
+        Local stress thresholds, measured or predicted; only their order matters. Coordinates in Å. Points without a
+        value (NaN: a probe without free atoms, or that met no instability) do not count.
     event_position : array, shape (n_events, 2)
         Where the events happened, in the undeformed cell [Å].
     cell : array, shape (2,), optional
@@ -37,8 +38,8 @@ def goodness(
     Raises
     ------
     ValueError
-        If the map has other dimensions, is empty or has values that are not finite, if its grid
-        does not tell the cell, or if a position is not finite.
+        If the map has other dimensions, has no value or an infinite one, if its grid does not tell the cell, or if a
+        position is not finite.
     """
     points, values = _points_and_values(threshold_map)
     events = _checked_events(event_position)
@@ -131,12 +132,13 @@ def _points_and_values(threshold_map: xr.DataArray) -> tuple[np.ndarray, np.ndar
             f"threshold_map: dimensions {threshold_map.dims} are not (x, y) or point with coordinates x and y"
         )
     values = np.asarray(threshold_map.values, dtype=float).ravel()
-    if values.size == 0:
+    n_infinite = np.count_nonzero(np.isinf(values))
+    if n_infinite:
+        raise ValueError(f"threshold_map: {n_infinite} of {values.size} values are infinite; none may be")
+    there = ~np.isnan(values)
+    if not there.any():
         raise ValueError(f"threshold_map: shape {threshold_map.shape} has no values")
-    n_bad = np.count_nonzero(~np.isfinite(values))
-    if n_bad:
-        raise ValueError(f"threshold_map: {n_bad} of {values.size} values are not finite; all must be")
-    return points, values
+    return points[there], values[there]
 
 
 def _checked_events(event_position: xr.DataArray | np.ndarray) -> np.ndarray:
@@ -168,9 +170,3 @@ def _cell_of_grid(threshold_map: xr.DataArray) -> np.ndarray:
             raise ValueError(f"cell: must be given, since {name} of the threshold map is not a regular grid")
         edges.append(len(grid) * steps[0])
     return np.array(edges)
-
-
-def goodness_in_patch(threshold: xr.DataArray, shear: xr.Dataset, cell: np.ndarray) -> float:
-    """Goodness of the first event on a map that is NaN outside the circle of free atoms."""
-    inside = threshold.stack(point=("x", "y")).dropna("point")
-    return float(goodness(inside, shear.event_position[:1], cell)[0])

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from .. import figures, files
-from ..analysis.prediction_goodness import goodness_in_patch
+from ..analysis.prediction_goodness import goodness
 from ..compendium import data_set, sample_files
 from ..compendium.data_set import (
     PATCH,
@@ -94,7 +94,7 @@ def _fig10(folder: Path) -> Figure:
     known = patch.shear.attrs["parameters"]
     circle = np.array(known["free_centre"]), known["free_radius"]
     threshold = patch.predictions.gcn
-    value = goodness_in_patch(threshold, patch.shear, patch.network.cell)
+    value = float(goodness(threshold, patch.shear.event_position[:1], patch.network.cell)[0])
     return figures.fig10(source.network, patch.network, threshold, patch.shear, value, *circle)
 
 

@@ -86,7 +86,8 @@ def test_result_is_labelled(line):
 @pytest.mark.parametrize(
     ("change", "events", "cell", "message"),
     [
-        (lambda m: m.where(m > 1), [[0, 0]], CELL, "threshold_map: 1 of 5 values are not finite"),
+        (lambda m: m.where(m > 1, np.inf), [[0, 0]], CELL, "threshold_map: 1 of 5 values are infinite"),
+        (lambda m: m.where(m < 0), [[0, 0]], CELL, "threshold_map: .* has no values"),
         (lambda m: m.isel(y=0), [[0, 0]], CELL, r"threshold_map: dimensions \('x',\)"),
         (
             lambda m: m.isel(x=slice(0)),
@@ -161,3 +162,9 @@ def test_wrong_dimensions_and_empty_events_are_named(three_samples):
         statistics(three_samples.rename(sample="model"))
     with pytest.raises(ValueError, match="goodness: event 2 has no value"):
         statistics(three_samples.where(three_samples.event == 1))
+
+
+def test_points_without_a_value_do_not_count(line):
+    """Without the softest point, its event belongs to the next one: 3, of which none of 5, 3, 3, 9 is lower."""
+    left = line.where(line > 1)
+    np.testing.assert_allclose(goodness(left, [[2.1, 0.0], [0.0, 0.0]], CELL), [1.0, 1 - 2 * 2 / 4])

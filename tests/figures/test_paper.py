@@ -125,7 +125,7 @@ def test_goodness_in_a_patch_counts_points_inside_the_circle_only():
     values = [[0.1, np.nan], [0.2, 0.3], [np.nan, 0.4]]
     threshold = xr.DataArray(values, dims=("x", "y"), coords=coords)
     shear = xr.Dataset({"event_position": (("event", "xy"), [[5.5, 4.0], [0.0, 0.0]])})
-    value = prediction_goodness.goodness_in_patch(threshold, shear, np.array([40.0, 40.0]))
+    value = float(prediction_goodness.goodness(threshold, shear.event_position[:1], np.array([40.0, 40.0]))[0])
     assert value == pytest.approx(1 - 2 * 2 / 4)  # 0.3 at (5, 5): two of the four are lower
 
 
