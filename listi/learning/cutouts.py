@@ -169,7 +169,7 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
     n_max = max(part.n_max for part in parts)
     parts = [part.padded(n_max) for part in parts]
     fields = ("centers", "atoms", "positions", "adjacency")
-    return Cutouts(*(np.concatenate([getattr(part, f) for part in parts]) for f in fields), radii.pop())
+    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in fields})
 
 
 def cutouts_of(samples: Sequence[Sample], r_free: float) -> tuple[Cutouts, np.ndarray]:

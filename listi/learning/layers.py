@@ -40,11 +40,10 @@ def _quiet() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _quiet():
     import keras
+    from keras import layers, ops
 
-    keras.ops.zeros(1)  # makes the backend look for its devices
+    ops.zeros(1)  # makes the backend look for its devices
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second network that is compiled
-
-ops, layers = keras.ops, keras.layers
 
 
 @keras.saving.register_keras_serializable("listi")
