@@ -168,8 +168,11 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
         raise ValueError(f"parts: cut-outs of one radius are needed, got radii {sorted(radii)} Å")
     n_max = max(part.n_max for part in parts)
     parts = [part.padded(n_max) for part in parts]
-    fields = ("centers", "atoms", "positions", "adjacency")
-    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in fields})
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Cutouts(joined("centers"), joined("atoms"), joined("positions"), joined("adjacency"), radii.pop())
 
 
 def cutouts_of(samples: Sequence[Sample], r_free: float) -> tuple[Cutouts, np.ndarray]:
