@@ -96,8 +96,7 @@ def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max:
     r_free : float
         Radius [Å], at most half the shorter edge of the cell.
     n_max : int, optional
-        Rows to pad to. Without it 38 as in the paper, or as many as the fullest disc holds if that
-        is more.
+        Rows to pad to. Without it 38 as in the paper, or as many as the fullest disc holds if that is more.
 
     Raises
     ------
@@ -176,7 +175,7 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
 
 
 def cutouts_of(samples: Sequence[Sample], r_free: float) -> tuple[Cutouts, np.ndarray]:
-    """Cut-outs around all probes of the samples, and their thresholds, shape (n,)."""
+    """Return the cut-outs around all probes of the samples, and their thresholds, shape (n,)."""
     parts, targets = [], []
     for sample in samples:
         threshold = sample.probing.threshold.transpose("x", "y")
