@@ -13,7 +13,7 @@ simplest reading, alpha_ij = A_ij, hardly learns. Chosen here:
   Eq. 2b: they have a sign, and an atom with fewer neighbours collects less. Every head is one convolution
   h_i' = ReLU(sum_j alpha_ij h_j W + h_i V + b) (Spektral's GCSConv), and the outputs of all heads are concatenated;
 - the average over the atoms varies little from disc to disc, so it is standardised (batch normalisation) before the
-  last dense layers. Without that, their few ReLU units may all be zero for every disc, and the prediction is a constant.
+  last dense layers. Without that, their few ReLU units may all become zero for every disc, and the prediction constant.
 
 Spektral 1.3 does not know that Keras 3 gives layers with several inputs a list of masks; `_without_empty_masks` repairs
 that where Spektral wraps the calls of all its convolutions. Nothing outside this module imports Spektral.
