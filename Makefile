@@ -1,4 +1,4 @@
-# make env | demo | test | figures; every target returns non-zero if anything failed.
+# make env | demo | lab | lint | test | figures; every target returns non-zero if anything failed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export JUPYTER_PREFER_ENV_PATH = 1
 
-.PHONY: env demo test figures
+.PHONY: env demo lab lint test figures
 
 # The environment is made when it is missing or the lock has changed. The copy of the lock is written last, so that
 # an environment whose making was interrupted is made again.
@@ -25,6 +25,14 @@ $(VENV):
 
 demo: env
 	$(BIN)/python -m listi run --profile demo
+
+lab: env
+	$(BIN)/jupyter lab notebooks/00_index.ipynb
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: env
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env tests notebooks

@@ -158,7 +158,7 @@ def _absolute(node: ast.ImportFrom, within: str) -> str:
 
 
 def _door(name: str) -> str:
-    """Module behind a public name of the package: "bondswitch" for "generate"."""
-    from .. import _HOME  # the package itself imports nothing of this module
+    """Module behind a public name of the package: "generation.generate" for "generate"."""
+    import listi
 
-    return _HOME.get(name, name)
+    return getattr(listi, name).__module__.removeprefix("listi.") if name in listi.__all__ else name

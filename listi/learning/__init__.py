@@ -1,1 +1,1 @@
-"""To see weak spots at once: what networks read, the networks, their training."""
+"""Networks that predict thresholds from the structure: what they read, how they are built and trained."""

@@ -96,8 +96,7 @@ def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max:
     r_free : float
         Radius [Å], at most half the shorter edge of the cell.
     n_max : int, optional
-        Rows to pad to. Without it 38 as in the paper, or as many as the fullest disc holds if that
-        is more.
+        Rows to pad to. Without it 38 as in the paper, or as many as the fullest disc holds if that is more.
 
     Raises
     ------
@@ -168,12 +167,15 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
         raise ValueError(f"parts: cut-outs of one radius are needed, got radii {sorted(radii)} Å")
     n_max = max(part.n_max for part in parts)
     parts = [part.padded(n_max) for part in parts]
-    fields = ("centers", "atoms", "positions", "adjacency")
-    return Cutouts(*(np.concatenate([getattr(part, f) for part in parts]) for f in fields), radii.pop())
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Cutouts(joined("centers"), joined("atoms"), joined("positions"), joined("adjacency"), radii.pop())
 
 
 def cutouts_of(samples: Sequence[Sample], r_free: float) -> tuple[Cutouts, np.ndarray]:
-    """Cut-outs around all probes of the samples, and their thresholds, shape (n,)."""
+    """Return the cut-outs around all probes of the samples, and their thresholds, shape (n,)."""
     parts, targets = [], []
     for sample in samples:
         threshold = sample.probing.threshold.transpose("x", "y")

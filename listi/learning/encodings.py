@@ -38,8 +38,8 @@ def graphs(cut: Cutouts) -> dict[str, np.ndarray]:
 def images(cut: Cutouts, pixels: int = PIXELS) -> np.ndarray:
     """Draw the cut-outs: Si as discs joined by lines, grey on black, edges blended over one pixel.
 
-    The image shows the square that just holds the disc of R_free, x to the right and y upwards.
-    Bonds that leave the disc are not drawn, as they are not in the graph either.
+    The image shows the square around the disc of R_free, x to the right and y upwards. Bonds that leave the disc are
+    not drawn; the graph does not have them either.
 
     Parameters
     ----------
@@ -73,19 +73,12 @@ def _draw(canvas, positions, adjacency, mask, r_free):
             _capsule(canvas[n], positions[n, i], positions[n, i], SILICON_RADIUS, SILICON_GREY, r_free)
             for j in range(i):
                 if adjacency[n, i, j]:
-                    _capsule(
-                        canvas[n],
-                        positions[n, i],
-                        positions[n, j],
-                        0.5 * BOND_WIDTH,
-                        BOND_GREY,
-                        r_free,
-                    )
+                    _capsule(canvas[n], positions[n, i], positions[n, j], 0.5 * BOND_WIDTH, BOND_GREY, r_free)
 
 
 @numba.njit(nogil=True)
 def _capsule(image, a, b, radius, grey, r_free):
-    """Draw all points within `radius` of the segment a-b; of what overlaps, the brightest shows."""
+    """Draw all points within `radius` of the segment a-b; where shapes overlap, the brighter one shows."""
     n = len(image)
     size = 2.0 * r_free / n  # of a pixel [Å]
     reach = radius + size
@@ -115,9 +108,9 @@ def _clip(index, n):
 
 
 def mirrored(x: Inputs, signs: np.ndarray) -> Inputs:
-    """Mirror every cut-out of an input array, which leaves its threshold unchanged.
+    """Mirror cut-outs as the networks read them; their thresholds stay the same.
 
-    Atoms keep their numbers, hence their place in the sequence.
+    Atoms keep their numbers and with them their place in the sequence.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Training: AdaMax on the mean squared error, resumable, and the same again from the same seed."""
+"""Training: AdaMax on the mean squared error; it can be resumed, and the same seed gives the same weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .predict import outputs
 if TYPE_CHECKING:
     import keras
 
-SETTLE_BATCH, SETTLE_BATCHES = 256, 4  # cut-outs from which statistics are taken after an epoch
+SETTLE_BATCH, SETTLE_BATCHES = 256, 4  # cut-outs per batch, batches: for the statistics taken after an epoch
 
 
 def fit(
@@ -43,9 +43,9 @@ def fit(
 ) -> xr.Dataset:
     """Train a model in place and leave it with the weights of the epoch of lowest validation loss.
 
-    Targets are standardised with the mean and standard deviation of `y`, which the model keeps, so
-    it answers in their unit. Each epoch visits the cut-outs in an order drawn from `seed` and the
-    number of the epoch, in full batches (what is left over waits for another epoch).
+    Targets are standardised with the mean and standard deviation of `y`. The model keeps both and predicts in the unit
+    of `y`. Each epoch visits the cut-outs in full batches, in an order drawn from `seed` and the number of the epoch;
+    the cut-outs that do not fill a batch are left out of that epoch.
 
     Parameters
     ----------
@@ -56,40 +56,36 @@ def fit(
     y : ndarray, shape (n,)
         Their thresholds, in any one unit of stress.
     validation : (x, y), optional
-        Cut-outs that are not trained on, to watch the loss with.
+        Cut-outs and thresholds that are not trained on, to watch the loss.
     epochs : int
-        Times that every cut-out is visited.
+        Number of passes over the cut-outs.
     batch_size : int
         Cut-outs in one step; not given in the paper.
     seed : int
-        Of the order of the cut-outs and of the mirror images.
+        Seed of the order of the cut-outs and of the choice of mirror images.
     learning_rate : float
-        Of AdaMax; 1e-3 in the paper.
+        Learning rate of AdaMax; 1e-3 in the paper.
     final_learning_rate : float, optional
-        Lower the rate along half a cosine to this value in the last epoch; constant without it, as
-        in the paper.
+        Rate of the last epoch, reached along half a cosine. Without it the rate is constant, as in the paper.
     mirror : bool
-        Show each cut-out in one of its four mirror images, drawn anew in every epoch: x -> -x and y
-        -> -y leave the threshold under pure shear unchanged.
+        Show each cut-out as one of its four mirror images, drawn anew in every epoch: x -> -x and y -> -y leave the
+        threshold under pure shear unchanged.
     checkpoint : path-like, optional
-        File to keep the state of the training in, replaced every `checkpoint_every` epochs and at
-        the end.
+        File for the state of the training, replaced every `checkpoint_every` epochs and at the end.
     checkpoint_every : int
-        Epochs between two checkpoints.
+        Number of epochs between two checkpoints.
     resume : bool
-        Go on from the checkpoint if there is one, to the same history as without the interruption.
+        Continue from the checkpoint if there is one. The result is the same as without the interruption.
 
     Returns
     -------
     xarray.Dataset
-        `loss` and (with `validation`) `validation_loss` over `epoch`: mean squared error of
-        standardised thresholds.
+        `loss` and (with `validation`) `validation_loss` over `epoch`: mean squared error of standardised thresholds.
 
     Raises
     ------
     ValueError
-        If a parameter makes no sense, or the checkpoint is not whole or belongs to another
-        training.
+        If a parameter makes no sense, or the checkpoint is damaged or belongs to another training.
     DataError
         If the checkpoint cannot be written.
     """
@@ -109,17 +105,11 @@ def fit(
 
 
 def _check(x, y, validation, epochs, batch_size, learning_rate, final_learning_rate, checkpoint_every) -> None:
-    for name, value in (
-        ("epochs", epochs),
-        ("batch_size", batch_size),
-        ("checkpoint_every", checkpoint_every),
-    ):
+    counts = {"epochs": epochs, "batch_size": batch_size, "checkpoint_every": checkpoint_every}
+    for name, value in counts.items():
         if value != int(value) or value < 1:
             raise ValueError(f"{name}: {value!r} is not a whole number > 0")
-    for name, value in (
-        ("learning_rate", learning_rate),
-        ("final_learning_rate", final_learning_rate),
-    ):
+    for name, value in {"learning_rate": learning_rate, "final_learning_rate": final_learning_rate}.items():
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}: {value!r} is not > 0")
     for label, (inputs, targets) in {"": (x, y), "validation ": validation or (x, y)}.items():
@@ -144,7 +134,7 @@ def _rates(first: float, last: float | None, epochs: int) -> np.ndarray:
 
 
 def _progress(epochs: range, total: int, label: str) -> Iterator[int]:
-    """Epochs behind a progress bar, which shows only on a terminal."""
+    """Return the epochs with a progress bar, which shows only on a terminal."""
     from tqdm import tqdm
 
     yield from tqdm(epochs, total=total, initial=total - len(epochs), desc=label, unit="epoch", disable=None)
@@ -206,8 +196,8 @@ class _Training:
     def _settle(self) -> None:
         """Set the statistics of batch normalisation to those of the weights as they are now.
 
-        Its running averages lag behind the weights by more than an average over atoms varies from
-        disc to disc, which made the validation loss jump by factors of ten between epochs.
+        The running averages lag behind the weights. That error was larger than what the average over atoms varies from
+        disc to disc, and the validation loss jumped by factors of ten between epochs.
         """
         size = min(len(self.y), SETTLE_BATCH)
         some = np.arange(min(len(self.y) // size, SETTLE_BATCHES) * size)
@@ -255,7 +245,7 @@ class _Training:
         return [*self.network.variables, *self.optimizer.variables]
 
     def _fingerprint(self) -> str:
-        """What must be the same for a training to go on: first weights, data and settings."""
+        """Sum over what must be the same for a training to continue: first weights, data and settings."""
         arrays = list(self.x.values()) if isinstance(self.x, dict) else [self.x]
         digest = hashlib.sha256(repr([array.shape for array in arrays]).encode())
         digest.update(arrays[0][:: max(1, len(arrays[0]) // 100)].tobytes())  # images may be gigabytes
@@ -265,7 +255,7 @@ class _Training:
         return digest.hexdigest()
 
     def store(self, path: Path) -> None:
-        """Write the state to a file, at once or not at all."""
+        """Write the state to a file, whole or not at all."""
         from keras.ops import convert_to_numpy as to_numpy
 
         arrays = {f"variable_{n}": to_numpy(v) for n, v in enumerate(self._variables())}
@@ -289,10 +279,7 @@ class _Training:
                 f"checkpoint: {str(path)!r} belongs to another training (first weights, data or"
                 " settings); delete it or say resume=False"
             )
-        self.loss, self.validation_loss = (
-            stored["loss"].tolist(),
-            stored["validation_loss"].tolist(),
-        )
+        self.loss, self.validation_loss = stored["loss"].tolist(), stored["validation_loss"].tolist()
         self.best = [stored[f"best_{n}"] for n in range(sum(name.startswith("best_") for name in stored))]
         for n, variable in enumerate(self._variables()):
             variable.assign(stored[f"variable_{n}"])

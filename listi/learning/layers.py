@@ -1,7 +1,7 @@
-"""The layers that the networks share, and the one place where Keras is imported.
+"""The layers that the networks share, and the one place where Keras is imported at the top of a module.
 
-Importing TensorFlow takes seconds and prints; this module is therefore imported only where a model
-is built or loaded, never by `import listi`.
+Importing TensorFlow takes seconds and prints messages. This module is therefore imported only where a model is built or
+loaded, never by `import listi`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from collections.abc import Iterator
 def _quiet() -> Iterator[None]:
     """Hold back what native code writes to stderr; show it if the block fails.
 
-    TensorFlow greets on stderr before it reads TF_CPP_MIN_LOG_LEVEL, which notebooks would record
-    as output.
+    TensorFlow writes to stderr before it reads TF_CPP_MIN_LOG_LEVEL, and notebooks would record that as output.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -40,19 +39,18 @@ def _quiet() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _quiet():
     import keras
+    from keras import layers, ops
 
-    keras.ops.zeros(1)  # makes the backend look for its devices
+    ops.zeros(1)  # makes the backend look for its devices
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second network that is compiled
-
-ops, layers = keras.ops, keras.layers
 
 
 @keras.saving.register_keras_serializable("listi")
 class Threshold(layers.Layer):
     """Turn the standardised output z of a network into a stress, mean + std z.
 
-    `mean` and `std` are those of the training targets. They, and what must be known to use the
-    model (`metadata`, a JSON text), are stored with it, so that a reloaded model predicts stress.
+    `mean` and `std` are those of the training targets. They are stored with the model, and so is `metadata`, a JSON
+    text with what must be known to use it.
     """
 
     def __init__(self, metadata: str = "{}", **kwargs) -> None:
@@ -82,7 +80,7 @@ class AveragePool(layers.Layer):
 
 
 def dense(width: int, name: str) -> layers.Layer:
-    """Return a dense layer with ReLU; biases start slightly positive, so that all units are on."""
+    """Return a dense layer with ReLU; its biases start slightly positive, so that no unit is dead."""
     bias = keras.initializers.Constant(0.1)
     return layers.Dense(width, "relu", kernel_initializer="he_normal", bias_initializer=bias, name=name)
 

@@ -1,1 +1,1 @@
-"""What a glass is: atoms, bonds, rings, the periodic cell, and files of other programs."""
+"""What a glass is: atoms, bonds, rings and the periodic cell; files of other programs."""

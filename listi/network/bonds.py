@@ -1,4 +1,4 @@
-"""Which atoms are bonded, read from their positions."""
+"""Bonds of silica, read from the positions of its atoms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bonds_through_oxygen(
     cell: np.ndarray,
     radius: float = COORDINATION_RADIUS,
 ) -> np.ndarray:
-    """Si-Si bonds of a periodic network: the two Si within `radius` of each O, in O order.
+    """Return the Si-Si bonds of a periodic network: the two Si within `radius` of each O, in the order of the O.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def bonds_through_oxygen(
     Returns
     -------
     ndarray of int64, shape (n_bonds, 2)
-        Lower atom number first. O with a single Si, at free edges, make no bond.
+        Lower atom number first. An O with a single Si, at a free edge, makes no bond.
 
     Raises
     ------

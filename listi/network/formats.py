@@ -1,7 +1,7 @@
-"""Networks to and from ASE, extended XYZ and LAMMPS data files.
+"""Silica networks to and from ASE, extended XYZ and LAMMPS data files.
 
-These formats carry atoms, not Si-Si bonds: on the way back a bond is two Si that share an O. They
-are three- dimensional: atoms lie at z = 0 in a cell 1 Å thick that is not periodic along z.
+These formats hold atoms, not Si-Si bonds: a network that is read gets a bond where two Si share an O. The formats are
+three-dimensional: atoms lie at z = 0 in a cell 1 Å thick that is not periodic along z.
 """
 
 from __future__ import annotations
@@ -23,9 +23,16 @@ _LAMMPS_TYPES = {1: 14, 2: 8}  # LAMMPS atom type -> atomic number
 
 
 def to_ase(network: Network) -> Atoms:
-    """Return the network as `ase.Atoms` at z = 0, periodic along x and y."""
+    """Return the network as `ase.Atoms` at z = 0, periodic along x and y.
+
+    Raises
+    ------
+    ValueError
+        If there are other species than 0 = Si and 1 = O.
+    """
     from ase import Atoms  # optional dependency
 
+    _check_silica(network)
     return Atoms(
         numbers=np.array(list(_LAMMPS_TYPES.values()))[network.species],
         positions=np.column_stack([network.positions, np.zeros(network.n_atoms)]),
@@ -40,8 +47,7 @@ def from_ase(atoms: Atoms) -> Network:
     Raises
     ------
     ValueError
-        If there are other elements than Si and O, the cell is not rectangular, or an O has more
-        than two Si.
+        If there are other elements than Si and O, the cell is not rectangular, or an O has more than two Si.
     """
     numbers = atoms.get_atomic_numbers()
     foreign = np.flatnonzero(~np.isin(numbers, list(_LAMMPS_TYPES.values())))
@@ -58,7 +64,8 @@ def from_ase(atoms: Atoms) -> Network:
 
 
 def write_extxyz(network: Network, path: str | Path) -> None:
-    """Write an extended XYZ file; coordinates survive to the last bit."""
+    """Write an extended XYZ file, coordinates to the last bit; raises as `to_ase`."""
+    _check_silica(network)
     width, height = network.cell
     lines = [
         f"{network.n_atoms}",
@@ -76,7 +83,8 @@ def read_extxyz(path: str | Path) -> Network:
 
 
 def write_lammps_data(network: Network, path: str | Path) -> None:
-    """Write a LAMMPS data file, `atom_style atomic`: type 1 = Si, type 2 = O."""
+    """Write a LAMMPS data file, `atom_style atomic`, type 1 = Si, type 2 = O; raises as `to_ase`."""
+    _check_silica(network)
     width, height = network.cell
     lines = [
         "two-dimensional silica network, lengths in angstrom",
@@ -97,3 +105,9 @@ def read_lammps_data(path: str | Path) -> Network:
     from ase.io import read
 
     return from_ase(read(path, format="lammps-data", atom_style="atomic", Z_of_type=_LAMMPS_TYPES))
+
+
+def _check_silica(network: Network) -> None:
+    bad = np.flatnonzero(network.species > OXYGEN)
+    if bad.size:
+        raise ValueError(f"network: atom {bad[0]} has species {network.species[bad[0]]}; allowed are 0 (Si) and 1 (O)")

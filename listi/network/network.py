@@ -1,4 +1,4 @@
-"""The glass as a network: atoms, bonds and the periodic cell; its rings and their statistics."""
+"""The glass as a network: atoms, bonds and the periodic cell."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ MAXIMUM_BOND = 5.0  # a Si-Si bond longer than this [Å] does not belong to the 
 
 @dataclass(frozen=True)
 class Network:
-    """A two-dimensional network in a periodic rectangular cell, a corner at the origin.
+    """A two-dimensional glass in a periodic rectangular cell with a corner at the origin.
+
+    In silica, species 0 is Si, species 1 is O, and a bond joins two Si that share an O. Other materials count their
+    species from 0 too; `bonds` may be empty, where only forces matter. The arrays are read-only; `replace` makes a
+    changed copy.
 
     Attributes
     ----------
     positions : ndarray, shape (n_atoms, 2)
         Coordinates [Å].
     species : ndarray of int8, shape (n_atoms,)
-        0 = Si, 1 = O; other glasses may have other species, as their potential numbers them.
+        Species of each atom, 0, 1, ...
     bonds : ndarray of int64, shape (n_bonds, 2)
-        Pairs of atom numbers: Si-Si connections (each stands for Si-O-Si). None, or no pairs, where only forces
-        matter.
+        Pairs of atom numbers, each pair once; None stands for no bonds.
     cell : ndarray, shape (2,)
         Edge lengths along x and y [Å].
 
     Raises
     ------
     ValueError
-        If a shape, a value or a bond makes no sense; the message names it.
+        If an array has a wrong shape or values that are not finite, if two atoms overlap, or if a bond is longer than
+        5 Å, stands twice or joins anything but two atoms of species 0.
     """
 
     positions: np.ndarray
@@ -46,19 +50,16 @@ class Network:
     def __post_init__(self) -> None:
         if self.bonds is None:
             object.__setattr__(self, "bonds", np.empty((0, 2), dtype=np.int64))
-        for name, dtype in (
-            ("positions", float),
-            ("species", np.int8),
-            ("bonds", np.int64),
-            ("cell", float),
-        ):
+        for name, dtype in {"positions": float, "species": np.int8, "bonds": np.int64, "cell": float}.items():
             given = np.asarray(getattr(self, name))
             try:
                 value = np.array(given, dtype=dtype)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{name}: {given.dtype} cannot be read as {np.dtype(dtype)}") from error
             if dtype is not float and not np.array_equal(value, given):
-                raise ValueError(f"{name}: values must be whole numbers, got {given.dtype} that are not")
+                raise ValueError(f"{name}: {given.dtype} values are not all whole numbers within {np.dtype(dtype)}")
+            if name == "bonds" and not value.size:
+                value = value.reshape(0, 2)
             value.flags.writeable = False
             object.__setattr__(self, name, value)
         _check(self)
@@ -100,13 +101,8 @@ def _attrs(units: str, long_name: str) -> dict[str, str]:
 
 
 def _check(network: Network) -> None:
-    """Refuse arrays that are not a network; called once, when one is made."""
-    positions, species, bonds, cell = (
-        network.positions,
-        network.species,
-        network.bonds,
-        network.cell,
-    )
+    """Refuse arrays that are not a network."""
+    positions, species, bonds, cell = network.positions, network.species, network.bonds, network.cell
     if cell.shape != (2,) or not np.all(np.isfinite(cell)) or np.any(cell <= 0):
         raise ValueError(f"cell: {cell.tolist()} is not two finite edge lengths > 0 Å")
     if positions.ndim != 2 or positions.shape[1] != 2 or len(positions) == 0:
@@ -115,10 +111,12 @@ def _check(network: Network) -> None:
     if bad.size:
         raise ValueError(f"positions: atom {bad[0]} is at {positions[bad[0]].tolist()}; all must be finite")
     if species.shape != (len(positions),):
-        raise ValueError(f"species: shape {species.shape} is not ({len(positions)},), one entry an atom")
+        raise ValueError(f"species: shape {species.shape} is not ({len(positions)},), one entry per atom")
     bad = np.flatnonzero(species < 0)
     if bad.size:
-        raise ValueError(f"species: atom {bad[0]} has {species[bad[0]]}; species are numbers from 0")
+        raise ValueError(
+            f"species: atom {bad[0]} has {species[bad[0]]}; allowed are 0, 1, ...; in silica 0 = Si, 1 = O"
+        )
     _check_overlap(positions, cell)
     _check_bonds(positions, species, bonds, cell)
 
@@ -139,9 +137,12 @@ def _check_bonds(positions: np.ndarray, species: np.ndarray, bonds: np.ndarray, 
         raise ValueError(f"bonds: entry {bad[0]} is {bonds[bad[0]].tolist()}; atom numbers are 0..{len(positions) - 1}")
     bad = np.flatnonzero((species[bonds] != SILICON).any(axis=1) | (bonds[:, 0] == bonds[:, 1]))
     if bad.size:
-        raise ValueError(f"bonds: entry {bad[0]} is {bonds[bad[0]].tolist()}; a bond joins two different Si")
-    if len(np.unique(np.sort(bonds, axis=1), axis=0)) != len(bonds):
-        raise ValueError("bonds: a pair of Si is listed twice; each bond stands once")
+        raise ValueError(
+            f"bonds: entry {bad[0]} is {bonds[bad[0]].tolist()}; a bond joins two different atoms of species 0 (Si)"
+        )
+    pairs, times = np.unique(np.sort(bonds, axis=1), axis=0, return_counts=True)
+    if np.any(times > 1):
+        raise ValueError(f"bonds: {pairs[times > 1][0].tolist()} is listed twice; each bond stands once")
     length = np.linalg.norm(minimum_image(positions[bonds[:, 0]] - positions[bonds[:, 1]], cell), axis=1)
     bad = np.flatnonzero(length > MAXIMUM_BOND)
     if bad.size:

@@ -1,4 +1,4 @@
-"""Glass as an image shows it: a patch with free edges instead of a periodic cell."""
+"""A patch of glass with free edges, as an image shows it, instead of a periodic cell."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ VACUUM = 20.0  # gap between a patch and its periodic images [Å]: beyond the cu
 def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None = None) -> Network:
     """Cut a square patch with free edges out of a sample, like an imaged piece of glass (Fig. 10).
 
-    Of the Si in the square, those held by fewer than two bonds are dropped until every one has at
-    least two, as in the imaged patches; what is then not connected to the largest piece goes too. O
-    stay where both their Si stay. The cell is the square with vacuum around it, wide enough that
-    nothing interacts across its borders; the patch is in its middle.
+    Si with fewer than two bonds inside the square are removed until every Si has at least two, as in the imaged
+    patches. Then everything but the largest connected piece is removed. An O stays if both its Si stay. The patch lies
+    in the middle of a cell with vacuum around it, wide enough that nothing interacts across the borders.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None 
 
 
 def _held_silicon(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flags (n_atoms,) of the Si that stay; bonds (n, 2) among them in the sample's numbers."""
+    """Return flags (n_atoms,) of the Si that stay, and the bonds (n, 2) among them in the sample's numbers."""
     n_atoms = network.n_atoms
     kept = inside.copy()
     while True:
@@ -76,7 +75,7 @@ def _held_silicon(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _oxygen_on_bonds(network: Network, bonds: np.ndarray) -> np.ndarray:
-    """Flags (n_atoms,) of the O whose two nearest Si are joined by one of `bonds`."""
+    """Return flags (n_atoms,) of the O whose two nearest Si are joined by one of `bonds`."""
     flags = np.zeros(network.n_atoms, dtype=bool)
     silicon, oxygen = network.silicon, np.flatnonzero(network.species == 1)
     wrapped = wrap(network.positions, network.cell)

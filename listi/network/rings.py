@@ -10,16 +10,16 @@ from .network import MINIMUM_DISTANCE, Network
 
 
 def rings(network: Network) -> list[np.ndarray]:
-    """Faces of the Si network: the atom numbers around each ring, anticlockwise.
+    """Return the rings of the Si network, which are its faces: the atom numbers around each, anticlockwise.
 
-    Every directed bond belongs to one face; walking on by the sharpest right turn at each Si closes
-    it. For networks with free edges the outer face, which runs clockwise, is left out, as is a walk
-    that closes only around the periodic cell.
+    Every directed bond belongs to one face. Following the sharpest right turn at each Si leads around it. The outer
+    face of a network with free edges, which runs clockwise, is left out, and so is a path that closes only around the
+    periodic cell.
 
     Returns
     -------
     list of ndarray
-        One array of Si numbers a ring, from its lowest number on; ordered by these.
+        One array of Si numbers per ring, starting with its lowest; the rings are sorted by these.
     """
     start, _, walk, face, _ = _faces(network)
     walk = walk[face[walk] >= 0]
@@ -58,7 +58,7 @@ def _faces(network: Network) -> tuple[np.ndarray, ...]:
 
 
 def _clockwise_next(start: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Directed bond of the same Si that comes next clockwise, for each directed bond."""
+    """Return for each directed bond the one of the same Si that comes next clockwise."""
     order = np.lexsort((np.arctan2(vector[:, 1], vector[:, 0]), start))
     first = np.searchsorted(start[order], start[order], side="left")
     last = np.searchsorted(start[order], start[order], side="right") - 1
@@ -69,7 +69,7 @@ def _clockwise_next(start: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 
 def _cycles(follow: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Concatenated cycles of a permutation, met in `order`, and the cycle of each element."""
+    """Return the cycles of a permutation one after another, as met in `order`, and the cycle of each element."""
     following, label, walk, n_cycles = follow.tolist(), [-1] * len(follow), [], 0
     for element in order.tolist():
         if label[element] >= 0:
@@ -94,7 +94,7 @@ def ring_statistics(sizes: np.ndarray) -> dict[int, float]:
 
 
 def ring_neighbour_sizes(network: Network) -> dict[int, float]:
-    """Mean size m_n of the neighbours (sharing a bond) of n-membered rings, ascending in n."""
+    """Return the mean size m_n of the neighbours (sharing a bond) of n-membered rings, ascending in n."""
     sizes, adjacency = _ring_adjacency(network)
     total = adjacency @ sizes
     shared = np.asarray(adjacency.sum(axis=1)).ravel()
@@ -102,10 +102,10 @@ def ring_neighbour_sizes(network: Network) -> dict[int, float]:
 
 
 def aboav_weaire(network: Network) -> float:
-    """Aboav-Weaire parameter alpha: how strongly small rings neighbour large ones.
+    """Return the Aboav-Weaire parameter alpha: how strongly small rings are neighbours of large ones.
 
-    Fits n m_n = mu² + s² + mu (1 - alpha)(n - mu) over all rings (least squares weighted with p_n),
-    with mu and s² the mean and variance of the ring sizes.
+    Fits n m_n = mu² + s² + mu (1 - alpha)(n - mu) over all rings (least squares weighted with p_n), with mu and s² the
+    mean and variance of the ring sizes.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def aboav_weaire(network: Network) -> float:
 
 
 def _ring_adjacency(network: Network) -> tuple[np.ndarray, csr_array]:
-    """Ring sizes and the (n_rings, n_rings) count of shared bonds."""
+    """Return the ring sizes and the number of bonds that two rings share, shape (n_rings, n_rings)."""
     _, reverse, _, face, sizes = _faces(network)
     shared = (face >= 0) & (face[reverse] >= 0)
     shape = (len(sizes), len(sizes))

@@ -123,17 +123,18 @@ def test_a_network_is_frozen(glass):
             "atoms 0 and 8 overlap",
         ),
         ({"species": np.zeros(8)}, r"species: shape \(8,\)"),
-        ({"species": [0, 0, 0, 2, 0, 0, 0, 0, 0]}, "a bond joins two different Si"),
-        ({"species": np.full(9, 0.5)}, "species: values must be whole numbers"),
+        ({"species": [0, 0, 0, -1, 0, 0, 0, 0, 0]}, "species: atom 3 has -1"),
+        ({"species": np.full(9, 300)}, "species: int64 values are not all whole numbers within int8"),
+        ({"species": np.full(9, 0.5)}, "species: float64 values are not all whole numbers"),
         ({"bonds": [0, 1]}, r"bonds: shape \(2,\)"),
         ({"bonds": [[0, 9]]}, r"bonds: entry 0 is \[0, 9\]"),
         ({"bonds": [[0, 1], [-1, 2]]}, r"bonds: entry 1 is \[-1, 2\]"),
-        ({"bonds": [[2, 2]]}, "two different Si"),
+        ({"bonds": [[2, 2]]}, "two different atoms of species 0"),
         (
             {"species": [1, 0, 0, 0, 0, 0, 0, 0, 0]},
-            r"bonds: entry 0 is \[0, 1\]; a bond joins two different Si",
+            r"bonds: entry 0 is \[0, 1\]; a bond joins two different atoms",
         ),
-        ({"bonds": [[0, 1], [1, 0]]}, "listed twice"),
+        ({"bonds": [[0, 1], [1, 0]]}, r"bonds: \[0, 1\] is listed twice"),
         ({"bonds": [[6, 4]]}, r"bonds: entry 0 \[6, 4\] is 9.61 Å long"),
     ],
 )
@@ -141,6 +142,15 @@ def test_bad_input_is_named(changes, message):
     with pytest.raises(ValueError, match=message) as caught:
         drawn().replace(**changes)
     assert "\n" not in str(caught.value)
+
+
+def test_other_materials_have_other_species_but_not_in_the_formats_of_silica(tmp_path):
+    three = drawn().replace(species=[0, 0, 0, 0, 0, 0, 0, 1, 2], bonds=[])
+    assert three.silicon.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    for write in (formats.write_extxyz, formats.write_lammps_data, lambda network, _: formats.to_ase(network)):
+        with pytest.raises(ValueError, match="network: atom 8 has species 2"):
+            write(three, tmp_path / "three")
+    assert not list(tmp_path.iterdir())
 
 
 def assert_same(one, other):

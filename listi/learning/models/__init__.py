@@ -51,10 +51,9 @@ def build(name: str, seed: int = 0, r_free: float = R_FREE, **sizes) -> keras.Mo
     name : str
         One of `NAMES`.
     seed : int
-        Of the initial weights and of dropout. It also seeds the global generators of Python, NumPy
-        and Keras.
+        Seed of the initial weights and of dropout. It also seeds the global generators of Python, NumPy and Keras.
     r_free : float
-        Radius of the cut-outs that it will see [Å].
+        Radius of the cut-outs that it will read [Å].
     **sizes
         Passed on to `build` of the module `name`, e.g. `pixels` for "cnn", `width` for "gcn".
 
@@ -83,7 +82,7 @@ def build(name: str, seed: int = 0, r_free: float = R_FREE, **sizes) -> keras.Mo
 
 
 def metadata(model: keras.Model) -> dict:
-    """Return what is known of a model: its name, sizes, seed, r_free [Å], and how it was trained.
+    """Return the metadata of a model: its name, sizes, seed, r_free [Å], and how it was trained.
 
     Raises
     ------
@@ -102,7 +101,7 @@ def update_metadata(model: keras.Model, **changes) -> None:
 
 
 def inputs(model: keras.Model, cut: Cutouts) -> Inputs:
-    """Return the input of a model for some cut-outs: a sequence, an image or a graph each.
+    """Return the input of a model for cut-outs: a sequence, an image or a graph for each.
 
     Raises
     ------

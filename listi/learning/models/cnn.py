@@ -1,8 +1,8 @@
 """Convolutional network: a grey image of the cut-out.
 
-Paper: 220 x 220 grey values in 0..1; three 5 x 5 convolutions (32, 64, 32 filters, stride 1), each
-with ReLU and 2 x 2 max-pooling; dropout; three dense layers of 10 with ReLU; one output neuron.
-Chosen here: no padding at the image's edge (Keras's default), dropout once before the dense layers.
+Paper: 220 x 220 grey values in 0..1; three 5 x 5 convolutions (32, 64, 32 filters, stride 1), each with ReLU and 2 x 2
+max-pooling; dropout; three dense layers of 10 with ReLU; one output neuron. Chosen here: no padding at the image's edge
+(Keras's default), dropout once before the dense layers.
 """
 
 from __future__ import annotations

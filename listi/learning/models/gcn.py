@@ -1,26 +1,22 @@
 """Graph convolutional network on the Si and their bonds, with Spektral's graph convolutions.
 
-Paper: nodes with their coordinates and an adjacency matrix of 0 and 1; a first block of two graph
-convolutions and a dense layer with ReLU, a second block of one graph convolution and a dense layer;
-global average pooling; dense layers of 20, 10 and 5; one output neuron. Its Eq. 2 adds an edge
-tensor e_ij (2a), weights alpha_ij of the neighbours in the aggregation (2b, 2c) and a multi-layer
-perceptron for the messages (2d), but says neither what e_ij is nor how wide anything is. The
-plainest reading, with alpha_ij = A_ij, hardly learns. Chosen here:
+Paper: nodes with their coordinates and an adjacency matrix of 0 and 1; a first block of two graph convolutions and a
+dense layer with ReLU, a second block of one graph convolution and a dense layer; global average pooling; dense layers
+of 20, 10 and 5; one output neuron. Its Eq. 2 adds an edge tensor e_ij (2a), weights alpha_ij of the neighbours in the
+aggregation (2b, 2c) and a multi-layer perceptron for the messages (2d). It gives neither e_ij nor the widths. The
+simplest reading, alpha_ij = A_ij, hardly learns. Chosen here:
 
 - e_ij is the bond vector from i to j with its length, in units of the bond length;
-- the features of node i are its coordinates (in units of R_free), given to every convolution anew,
-  and a perceptron of e_ij summed over the neighbours j;
-- another perceptron of e_ij gives the weights alpha_ij, one set for each of several heads, in place
-  of the softmax of Eq. 2b: they have a sign, and an atom with fewer neighbours collects less. Every
-  head is one convolution h_i' = ReLU(sum_j alpha_ij h_j W + h_i V + b) (Spektral's GCSConv) whose
-  outputs are put side by side;
-- the average over the atoms varies little from disc to disc, so it is standardised (batch
-  normalisation) before the last dense layers, which otherwise die: all their few ReLU units off,
-  the answer a constant.
+- the features of node i are its coordinates (in units of R_free), given to every convolution again, and a perceptron of
+  e_ij summed over the neighbours j;
+- another perceptron of e_ij gives the weights alpha_ij, one set for each of several heads, in place of the softmax of
+  Eq. 2b: they have a sign, and an atom with fewer neighbours collects less. Every head is one convolution
+  h_i' = ReLU(sum_j alpha_ij h_j W + h_i V + b) (Spektral's GCSConv), and the outputs of all heads are concatenated;
+- the average over the atoms varies little from disc to disc, so it is standardised (batch normalisation) before the
+  last dense layers. Without that, their few ReLU units may all become zero for every disc, and the prediction constant.
 
-Spektral 1.3 does not know that Keras 3 hands layers with several inputs a list of masks;
-`_without_empty_masks` mends that where Spektral wraps the calls of all its convolutions. Nothing
-outside this module imports Spektral.
+Spektral 1.3 does not know that Keras 3 gives layers with several inputs a list of masks; `_without_empty_masks` repairs
+that where Spektral wraps the calls of all its convolutions. Nothing outside this module imports Spektral.
 """
 
 from __future__ import annotations
@@ -40,7 +36,7 @@ from spektral.layers import GCSConv
 
 
 def _without_empty_masks(wrap):
-    """Let Spektral's wrapper of `call` take [None, None], Keras 3's word for no mask, for None."""
+    """Make Spektral's wrapper of `call` read [None, None], with which Keras 3 says "no mask", as None."""
 
     @functools.wraps(wrap)
     def wrapper(call):
@@ -61,9 +57,9 @@ spektral_conv.check_dtypes_decorator = _without_empty_masks(spektral_conv.check_
 
 @keras.saving.register_keras_serializable("listi")
 class GraphConvolution(GCSConv):
-    """Spektral's convolution with a skip term, a x W + x V + b, with W and V started apart.
+    """Spektral's convolution with a skip term, a x W + x V + b, with different initial W and V.
 
-    Spektral draws both with the same initialiser object, which in Keras 3 makes them alike.
+    Spektral draws both with the same initialiser object, which in Keras 3 makes them equal.
     """
 
     def build(self, input_shape) -> None:
@@ -93,8 +89,8 @@ class BondFeatures(layers.Layer):
 def _place_in_adjacency(selection):
     """Where the bonds of each atom stand in the flattened adjacency, (n * n_max * 3, 1).
 
-    The places of missing bonds mean nothing. Multiplying with the selection instead took
-    three times as long, and half of a training step.
+    The places of missing bonds have no meaning. A product with the selection instead took three times as long, half of
+    a training step.
     """
     n, n_bonds, n_max = ops.shape(selection)
     row = ops.arange(n * n_bonds, dtype="int32") // NEIGHBOURS

@@ -1,7 +1,7 @@
 """Recurrent network: the coordinates of the Si, read in the order of their numbers.
 
-Paper: rows of (x, y) padded to 38 and masked, one LSTM layer of 128, a dense layer of 10, one
-output neuron. Chosen here: coordinates in units of R_free, ReLU in the dense layer.
+Paper: rows of (x, y) padded to 38 and masked, one LSTM layer of 128, a dense layer of 10, one output neuron. Chosen
+here: coordinates in units of R_free, ReLU in the dense layer.
 """
 
 from __future__ import annotations

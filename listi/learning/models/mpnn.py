@@ -1,14 +1,14 @@
 """Message passing along the bonds, with the bond vectors in the messages: a network of our own.
 
-In each round atom i collects from its bonded neighbours j, e_ij being the bond vector in units of
-the bond length,
+In each round atom i collects messages from its bonded neighbours j. With e_ij the bond vector in units of the bond
+length,
 
     m_ij = ReLU(W_1 h_i + W_2 h_j + W_3 [e_ij, |e_ij|] + b)
     h_i' = ReLU(W_4 [h_i, sum_j m_ij, max_j m_ij] + c)
 
-and after the last round the sum, maximum and minimum over the atoms, standardised (batch
-normalisation), go to a dense layer. It differs from the paper's graph network in seeing bond
-vectors in every round, which lets a message depend on the direction it comes from.
+After the last round the sum, maximum and minimum over the atoms, standardised (batch normalisation), go to a dense
+layer. Unlike the paper's graph network it reads the bond vectors in every round, so a message can depend on the
+direction it comes from.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..layers import dense, graph_inputs, keras, layers, ops, output
 
 BOND_LENGTH = 3.05  # Si-Si [Å], the unit of the bond vectors
 NEIGHBOURS = 3  # of a Si in silica
-TYPICAL_ATOMS = 32  # mean number of Si in a disc: the sum over atoms is given in units of it
+TYPICAL_ATOMS = 32  # mean number of Si in a disc: the unit of the sum over atoms
 
 
 def inputs(cut: Cutouts, metadata: dict) -> dict[str, np.ndarray]:
@@ -42,8 +42,8 @@ def inputs(cut: Cutouts, metadata: dict) -> dict[str, np.ndarray]:
 class Neighbours(layers.Layer):
     """Turn the adjacency into a selection: the k-th neighbour of every atom, (n, n_max * 3, n_max).
 
-    One row holds a single 1 (the neighbour), or only 0 where an atom has fewer neighbours.
-    Multiplied with node features it hands each atom those of its neighbours.
+    A row holds a single 1 (the neighbour), or only 0 where an atom has fewer neighbours. The product with node features
+    is the features of the neighbours of each atom.
     """
 
     def call(self, adjacency):
@@ -122,7 +122,7 @@ def build(metadata: dict, width: int = 64, rounds: int = 5) -> keras.Model:
     width : int
         Number of features of an atom.
     rounds : int
-        Rounds of messages: how many bonds away an atom can sense.
+        Rounds of messages: over how many bonds an atom collects information.
     """
     graph = graph_inputs()
     selection = Neighbours(name="neighbours")(graph["adjacency"])

@@ -1,0 +1,13 @@
+from .analysis.prediction_goodness import goodness as goodness
+from .generation.generate import generate as generate
+from .learning.predict import predict as predict
+from .mechanics.potential import Potential as Potential
+from .mechanics.shear import deform as deform
+from .mechanics.shear import relax as relax
+from .mechanics.shear import state_after as state_after
+from .network.network import Network as Network
+from .probing.probe import probe as probe
+from .probing.probe import trace as trace
+from .probing.probe import yield_stress as yield_stress
+
+__version__: str
