@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -76,7 +77,7 @@ def _nearest(wanted: xr.DataArray, field: xr.DataArray, position: np.ndarray, ce
     return wanted.transpose("x", "y").values.ravel()[nearest]
 
 
-def _ranked(field: xr.DataArray, values: np.ndarray, side: str = "left") -> np.ndarray:
+def _ranked(field: xr.DataArray, values: np.ndarray, side: Literal["left", "right"] = "left") -> np.ndarray:
     lower = np.searchsorted(np.sort(field.values.ravel()), values, side=side)
     return 1.0 - 2.0 * lower / field.size
 

@@ -57,7 +57,7 @@ class Dual(NamedTuple):
     member: np.ndarray
     sizes: np.ndarray
     contact: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # a tuple has a method of this name
     contacts: np.ndarray
     centres: np.ndarray
     cell: np.ndarray

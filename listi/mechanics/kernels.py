@@ -34,7 +34,7 @@ class Template:
 
     def __init__(self, function: FunctionType, options: dict[str, Any]) -> None:
         self.function, self.options = function, options
-        functools.update_wrapper(self, function)
+        self.__doc__, self.__name__ = function.__doc__, function.__name__
         self._compiled: dict[str, Callable] = {}
 
     def compiled(self, potential: Potential) -> Callable:
@@ -60,7 +60,7 @@ class Template:
         return copy
 
 
-def template(function: Callable | None = None, **options) -> Any:
+def template(function: Any = None, **options) -> Any:
     """Mark a function as a template; options are those of `numba.njit` beyond `jit.JIT`."""
     if function is None:
         return functools.partial(template, **options)

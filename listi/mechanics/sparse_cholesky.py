@@ -68,7 +68,7 @@ class Factor:
         begin = np.searchsorted(node[early], np.arange(len(parts) + 1))
         local = np.empty(n, dtype=np.int64)
         updates: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._fronts = []
+        self._fronts: list[tuple] = []
         for number, (atoms, children) in enumerate(parts):
             pairs = slice(begin[number], begin[number + 1])
             boundary = _boundary(node, number, late[pairs], [updates[c][0] for c in children])

@@ -149,14 +149,14 @@ def yield_stress(
     ValueError
         If `angles` is empty or one is out of range, or as `probe`.
     """
-    angles = np.asarray(angles, dtype=float)
-    if angles.ndim != 1 or angles.size == 0 or not np.all(np.abs(angles) < 45.0):
-        raise ValueError(f"angles: {angles.tolist()} are not angles between -45 and 45 degrees")
+    each_angle = np.asarray(angles, dtype=float)
+    if each_angle.ndim != 1 or each_angle.size == 0 or not np.all(np.abs(each_angle) < 45.0):
+        raise ValueError(f"angles: {each_angle.tolist()} are not angles between -45 and 45 degrees")
     unknown = {"mode", "angle"} & set(settings)
     if unknown:
         raise ValueError(f"{unknown.pop()}: is not allowed; yield_stress probes in pure shear along direction + angles")
-    each = [probe(network, grid, points, angle=direction + a, **settings).threshold for a in angles]
-    threshold = xr.concat(each, dim=xr.Variable("angle", angles, _attrs("degree", "direction of probing")))
+    each = [probe(network, grid, points, angle=direction + a, **settings).threshold for a in each_angle]
+    threshold = xr.concat(each, dim=xr.Variable("angle", each_angle, _attrs("degree", "direction of probing")))
     projected = threshold / np.cos(np.radians(2.0 * threshold.angle))
     empty = projected.isnull().all("angle")
     weakest = projected.fillna(np.inf).idxmin("angle").where(~empty)
@@ -310,6 +310,7 @@ def _settings(
 def _dataset(
     found: Found, load: Load, cell: np.ndarray, grid: tuple[int, int], points: np.ndarray | None
 ) -> xr.Dataset:
+    dims: tuple[str, ...]
     if points is None:
         dims, shape = ("x", "y"), tuple(grid)
         lines = zip("xy", grid_lines(cell, grid), strict=True)
@@ -333,7 +334,7 @@ def _dataset(
             "strain of the last step before the first instability",
         ),
     }
-    variables = {
+    variables: dict[str, tuple] = {
         name: (dims, values.reshape(shape), _attrs(units, text)) for name, (values, units, text) in per_probe.items()
     }
     for when, tensor in (("initial", found.initial), ("critical", critical_tensor)):

@@ -29,7 +29,7 @@ def test_paper_profile_has_the_papers_values():
 
 
 def test_cutoff_is_the_potentials():
-    assert parameters._INTERACTION_CUTOFF == SILICA.cutoff
+    assert SILICA.cutoff == parameters._INTERACTION_CUTOFF
 
 
 def test_a_file_changes_only_what_it_names(tmp_path):

@@ -28,7 +28,8 @@ def compared(*roles):
 
 def imaged_first_event():
     patch = sample_files.load_sample(DATA / data_set.PATCH)
-    return float(prediction_goodness.goodness(patch.predictions.gcn, patch.shear.event_position[:1], patch.network.cell)[0])
+    event = patch.shear.event_position[:1]
+    return float(prediction_goodness.goodness(patch.predictions.gcn, event, patch.network.cell)[0])
 
 
 SEEN, UNSEEN = ("train", "validation"), ("test", "extra_test")
