@@ -1,4 +1,4 @@
-"""Plain files: written whole or not at all, with sums that tell changes; and a lock on a folder."""
+"""Plain files: where those that ship are, written whole or not at all, checksums, and a lock on a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,10 +18,32 @@ import numpy as np
 SUMS = "SHA256SUMS"
 LOCK = ".lock"
 _UNFINISHED = ".part"
+PACKAGE = Path(__file__).parent
 
 
 class DataError(ValueError):
     """A file that is missing, damaged, not what it should be, or cannot be written."""
+
+
+def repository() -> Path:
+    """Return the checkout that one works in, the folder that holds `data/paper`.
+
+    It is the working folder or the nearest one above it; failing that, the one that the package lies in.
+
+    Raises
+    ------
+    DataError
+        If none of them holds `data/paper`.
+    """
+    for folder in (Path.cwd(), *Path.cwd().parents, PACKAGE.parent):
+        if (folder / "data" / "paper").is_dir():
+            return folder
+    raise DataError("data/paper: not found here, above here or beside the package; it comes with the repository")
+
+
+def shipped() -> Path:
+    """Return the folder of the data that ship with the repository."""
+    return repository() / "data" / "paper"
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -68,12 +91,8 @@ def canonical(value: object) -> str:
 
 def _plain(value: object) -> object:
     """What JSON does not know as what it knows."""
-    if isinstance(value, Mapping):
-        return dict(value)
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
@@ -83,7 +102,7 @@ def checksum(value: object) -> str:
 
 
 def write_json(path: str | Path, values: Mapping) -> None:
-    """Write a mapping as JSON with the file's name and a checksum at its end.
+    """Write a mapping as JSON with a checksum of its content.
 
     Raises
     ------
@@ -91,39 +110,46 @@ def write_json(path: str | Path, values: Mapping) -> None:
         If the file cannot be written.
     """
     plain = json.loads(canonical(values))
-    write_bytes(path, _with_checksum({**plain, "file": Path(path).name}).encode())
-
-
-def _with_checksum(values: dict) -> str:
-    total = checksum(values)
-    return json.dumps({**values, "checksum": total}, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps({**plain, "checksum": checksum(plain)}, indent=2, ensure_ascii=False)
+    write_bytes(path, f"{text}\n".encode())
 
 
 def read_json(path: str | Path) -> dict:
-    """Read what `write_json` wrote, without name and checksum.
+    """Read what `write_json` wrote.
 
     Raises
     ------
     DataError
-        If the file is missing, has another name, or differs in any byte from what was written.
+        If the file is missing, cut off, or its content is not what was written.
     """
-    path = Path(path)
     try:
-        text = path.read_text("utf-8")
-        values = json.loads(text)
+        values = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise DataError(f"{path}: not JSON, cut off or altered: {error}") from error
     if not isinstance(values, dict) or "checksum" not in values:
         raise DataError(f"{path}: has no checksum: altered, or written by another program")
-    values.pop("checksum")
-    if text != _with_checksum(values):
+    if values.pop("checksum") != checksum(values):
         raise DataError(f"{path}: altered since it was written (checksum differs)")
-    name = values.pop("file", path.name)  # earlier files do not say it
-    if name != path.name:
-        raise DataError(f"{path}: was written as {name}; swapped or renamed")
     return values
+
+
+def check_zip(path: str | Path) -> None:
+    """Refuse a zip file, such as a saved model, in which the checksum (CRC-32) of a member is wrong.
+
+    Raises
+    ------
+    DataError
+        If it is missing, cut off or altered.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+    except Exception as error:  # whatever zipfile finds wrong
+        raise DataError(f"{path}: not a whole zip file: {error}") from error
+    if damaged:
+        raise DataError(f"{path}: altered since it was written (CRC-32 of {damaged} differs)")
 
 
 def sha256(path: str | Path) -> str:
@@ -151,44 +177,20 @@ def write_checksums(folder: str | Path) -> None:
     write_bytes(folder / SUMS, "".join(lines).encode())
 
 
-def read_checksums(folder: str | Path) -> dict[Path, str]:
-    """Return the sums that a folder's SHA256SUMS gives, by file.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read or a line of it is not a sum and a name.
-    """
-    path = Path(folder) / SUMS
+def verify_checksums(folder: Path) -> dict[Path, str]:
+    """Compare a folder with its SHA256SUMS: every file listed or there, with what is wrong with it, "" if nothing."""
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    sums = {}
-    for number, line in enumerate(lines, 1):
-        total, separator, name = line[:64], line[64:66], line[66:]
-        if separator != "  " or not name or set(total) - set("0123456789abcdef"):
-            raise DataError(f"{path}: line {number} is not a SHA-256 and a file name")
-        sums[Path(folder) / name] = total
-    return sums
-
-
-def verify_listed(folder: Path, checked: Mapping[Path, str]) -> dict[Path, str]:
-    """Compare a folder with its SHA256SUMS; `checked` holds what is known of its files already."""
-    try:
-        listed = read_checksums(folder)
-    except DataError as error:
-        return {folder / SUMS: str(error)}
-    found = {}
+        lines = (folder / SUMS).read_text("utf-8").splitlines()
+        listed = {folder / name: total for total, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        return {folder / SUMS: f"{folder / SUMS}: cannot be read: {error}"}
+    found = {path: f"{path}: not listed in {SUMS}" for path in files_in(folder) if path not in listed}
     for path, total in listed.items():
         if not path.is_file():
             found[path] = f"{path}: missing, but listed in {SUMS}"
-        elif sha256(path) != total:
-            found[path] = checked.get(path) or f"{path}: altered since it was written (SHA-256 differs)"
         else:
-            found[path] = checked.get(path, "") if path.suffix == ".nc" else ""
-    unlisted = [path for path in files_in(folder) if path not in listed]
-    return {**found, **{path: f"{path}: not listed in {SUMS}" for path in unlisted}}
+            found[path] = "" if sha256(path) == total else f"{path}: altered since it was written (SHA-256 differs)"
+    return found
 
 
 @contextlib.contextmanager
@@ -230,34 +232,3 @@ def is_locked(folder: str | Path) -> bool:
         except OSError:
             return True
     return False
-
-
-_SEAL = b"\nsha256 "  # in front of the sum that closes a file
-
-
-SEAL_LENGTH = len(_SEAL) + 64 + 1
-
-
-def seal(data: bytes) -> bytes:
-    """Return the line that closes a file: the SHA-256 of all bytes before it."""
-    return _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
-
-
-def unsealed(path: Path) -> bytes:
-    """Return the bytes of a file before its closing line.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or differs in any byte from what was written.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    body, last = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
-    if not last.startswith(_SEAL):
-        raise DataError(f"{path}: does not end with its checksum: cut off, or written by another program")
-    if last != seal(body):
-        raise DataError(f"{path}: altered since it was written (SHA-256 differs)")
-    return body

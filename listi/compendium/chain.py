@@ -88,7 +88,7 @@ def _why(step: Step, values: Mapping, output: Path, record: dict, records: dict)
         return {"failed": "failed", "running": "was interrupted"}.get(record.get("state"), "not run")
     if record["name"] != step.name or record["page"] != step.page:
         return "notebook changed"
-    if record["code"] != step.code:
+    if record["code"] != provenance.code_version():
         return "code changed"
     if record["parameters"] != _own(step, values):
         return "parameters changed"
@@ -131,35 +131,20 @@ def _contents_at(path: Path, *_unchanged: int) -> dict[str, str]:
         return {}
 
 
-def _made(output: Path, step: Step, all_steps: list[Step], before: Mapping[Path, int]) -> dict[str, dict[str, str]]:
-    """What lies in the output folder and was not made by another step.
-
-    Opened by hand, notebooks write to the demo's folder too: figures that were there `before` and
-    have not been written since belong to a step that will come.
-    """
-    own = _record(output, step).get("made", {})
+def _made(output: Path, step: Step, all_steps: list[Step]) -> dict[str, dict[str, str]]:
+    """Contents of the output folder that no other step has made."""
     claims: dict[str, dict[str, str]] = {}
     for other in all_steps:
         if other is not step:
             for relative, written in _record(output, other).get("made", {}).items():
                 claims.setdefault(relative, {}).update(written)
     made = {}
-    drawn = [
-        path
-        for path, written in _times(output).items()
-        if before.get(path) != written or path.relative_to(output).as_posix() in own
-    ]
-    for path in [*files_in(output / "data"), *drawn, _executed(output, step)]:
+    for path in [*files_in(output / "data"), *files_in(output / "figures"), _executed(output, step)]:
         relative = path.relative_to(output).as_posix()
         mine = {n: s for n, s in _contents(path).items() if n not in claims.get(relative, {})}
         if mine:
             made[relative] = mine
     return made
-
-
-def _times(output: Path) -> dict[Path, int]:
-    """When each figure was written."""
-    return {path: path.stat().st_mtime_ns for path in files_in(output / "figures")}
 
 
 def _executed(output: Path, step: Step) -> Path:
@@ -268,7 +253,7 @@ def _execute(step: Step, values: Mapping, output: Path, all_steps: list[Step]) -
     record = {
         "name": step.name,
         "page": step.page,
-        "code": step.code,
+        "code": provenance.code_version(),
         "parameters": _own(step, values),
         "inputs": _inputs(step, records),
         "made": records[step.number].get("made", {}),
@@ -277,7 +262,7 @@ def _execute(step: Step, values: Mapping, output: Path, all_steps: list[Step]) -
     }
     place = output / "chain" / f"{step.number}.json"
     write_json(place, {**record, "state": "running"})
-    start, before = time.monotonic(), _times(output)
+    start = time.monotonic()
     try:
         places = {"data_dir": "../data", "figure_dir": "../figures"}
         own = {name: {**values, **places}[name] for name in step.defaults}
@@ -287,7 +272,7 @@ def _execute(step: Step, values: Mapping, output: Path, all_steps: list[Step]) -
         write_json(place, {**record, "state": "failed", "error": str(error), "seconds": seconds})
         raise
     record |= {"seconds": time.monotonic() - start, "finished": _now(), "verdict": verdict(cells)}
-    write_json(place, {**record, "made": _made(output, step, all_steps, before), "state": "done"})
+    write_json(place, {**record, "made": _made(output, step, all_steps), "state": "done"})
 
 
 def _now() -> str:

@@ -14,9 +14,9 @@ import xarray as xr
 from .. import files
 from ..analysis.prediction_goodness import goodness
 from ..analysis.sample import Sample
+from ..files import shipped
 from ..learning.cutouts import Cutouts, cutouts
 from . import sample_files
-from .provenance import PACKAGE
 from .trained import history_of, model_file
 
 ROLES = ("train", "validation", "test", "extra_test")
@@ -128,20 +128,6 @@ def correlation(points: xr.Dataset) -> float:
     return float(xr.corr(points.target, points.predicted))
 
 
-def shipped() -> Path:
-    """Folder of the data that ship: data/paper of the checkout, whatever folder one works in.
-
-    Raises
-    ------
-    DataError
-        If there is none here, above here, or beside the package.
-    """
-    for folder in (Path.cwd(), *Path.cwd().parents, PACKAGE.parent):
-        if (folder / "data" / "paper" / SPLIT).is_file():
-            return folder / "data" / "paper"
-    raise files.DataError("data/paper: not found here, above here or beside the package; it comes with the repository")
-
-
 def pictured(folder: Path) -> Sample:
     """The sample whose displacement fields are kept: the first one."""
     return sample_files.load_sample(read_split(folder)["train"][0])
@@ -203,5 +189,4 @@ def shipped_study(name: str) -> object:
     KeyError
         If it holds no study of this name.
     """
-    folder = PACKAGE.parent / "data" / "paper"
-    return files.read_json(folder / "studies.json")[name]
+    return files.read_json(shipped() / "studies.json")[name]

@@ -7,13 +7,12 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import checksum
-from . import parameters, provenance
-from .provenance import PACKAGE
+from ..files import PACKAGE, checksum
+from . import parameters
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 
@@ -39,8 +38,8 @@ class Step:
         earlier ones if it does not say).
     seconds : float or None
         How long it takes at the demo profile (`listi.seconds` in the metadata).
-    code, page : str
-        Sums over what is computed and over everything that is shown.
+    page : str
+        Sum over the sources of all its cells.
     """
 
     number: str
@@ -49,7 +48,6 @@ class Step:
     defaults: dict
     needs: tuple[str, ...]
     seconds: float | None
-    code: str
     page: str
 
 
@@ -61,7 +59,7 @@ def root() -> Path:
     ChainError
         If neither holds notebooks.
     """
-    for folder in (Path.cwd(), provenance.PACKAGE.parent):
+    for folder in (Path.cwd(), PACKAGE.parent):
         if any((folder / "notebooks").glob(PATTERN)):
             return folder
     raise ChainError("no notebooks/ here or beside the package: run listi in a checkout of the repository")
@@ -92,8 +90,6 @@ def _step(path: Path, earlier: tuple[str, ...]) -> Step:
         raise ValueError(f"needs {', '.join(needs)}; allowed are earlier steps: {', '.join(earlier)}")
     cells = read_cells(path)
     own = [source for _, source, tags in cells if "parameters" in tags]
-    rest = [source for kind, source, _ in cells if kind == "code" and source not in own]
-    code = [provenance.code(source) if _is_python(source) else source for source in rest]
     return Step(
         number=path.name[:2],
         name=path.stem,
@@ -101,19 +97,8 @@ def _step(path: Path, earlier: tuple[str, ...]) -> Step:
         defaults=parameters.read_cell("\n".join(own)),
         needs=needs,
         seconds=ours.get("seconds"),
-        code=checksum([*code, _modules(rest)]),
         page=checksum([source for _, source, _ in cells]),
     )
-
-
-def _is_python(source: str) -> bool:
-    return not re.search(r"^\s*[%!]", source, re.MULTILINE)
-
-
-def _modules(sources: Iterable[str]) -> str:
-    """Sum over the code of the package that these cells use."""
-    used = [provenance.modules_used(source) for source in sources if _is_python(source)]
-    return provenance.fingerprint(*set().union(*used))
 
 
 def read_cells(path: Path) -> list[tuple[str, str, list[str]]]:

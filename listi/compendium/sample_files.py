@@ -1,13 +1,13 @@
-"""Samples on disk: one file a sample, with units, provenance and checksums.
+"""Samples on disk: one NetCDF file a sample, with units, provenance and a checksum.
 
-A file has the groups network, shear, probing and predictions. It is written whole or not at all,
-and refused when anything in it is not as it was written. The `checksum` in its attributes covers
-the data alone: two runs made the same sample if it is the same.
+A file has the groups network, shear, probing and predictions. It is written whole or not at all, and refused when its
+data are not those that were written. Each group records in its attributes what it was made from and by what, when it
+is made: `parameters`, `algorithm` (version number), `created`, `commit`, `machine` and `versions`. The `checksum` of
+the file covers the data alone: two runs made the same sample if it is the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,40 +16,19 @@ import xarray as xr
 
 from .. import files
 from ..analysis.sample import Sample
-from ..files import SUMS, DataError, canonical, files_in, read_json, verify_listed, write_checksums, write_json
+from ..files import DataError, canonical
 from ..network.network import Network
 from . import netcdf
-from .netcdf import variable_sums
-from .provenance import fingerprint, provenance
+from .provenance import ALGORITHMS, UNKNOWN, record
 
-__all__ = [
-    "DataError",
-    "Sample",
-    "add_group",
-    "checksum",
-    "has_group",
-    "load_sample",
-    "read_json",
-    "save_sample",
-    "variable_checksums",
-    "verify",
-    "write_checksums",
-    "write_json",
-]
-
-SCHEMA = 1
+SCHEMA = 2
 GROUPS = {  # the variables that each group must have
     "network": ("positions", "species", "bonds", "cell"),
     "shear": ("stress", "event_strain", "event_position", "event_atom"),
     "probing": ("initial_stress", "critical_stress", "threshold", "critical_strain"),
     "predictions": (),
 }
-MADE_BY = {
-    "network": "generation.generate",
-    "shear": "mechanics.shear",
-    "probing": "probing.probe",
-    "predictions": "learning.predict",
-}
+OLD = "made before each group kept its own record: commit, versions, machine and time are of the file's last writing"
 
 
 def save_sample(
@@ -65,12 +44,12 @@ def save_sample(
     Parameters
     ----------
     path : path
-        File to write, ending in .nc; the file remembers its name.
+        File to write, ending in .nc.
     network, shear, probing, predictions
-        The groups. `attrs["parameters"]` of each dataset says what it was made from.
+        The groups. `attrs["parameters"]` of each dataset says what it was made from. A dataset that was read from a
+        sample file keeps its record; the others are recorded as made now.
     attrs : mapping, optional
-        Provenance of the sample; "parameters" is a mapping of those that the network was made
-        from. Versions, commit, time and schema are added.
+        Attributes of the network: "parameters" it was made from, "seed".
 
     Returns
     -------
@@ -83,21 +62,17 @@ def save_sample(
         If a variable lacks units or long_name, a group lacks a variable, or the file cannot be
         written.
     """
-    groups = {
-        "network": network.to_xarray(),
-        "shear": shear,
-        "probing": probing,
-        "predictions": predictions,
-    }
-    return _write(
-        Path(path),
-        {name: group for name, group in groups.items() if group is not None},
-        attrs or {},
-    )
+    structure = network.to_xarray().assign_attrs(attrs or {})
+    given = {"network": structure, "shear": shear, "probing": probing, "predictions": predictions}
+    groups = {name: group for name, group in given.items() if group is not None}
+    for name, group in groups.items():
+        if "algorithm" not in group.attrs:
+            groups[name] = group.assign_attrs(record(name))
+    return _write(Path(path), groups)
 
 
 def add_group(path: str | Path, name: str, dataset: xr.Dataset, parameters: Mapping) -> str:
-    """Add a group to a sample file, or replace it, and record the parameters that it was made from.
+    """Add a group to a sample file, or replace it, recorded as made now from these parameters.
 
     Returns
     -------
@@ -109,16 +84,14 @@ def add_group(path: str | Path, name: str, dataset: xr.Dataset, parameters: Mapp
     DataError
         If the file is not whole, the group lacks something, or the file cannot be written.
     """
-    path = Path(path)
     if name not in GROUPS:
         raise ValueError(f"group: {name!r} is not allowed; it must be one of {', '.join(GROUPS)}")
-    attrs, groups = _read(path)
-    record = {"parameters": parameters, "code": fingerprint(MADE_BY[name])}
-    return _write(path, {**groups, name: dataset.assign_attrs(record)}, attrs)
+    _, groups = _read(Path(path))
+    return _write(Path(path), {**groups, name: dataset.assign_attrs(parameters=parameters, **record(name))})
 
 
 def load_sample(path: str | Path, expect: Mapping | None = None) -> Sample:
-    """Read a sample file, every byte checked.
+    """Read a sample file, its data checked.
 
     Parameters
     ----------
@@ -130,28 +103,29 @@ def load_sample(path: str | Path, expect: Mapping | None = None) -> Sample:
     Raises
     ------
     DataError
-        Naming the file and what is wrong: missing, cut off, altered, another schema or name than
-        it was written with, a variable missing, or made from other parameters than expected.
+        Naming the file and what is wrong: missing, cut off, altered, another schema, a variable missing, or made
+        from other parameters than expected.
     """
     attrs, groups = _read(Path(path))
-    _check_expected(Path(path), attrs, groups, expect or {})
-    network = Network.from_xarray(groups["network"])
-    return Sample(network, *(groups.get(name) for name in list(GROUPS)[1:]), attrs=attrs)
+    _check_expected(Path(path), groups, expect or {})
+    structure = groups["network"]
+    attrs = {**attrs, **structure.attrs, "name": Path(path).name}
+    return Sample(Network.from_xarray(structure), *(groups.get(name) for name in list(GROUPS)[1:]), attrs=attrs)
 
 
 def has_group(path: str | Path, name: str, parameters: Mapping) -> bool:
-    """Whether a whole file holds the group, made from just these parameters by the present code.
+    """Whether a whole file holds the group, made from just these parameters by the present version of its algorithm.
 
     This is the question to ask before computing: a run that is started again goes on where it was
     killed, and a file that is damaged or was made from something else is made again.
     """
     try:
-        attrs, groups = _read(Path(path))
+        _, groups = _read(Path(path))
     except DataError:
         return False
-    made_from = attrs if name == "network" else groups[name].attrs if name in groups else {}
-    same = made_from.get("parameters") == json.loads(canonical(parameters))
-    return same and made_from.get("code") == fingerprint(MADE_BY[name])
+    made = groups[name].attrs if name in groups else {}
+    same = made.get("parameters") == json.loads(canonical(parameters))
+    return same and made.get("algorithm") == ALGORITHMS[name]
 
 
 def verify(folder: str | Path) -> dict[Path, str]:
@@ -166,28 +140,28 @@ def verify(folder: str | Path) -> dict[Path, str]:
     Raises
     ------
     DataError
-        If there is no such folder.
+        If there is no such folder, or the file is of another kind.
     """
     folder = Path(folder)
     if not folder.exists():
         raise DataError(f"{folder}: no such folder")
-    if folder.is_file():
-        return {folder: _problem(folder)}
-    found = {path: _problem(path) for path in files_in(folder) if path.suffix in _SELF_CHECKING}
-    for sums in sorted(folder.rglob(SUMS)):
-        found.update(verify_listed(sums.parent, found))
+    if folder.is_file() and folder.suffix not in _CHECKS:
+        raise DataError(f"{folder}: only {', '.join(_CHECKS)} files carry their own checksum")
+    paths = [folder] if folder.is_file() else files.files_in(folder)
+    found = {path: _problem(path) for path in paths if path.suffix in _CHECKS}
+    for sums in sorted(folder.rglob(files.SUMS)):
+        listed = files.verify_checksums(sums.parent)
+        found |= {path: found.get(path) or problem for path, problem in listed.items()}
     return dict(sorted(found.items()))
 
 
-_SELF_CHECKING = {".nc": lambda path: _read(path), ".json": read_json, ".keras": files.unsealed}
+_CHECKS = {".nc": lambda path: _read(path), ".json": files.read_json, ".keras": files.check_zip}
 
 
 def _problem(path: Path) -> str:
     """What is wrong with a file that carries its own checksum; "" if nothing is."""
-    if path.suffix not in _SELF_CHECKING:
-        return f"{path}: only {', '.join(_SELF_CHECKING)} files carry their own checksum"
     try:
-        _SELF_CHECKING[path.suffix](path)
+        _CHECKS[path.suffix](path)
     except DataError as error:
         return str(error)
     return ""
@@ -201,33 +175,39 @@ def variable_checksums(path: str | Path) -> dict[str, str]:
     DataError
         If the file is not whole.
     """
-    return variable_sums(_read(Path(path))[1])
+    return netcdf.variable_checksums(_read(Path(path))[1])
 
 
 def checksum(groups: Mapping[str, xr.Dataset]) -> str:
     """SHA-256 of the data: the same for the same variables whenever and wherever they were made."""
-    return hashlib.sha256(canonical(variable_sums(groups)).encode()).hexdigest()
+    return files.checksum(netcdf.variable_checksums(groups))
 
 
-def _write(path: Path, groups: Mapping[str, xr.Dataset], attrs: Mapping) -> str:
+def _write(path: Path, groups: Mapping[str, xr.Dataset]) -> str:
     _check_groups(path, groups)
     total = checksum(groups)
-    made = {"code": fingerprint(MADE_BY["network"]), **attrs, **provenance()}
-    netcdf.write(path, groups, {**made, "name": path.name, "schema": SCHEMA, "checksum": total})
+    netcdf.write(path, groups, {"schema": SCHEMA, "checksum": total})
     return total
 
 
 def _read(path: Path) -> tuple[dict, dict[str, xr.Dataset]]:
     """Attributes and groups of a whole file."""
     attrs, groups = netcdf.read(path)
-    if attrs.get("schema") != SCHEMA:
-        raise DataError(f"{path}: schema {attrs.get('schema')}; this version reads schema {SCHEMA}")
-    if attrs.get("name") != path.name:
-        raise DataError(f"{path}: was written as {attrs.get('name')}; swapped or renamed")
+    if attrs.get("schema") not in (1, SCHEMA):
+        raise DataError(f"{path}: schema {attrs.get('schema')}; this version reads schemas 1 and {SCHEMA}")
     _check_groups(path, groups)
-    if checksum(groups) != attrs.get("checksum"):
-        raise DataError(f"{path}: the data are not those that were written (checksum differs)")
-    return attrs, groups
+    if attrs["schema"] == 1:
+        _tell_of_schema_1(attrs, groups)
+    return {key: attrs[key] for key in ("schema", "checksum")}, groups
+
+
+def _tell_of_schema_1(attrs: Mapping, groups: Mapping[str, xr.Dataset]) -> None:
+    """Give each group the record of the file, which is that of its last writing, and say so."""
+    old = {"algorithm": UNKNOWN, "note": OLD}
+    old |= {key: attrs[key] for key in ("created", "commit", "machine", "versions") if key in attrs}
+    groups["network"].attrs |= {key: attrs[key] for key in ("seed", "parameters") if key in attrs}
+    for group in groups.values():
+        group.attrs |= old
 
 
 def _check_groups(path: Path, groups: Mapping[str, xr.Dataset]) -> None:
@@ -238,19 +218,19 @@ def _check_groups(path: Path, groups: Mapping[str, xr.Dataset]) -> None:
     if "network" not in groups:
         raise DataError(f"{path}: group network is missing")
     for name, group in groups.items():
-        missing = [v for v in GROUPS[name] if v not in group]
-        if missing:
-            raise DataError(f"{path}: variable {missing[0]} of group {name} is missing")
+        for v in GROUPS[name]:
+            if v not in group:
+                raise DataError(f"{path}: variable {v} of group {name} is missing")
         for v in group.data_vars:
             for key in ("units", "long_name"):
                 if key not in group[v].attrs:
                     raise DataError(f"{path}: variable {v} of group {name} has no {key}")
 
 
-def _check_expected(path: Path, attrs: Mapping, groups: Mapping, expect: Mapping) -> None:
+def _check_expected(path: Path, groups: Mapping[str, xr.Dataset], expect: Mapping) -> None:
     recorded: dict = {}
-    for made_from in (attrs, *(group.attrs for group in groups.values())):
-        recorded.update(made_from.get("parameters") or {})
+    for group in groups.values():
+        recorded |= group.attrs.get("parameters", {})
     for name, value in expect.items():
         if name not in recorded:
             raise DataError(f"{path}: does not say which {name} it was made from; {value!r} is wanted")

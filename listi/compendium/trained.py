@@ -17,7 +17,7 @@ from ..learning.cutouts import cutouts_of
 from ..learning.fit import fit
 from ..learning.predict import predict
 from . import sample_files
-from .provenance import fingerprint
+from .provenance import ALGORITHMS, record
 
 _LOSSES = ("loss", "validation_loss")
 
@@ -39,8 +39,8 @@ def train(
     """Train a network on samples, or take it as stored if it was made from the same.
 
     An interrupted training goes on from its last checkpoint. Beside the model lies a JSON file with
-    the losses and with what the model was made from: settings, code, and checksums of structure and
-    thresholds.
+    the losses and with what the model was made from: settings, version of the algorithm, and checksums of structure
+    and thresholds.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def train(
     seed : int
         Of weights and order of the cut-outs.
     **settings
-        epochs, batch_size, learning_rate, mirror: passed on to `training.fit`.
+        epochs, batch_size, learning_rate, mirror: passed on to `listi.learning.fit.fit`.
 
     Returns
     -------
@@ -71,10 +71,9 @@ def train(
         "seed": seed,
         **settings,
         "samples": {role: [_checksum(sample) for sample in samples[role]] for role in samples},
-        "code": fingerprint("learning.models", "learning.fit"),
+        "algorithm": ALGORITHMS["training"],
     }
-    record = _record(path)
-    if record.get("made_from") == made_from and path.is_file():
+    if _record(path).get("made_from") == made_from and path.is_file():
         return history_of(path)
     model = models.build(name, seed=seed, r_free=r_free, **(sizes or {}))
     sets = [(models.inputs(model, cut), y) for cut, y in _sets(samples, r_free)]
@@ -83,7 +82,7 @@ def train(
     history = fit(model, *sets[0], validation=sets[1], seed=seed, checkpoint=unfinished, **settings)
     models.save(model, path, made_from=checksum(made_from))
     losses = {key: history[key].values.tolist() for key in _LOSSES}
-    files.write_json(path.with_suffix(".json"), {"made_from": made_from, **losses})
+    files.write_json(path.with_suffix(".json"), {"made_from": made_from, **record("training"), **losses})
     os.unlink(unfinished)
     return history_of(path)
 
@@ -132,7 +131,8 @@ def _remove_others(unfinished: Path, name: str) -> None:
 def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
     """Add the thresholds that a trained network predicts to the files of samples that lack them.
 
-    The predictions group of a file holds one variable over (x, y) a network, named as it is.
+    The predictions group of a file holds one variable over (x, y) for each network, named as it is; the `parameters` of
+    the group hold a record for each.
 
     Returns
     -------
@@ -145,23 +145,22 @@ def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
         If the network or a sample is not whole, or the network is not the one that was trained.
     """
     path = model_file(folder, name)
-    record = files.read_json(path.with_suffix(".json"))
-    made_from = {"model": checksum(record["made_from"]), "code": fingerprint("learning.predict")}
-    todo = [p for p in paths if _made_from(sample_files.load_sample(p)).get(name) != made_from]
+    trained_from = checksum(files.read_json(path.with_suffix(".json"))["made_from"])
+    made_from = {"model": trained_from, "algorithm": ALGORITHMS["predictions"]}
+    todo = [p for p in paths if not made_from.items() <= _parameters(sample_files.load_sample(p)).get(name, {}).items()]
     model = models.load(path) if todo else None
-    if model and models.metadata(model).get("made_from") != made_from["model"]:
+    if model and models.metadata(model).get("made_from") != trained_from:
         raise files.DataError(f"{path}: is not the network that {name}.json tells of; swapped")
     for file in todo:
         sample = sample_files.load_sample(file)
         shape = tuple(sample.probing.threshold.transpose("x", "y").shape)
         predicted = predict(sample.network, model, grid=shape).threshold
         others = xr.Dataset() if sample.predictions is None else sample.predictions
-        parameters = {**_made_from(sample), name: made_from}
+        parameters = {**_parameters(sample), name: {**record("predictions"), **made_from}}
         sample_files.add_group(file, "predictions", others.assign({name: predicted}), parameters)
     return len(todo)
 
 
-def _made_from(sample: Sample) -> dict:
-    """What each network's predictions in a sample were made from."""
-    known = None if sample.predictions is None else sample.predictions.attrs.get("parameters")
-    return dict(known or {})
+def _parameters(sample: Sample) -> dict:
+    """By network, what its predictions in a sample were made from, by what and when."""
+    return {} if sample.predictions is None else sample.predictions.attrs.get("parameters", {})

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .. import files
 from ..files import write_bytes
 from .encodings import SIGNS, Inputs, mirrored, take
 from .models import update_metadata
@@ -263,12 +262,12 @@ class _Training:
         arrays |= {"loss": self.loss, "validation_loss": self.validation_loss, "rates": self.rates}
         buffer = io.BytesIO()
         np.savez(buffer, fingerprint=self.fingerprint, **arrays)
-        write_bytes(path, buffer.getvalue() + files.seal(buffer.getvalue()))
+        write_bytes(path, buffer.getvalue())
 
     def restore(self, path: Path, epochs: int) -> None:
         """Read the state back from a file."""
         try:
-            with np.load(io.BytesIO(files.unsealed(path)), allow_pickle=False) as file:
+            with np.load(path, allow_pickle=False) as file:
                 stored = dict(file)
         except Exception as error:
             raise ValueError(f"checkpoint: {str(path)!r} cannot be read; delete it to start anew") from error

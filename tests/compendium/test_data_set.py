@@ -108,8 +108,8 @@ def test_displacement_fields_are_kept_for_pictures_only(made):
 def test_files_say_what_they_were_made_from(made):
     _, paths = made
     with xr.open_datatree(paths[1]) as tree:
-        assert json.loads(tree.attrs["parameters"]) == STRUCTURE | {"number": 1}
-        assert tree.attrs["seed"] == making.seed_of(5, 1)
+        assert json.loads(tree["network"].attrs["parameters"]) == STRUCTURE | {"number": 1}
+        assert tree["network"].attrs["seed"] == making.seed_of(5, 1)
         assert json.loads(tree["probing"].attrs["parameters"]) == PROBES
     with pytest.raises(files.DataError, match=r"sample_0000\.nc.*grid_x"):
         data_set.load(paths[:1], {"grid_x": 50})

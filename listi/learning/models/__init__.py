@@ -26,7 +26,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ... import files
-from ...files import write_bytes
 from ..cutouts import R_FREE, Cutouts
 from ..encodings import Inputs
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     import keras
 
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
-SHIPPED = Path(__file__).resolve().parents[3] / "data" / "paper" / "models"  # weights trained at the paper's scale
 
 
 def _module(name: str) -> ModuleType:
@@ -115,7 +113,7 @@ def inputs(model: keras.Model, cut: Cutouts) -> Inputs:
 
 
 def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
-    """Write a model to a `.keras` file that carries its checksum, at once or not at all.
+    """Write a model to a `.keras` file, at once or not at all.
 
     Parameters
     ----------
@@ -140,10 +138,7 @@ def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / path.name
         model.save(file)
-        data = file.read_bytes()
-    # A `.keras` file is a zip file, which may end with a comment: ours is the sum of all before it.
-    data = data[:-2] + files.SEAL_LENGTH.to_bytes(2, "little")
-    write_bytes(path, data + files.seal(data))
+        files.write_bytes(path, file.read_bytes())
 
 
 def load(path: str | os.PathLike) -> keras.Model:
@@ -155,7 +150,7 @@ def load(path: str | os.PathLike) -> keras.Model:
         If there is no such file, it is not one of ours, or not as it was written (DataError).
     """
     path = find(path)
-    files.unsealed(path)
+    files.check_zip(path)
     name = _name_in(path)
     _module(name)  # registers the layers that the file names
     import keras
@@ -172,10 +167,10 @@ def find(path: str | os.PathLike) -> Path:
         If there is no such file.
     """
     if str(path) in NAMES:
-        shipped = sorted(file.stem for file in SHIPPED.glob("*.keras"))
+        shipped = {file.stem: file for file in sorted((files.shipped() / "models").glob("*.keras"))}
         if str(path) not in shipped:
             raise ValueError(f"model: no trained {path!r} ships; there are: {', '.join(shipped) or 'none'}")
-        return SHIPPED / f"{path}.keras"
+        return shipped[str(path)]
     if not Path(path).is_file():
         raise ValueError(f"model: {str(path)!r} is neither a file nor one of {', '.join(NAMES)}")
     return Path(path)
@@ -189,5 +184,5 @@ def _name_in(path: Path) -> str:
         layers = [layer["config"] for layer in config["config"]["layers"]]
         known = next(layer["metadata"] for layer in layers if layer["name"] == "threshold")
         return json.loads(known)["name"]
-    except (zipfile.BadZipFile, KeyError, StopIteration, ValueError, TypeError) as error:
+    except (KeyError, StopIteration, ValueError, TypeError) as error:
         raise ValueError(f"model: {str(path)!r} is not a model saved by listi") from error
