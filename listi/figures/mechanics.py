@@ -189,7 +189,7 @@ def fig2(
             "abc"[column % 3],
             f"event {number}, strain {float(event.event_strain):.4f}",
         )
-        axes[1, column].set_title(f"non-affine field, {enlarged:.0f} x enlarged")
+        axes[1, column].set_title(f"displacements, {enlarged:.0f} x enlarged")
     if probing is not None:
         panels.colour_bar(mesh, list(axes[1]), THRESHOLD_LABEL)
     for panel in axes[:, 1:].flat:

@@ -13,6 +13,7 @@ from ..network.geometry import minimum_image
 from ..network.network import Network
 from .style import GREY, STRESS_SCALE, THRESHOLD_MAP
 
+PERCENTILES = (2, 98)  # of the values, between which the colours of a map run
 BROKEN = 4.2  # a Si-Si bond longer than this [Å] is broken and not drawn; 3.05 Å is normal
 
 
@@ -46,7 +47,10 @@ def draw_bonds(axes: Axes, positions: np.ndarray, bonds: np.ndarray, cell: np.nd
 
 
 def draw_map(axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float = STRESS_SCALE, **style) -> QuadMesh:
-    """Draw a threshold map over the whole periodic cell, one patch of colour a probe.
+    """Draw a threshold map over the whole periodic cell, one patch of colour per probe.
+
+    Unless limits are given, colours run from the 2nd to the 98th percentile of the values: from the least to the
+    largest, a few hard spots would leave everything else red.
 
     Parameters
     ----------
@@ -60,6 +64,8 @@ def draw_map(axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float
     threshold = threshold.transpose("x", "y")
     x, y = (_once_around(threshold[name].values, edge) for name, edge in zip("xy", cell, strict=True))
     values = np.pad(threshold.values, ((0, 1), (0, 1)), mode="wrap") * scale
+    if "vmin" not in style:
+        style["vmin"], style["vmax"] = np.nanpercentile(threshold.values * scale, PERCENTILES)
     mesh = axes.pcolormesh(x, y, values.T, cmap=THRESHOLD_MAP, shading="nearest", rasterized=True, **style)
     square(axes, cell)
     return mesh
@@ -91,13 +97,15 @@ def mark_events(axes: Axes, position: np.ndarray, numbers: np.ndarray, cell: np.
 
 
 def colour_bar(mesh: QuadMesh, axes: list[Axes], label: str, location: str = "right") -> None:
-    """Add a colour bar whose ends say where the glass is soft and where hard."""
-    bar = axes[0].figure.colorbar(mesh, ax=axes, location=location, shrink=0.85, pad=0.02)
+    """Add a colour bar whose ends say where the glass is soft and where hard; pointed where values lie beyond it."""
+    beyond = np.nanmin(mesh.get_array()) < mesh.norm.vmin or np.nanmax(mesh.get_array()) > mesh.norm.vmax
+    extend = "both" if beyond else "neither"
+    bar = axes[0].figure.colorbar(mesh, ax=axes, location=location, shrink=0.85, pad=0.02, extend=extend)
     bar.set_label(label)
     if location == "right":
-        low, high = {"x": 0.5, "y": -0.03, "va": "top"}, {"x": 0.5, "y": 1.03, "va": "bottom"}
+        low, high = {"x": 0.5, "y": -0.08, "va": "top"}, {"x": 0.5, "y": 1.08, "va": "bottom"}
     else:
-        low, high = {"x": -0.03, "y": 0.5, "va": "center"}, {"x": 1.03, "y": 0.5, "va": "center"}
+        low, high = {"x": -0.08, "y": 0.5, "va": "center"}, {"x": 1.08, "y": 0.5, "va": "center"}
     sides = ("center", "center") if location == "right" else ("right", "left")
     for place, side, word in zip((low, high), sides, ("soft", "hard"), strict=True):
         bar.ax.text(**place, s=word, ha=side, transform=bar.ax.transAxes)
@@ -106,8 +114,8 @@ def colour_bar(mesh: QuadMesh, axes: list[Axes], label: str, location: str = "ri
 def draw_field(axes: Axes, positions: np.ndarray, displacement: np.ndarray, enlarged: float) -> None:
     """Draw displacements (n_atoms, 2) as enlarged arrows from the atoms.
 
-    Those below 4 % of the largest are left out.     A field of thousands of arrows is stored as
-    pixels: the page would otherwise take seconds to open.
+    Those below 4 % of the largest are left out. A field of thousands of arrows is stored as pixels: the page would
+    otherwise take seconds to open.
     """
     size = np.linalg.norm(displacement, axis=1)
     large = size > 0.04 * size.max()
@@ -118,9 +126,11 @@ def draw_field(axes: Axes, positions: np.ndarray, displacement: np.ndarray, enla
         scale_units="xy",
         scale=1 / enlarged,
         color="black",
-        width=0.003,
-        headwidth=4,
-        headlength=4,
+        width=0.004,
+        headwidth=5,
+        headlength=6,
+        headaxislength=5,
+        minlength=0,
         rasterized=True,
     )
 
