@@ -1,4 +1,4 @@
-"""The one door to dask: independent tasks, locally or on a cluster, results in the items' order."""
+"""The one way to dask: independent tasks, locally or on a cluster, results in the items' order."""
 
 from __future__ import annotations
 

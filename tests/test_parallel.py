@@ -1,4 +1,4 @@
-"""The door to dask: the same results by threads, processes and a real cluster, whoever dies."""
+"""The way to dask: the same results by threads, processes and a real cluster, also when workers die."""
 
 import os
 import signal

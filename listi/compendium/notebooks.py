@@ -71,7 +71,7 @@ def steps(folder: Path | None = None) -> list[Step]:
     Raises
     ------
     ChainError
-        If a notebook cannot be read or its parameters cell disagrees with `listi.parameters`.
+        If a notebook cannot be read or its parameters cell disagrees with `listi.compendium.parameters`.
     """
     folder = root() / "notebooks" if folder is None else Path(folder)
     found: list[Step] = []

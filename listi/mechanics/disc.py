@@ -130,7 +130,7 @@ def list_pairs(disc, reach):
         xi, yi = r[i, 0], r[i, 1]
         for j in range(i + U(1), U(len(r))):
             dx, dy = r[j, 0] - xi, r[j, 1] - yi
-            partner[total] = j  # stays if counted: no branch that nobody could foresee
+            partner[total] = j  # stays if counted; without a branch, which no processor could predict
             total += U(dx * dx + dy * dy < limit)
         first[i + 1] = total
     disc.listed[:] = r
