@@ -16,7 +16,7 @@ FLOOR = 1e-12  # differences below are drawn here
 
 @styled
 def independence(varied: xr.Dataset) -> Figure:
-    """Relative change of every threshold for every changed setting (`analysis.sensitivity.vary`), on a logarithmic axis."""
+    """Relative change of every threshold for every changed setting (`analysis.sensitivity.vary`), logarithmic."""
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
     axes = figure.subplots()
     labels = [str(name) for name in varied.setting.values]

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 from ..network.bonds import bonds_through_oxygen
 from ..network.geometry import minimum_image
@@ -193,9 +192,8 @@ def deform(
             f"less than the potential's cutoff of {potential.cutoff:g} Å"
         )
     system = system_of(network, potential, mobile)
-    with threadpool_limits(1, "blas"):
-        system.relax()
-        curve, events = _shear(Walk(system, strain_step), round(max_strain / strain_step), n_events, every_step)
+    system.relax()
+    curve, events = _shear(Walk(system, strain_step), round(max_strain / strain_step), n_events, every_step)
     return _dataset(network, strain_step, curve, events)
 
 

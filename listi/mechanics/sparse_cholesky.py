@@ -11,8 +11,13 @@ import numba
 import numpy as np
 from scipy.linalg.blas import sgemv, ssyrk, strsm, strsv
 from scipy.linalg.lapack import spotrf
+from threadpoolctl import threadpool_limits
 
 from .jit import JIT
+
+# How many threads of BLAS share a sum decides its last bits, and how many do depends on what else runs. The limit is
+# the whole process's and stays: taken back by one thread, it would be missing in another that is still at work.
+threadpool_limits(1, "blas")
 
 LEAF = 120  # parts with fewer atoms are not cut further
 
