@@ -1,19 +1,17 @@
-"""Metropolis over the switches of a dual.
+"""Metropolis over the switches of a network, on two lattices at once.
 
-A switch must pass two tests. One is on
+A switch is judged by the ring statistics alone,
 
-    chi = sum_n |p_n - p_n*| / p_n*  +  10 |alpha - alpha*|
+    chi = sum_n |p_n - p_n*| / p_n*  +  2 |alpha_4 - alpha*|  +  2 |alpha_5 - alpha*|
+    alpha_n = 1 - (n m_n - mu² - s²) / (mu (n - mu))
 
-with p_n the fraction of n-rings and alpha the Aboav-Weaire parameter, from a fit of
+with p_n the fraction of n-rings, m_n the mean size of their neighbours, mu and s² the mean and variance of the ring
+sizes. One that passes is made on both lattices around it: the dual is relaxed in its harmonic potential, sum (r - r0)²
+/ r0 with r0 = (b/2) [cot(pi/n) + cot(pi/m)], and the atoms, put where it says, in the full one. Where they tear, it is
+undone. Ring centres follow the relaxed atoms.
 
-    n m_n = mu² + s² + mu (1 - alpha) (n - mu)
-
-with m_n the mean size of the neighbours of n-rings, mu and s² the mean and variance of the ring
-sizes. The other is on the strain energy of the dual, sum (r - r0)² / r0 with r0 = (b/2) [cot(pi/n)
-+ cot(pi/m)]: chi alone lets defects pile up until the network tears in its own cell.
-
-Source of the method: Ormrod Morley and Wilson, J. Phys.: Condens. Matter 30, 50LT02 (2018). Lengths
-in Å.
+Sources: Ormrod Morley and Wilson, J. Phys.: Condens. Matter 30, 50LT02 (2018), for the switches on the dual; Bachhav et
+al. (2025), Methods, for the two lattices. Lengths in Å.
 """
 
 from __future__ import annotations
@@ -24,71 +22,17 @@ import numba
 import numpy as np
 
 from ..mechanics.jit import JIT
-from ..network.geometry import minimum_image
-from .dual import BOND, LARGEST_RING, Dual, ring_neighbours, slot, switch
+from ..mechanics.kernels import template
+from ..mechanics.neighbours import sort_into_bins
+from .dual import BOND, LARGEST_RING, ring_neighbours, slot, switch
+from .neighbourhood import relax_neighbourhood
 
-ALPHA_WEIGHT = 10.0  # of the Aboav-Weaire parameter in chi
-TEMPERATURE = 1e-4  # of Metropolis on chi
-# Of Metropolis on the strain energy of the dual [Å]. Published descriptions leave it open. At 0.1 first events came at
-# about 6 % strain; at 0.5 those of thirteen samples of 2400 atoms come from 0.7 to 6 %, sixth ones from 7 % on.
-ELASTIC_TEMPERATURE = 0.5
+ALPHA_WEIGHT = 2.0  # of each Aboav-Weaire parameter in chi
 # Distance from the centre of a regular n-ring to its bonds, (b/2) cot(pi/n): two rings that share a
 # bond rest at the sum of theirs.
 APOTHEM = np.array([0.0, 0.0] + [0.5 * BOND / math.tan(math.pi / n) for n in range(2, LARGEST_RING + 2)])
 
-_SMALLEST_TRIANGLE = 2.5  # degenerate below this area [Å²]; 12 between three hexagons
 _SETTLING = 8  # passes over the rings around a switch
-_BLOCK = 20  # proposals a bond between two looks at the progress
-_PATIENCE = 4  # blocks without progress after which chi counts as low as it gets
-_HOT = 20.0  # temperature of Metropolis on chi in an anneal, times the number of rings
-_COOL = 0.03  # temperature of Metropolis on the strain energy in a repair [Å]
-_HEALED = 12.0  # radius around a misbonded Si in which a sample is repaired [Å]
-
-
-def switch_bonds(dual: Dual, random: np.random.Generator, target: np.ndarray, alpha: float) -> float:
-    """Switch bonds of `dual` in place until chi has stopped falling; return the lowest chi met."""
-    best, waited = np.inf, 0
-    while waited < _PATIENCE:
-        chi = _sweep(dual, random, np.arange(len(dual.owner)), target, alpha, ELASTIC_TEMPERATURE)
-        waited = waited + 1 if chi > best - 10 * TEMPERATURE else 0
-        best = min(best, chi)
-    return best
-
-
-def _sweep(dual, random, bonds, target, alpha, elastic_temperature, temperature=TEMPERATURE, each=_BLOCK) -> float:
-    """Propose each of `bonds` `each` times on average; return chi."""
-    chosen = bonds[random.integers(len(bonds), size=max(1, round(each * len(bonds))))]
-    chances = random.random((len(chosen), 2))
-    return metropolis(dual, chosen, chances, target, alpha, temperature, elastic_temperature)[0]
-
-
-def heal(
-    dual: Dual,
-    bad: np.ndarray,
-    random: np.random.Generator,
-    target: np.ndarray,
-    alpha: float,
-    chi: float,
-) -> None:
-    """Anneal the dual around the Si `bad`, then bring the statistics back to `chi`."""
-    middle = dual.centres[dual.corners[:, 0]]
-    if bad.size:
-        away = [minimum_image(middle - middle[si], dual.cell) for si in bad]
-        near = np.any(np.linalg.norm(away, axis=2) < _HEALED, axis=0)
-        bonds = np.unique(dual.sides[near])
-        _sweep(dual, random, bonds, target, alpha, _COOL, _HOT / len(dual.sizes))
-    every = np.arange(len(dual.owner))
-    for _ in range(200):  # as few switches elsewhere as will do
-        reached = _sweep(dual, random, every, target, alpha, ELASTIC_TEMPERATURE, each=0.1)
-        if reached <= chi + TEMPERATURE:
-            return
-
-
-def anneal(dual: Dual, random: np.random.Generator, target: np.ndarray, alpha: float) -> float:
-    """Leave the place where chi got stuck by a hot sweep, then switch bonds again; return chi."""
-    every = np.arange(len(dual.owner))
-    _sweep(dual, random, every, target, alpha, ELASTIC_TEMPERATURE, _HOT / len(dual.sizes))
-    return switch_bonds(dual, random, target, alpha)
 
 
 @numba.njit(**JIT)
@@ -119,25 +63,24 @@ def _turns_anticlockwise(dual, a, b, c, d):
 
 
 @numba.njit(**JIT)
-def aboav_weaire_of(dual):
-    """Aboav-Weaire parameter as in `network.aboav_weaire`; infinite if all rings are alike."""
-    mu = 6.0  # by Euler's theorem, each Si having three bonds
-    second, product = 0.0, 0.0
-    for n in range(len(dual.count)):
-        second += n * n * dual.count[n] / len(dual.sizes)  # mu² + s²
-        product += n * dual.contacts[n] / len(dual.sizes)
-    if second - mu * mu < 1e-9:
-        return np.inf
-    return 1.0 - (product - mu * second) / (mu * (second - mu * mu))
+def aboav_weaire_of_size(dual, n):
+    """Aboav-Weaire parameter alpha_n of the n-rings, of which there must be some."""
+    mu, second = 6.0, 0.0  # by Euler's theorem, each Si having three bonds; mu² + s²
+    for k in range(len(dual.count)):
+        second += k * k * dual.count[k] / len(dual.sizes)
+    return 1.0 - (dual.contacts[n] / dual.count[n] - second) / (mu * (n - mu))
 
 
 @numba.njit(**JIT)
 def objective(dual, target, alpha):
-    """Chi = sum_n |p_n - p_n*| / p_n* + 10 |alpha - alpha*|, the latter at most 10."""
-    chi = ALPHA_WEIGHT * min(1.0, abs(aboav_weaire_of(dual) - alpha))
+    """Chi of the module's first lines; an alpha_n of a wanted size that does not occur counts as one off."""
+    chi = 0.0
     for n in range(len(target)):
         if target[n] > 0.0:
             chi += abs(dual.count[n] / len(dual.sizes) - target[n]) / target[n]
+    for n in (4, 5):
+        if target[n] > 0.0:
+            chi += ALPHA_WEIGHT * (abs(aboav_weaire_of_size(dual, n) - alpha) if dual.count[n] else 1.0)
     return chi
 
 
@@ -157,37 +100,6 @@ def _settle(dual, moving, n_moving, found):
                 stiffness += 0.5 / r0  # bonds in all directions: half of each stiffness along x, half along y
             dual.centres[ring, 0] += fx / stiffness
             dual.centres[ring, 1] += fy / stiffness
-
-
-@numba.njit(**JIT)
-def _strain_energy(dual, moving, n_moving, found):
-    """Dual energy, sum of (r - r0)² / r0 [Å], of all sides at the rings `moving`."""
-    energy = 0.0
-    for i in range(n_moving):
-        ring = moving[i]
-        for m in range(ring_neighbours(dual, ring, found)):
-            share = 1.0
-            for j in range(n_moving):
-                if moving[j] == found[m]:
-                    share = 0.5  # met again from the other end
-            dx, dy = _offset(dual, ring, found[m])
-            r0 = APOTHEM[dual.sizes[ring]] + APOTHEM[dual.sizes[found[m]]]
-            energy += share * (math.sqrt(dx * dx + dy * dy) - r0) ** 2 / r0
-    return energy
-
-
-@numba.njit(**JIT)
-def _is_sound(dual, moving, n_moving):
-    """Have all triangles at the rings `moving` kept their sense and a reasonable area?"""
-    for i in range(n_moving):
-        si = start = dual.member[moving[i]]
-        while True:
-            if _area(dual, dual.corners[si, 0], dual.corners[si, 1], dual.corners[si, 2]) < _SMALLEST_TRIANGLE:
-                return False
-            si = dual.neighbours[si, (slot(dual.corners[si], moving[i]) + 1) % 3]
-            if si == start:
-                break
-    return True
 
 
 @numba.njit(**JIT)
@@ -222,17 +134,18 @@ def _is_possible(dual, four, target, found):
     return _area(dual, a, d, c) > 0.0 and _area(dual, b, c, d) > 0.0
 
 
-@numba.njit(**JIT)
-def metropolis(dual, bonds, chances, target, alpha, temperature, elastic_temperature):
-    """Propose to switch each of `bonds` in turn; return chi and the number of switches accepted.
+@template
+def metropolis(dual, atoms, bonds, chances, target, alpha, temperature, radius, most):
+    """Propose to switch each of `bonds` in turn, until `most` have been.
 
     Parameters
     ----------
     dual : Dual
-        Changed in place; the centres around each switch are relaxed.
+    atoms : neighbourhood.Atoms
+        Both lattices, changed in place.
     bonds : ndarray of int64, shape (n,)
         Bonds to try.
-    chances : ndarray, shape (n, 2)
+    chances : ndarray, shape (n,)
         Random numbers, uniform on [0, 1).
     target : ndarray, shape (12,)
         Wanted fraction of rings of each size; zero where a size is not allowed.
@@ -240,14 +153,25 @@ def metropolis(dual, bonds, chances, target, alpha, temperature, elastic_tempera
         Wanted Aboav-Weaire parameter.
     temperature : float
         Of Metropolis on chi.
-    elastic_temperature : float
-        Of Metropolis on the strain energy of the dual [Å].
+    radius : float
+        Of the neighbourhood that is relaxed after a switch.
+    most : int
+        Switches after which to stop.
+
+    Returns
+    -------
+    tuple of int
+        Numbers of bonds proposed, of switches made, and of switches undone since the network tore.
     """
     found = np.empty(LARGEST_RING + 2, np.int64)
     moving, four = np.empty(64, np.int64), np.empty(4, np.int64)
-    kept = np.empty((64, 2))
-    chi, accepted = objective(dual, target, alpha), 0
-    for bond, chance in zip(bonds, chances):  # noqa: B905 (numba knows no strict zip)
+    kept, centre = np.empty((64, 2)), np.empty(2)
+    chi, made, torn = objective(dual, target, alpha), 0, 0
+    grid = sort_into_bins(atoms.positions, atoms.cell)
+    for n in range(len(bonds)):
+        if made == most:
+            return n, made, torn
+        bond = bonds[n]
         t = dual.owner[bond]
         k = slot(dual.sides[t], bond)
         u = dual.neighbours[t, k]
@@ -258,23 +182,23 @@ def metropolis(dual, bonds, chances, target, alpha, temperature, elastic_tempera
         sense = _turns_anticlockwise(dual, four[0], four[1], four[2], four[3])
         switch(dual, bond, sense)
         after = objective(dual, target, alpha)
-        if after > chi and chance[0] >= math.exp((chi - after) / temperature):
+        if after > chi and chances[n] >= math.exp((chi - after) / temperature):
             switch(dual, bond, not sense)
             continue
-        switch(dual, bond, not sense)
         n_moving = _surroundings(dual, four, moving, found)
         for i in range(n_moving):
             kept[i] = dual.centres[moving[i]]
-        rise = -_strain_energy(dual, moving, n_moving, found)
-        switch(dual, bond, sense)
         _settle(dual, moving, n_moving, found)
-        rise += _strain_energy(dual, moving, n_moving, found)
-        bearable = rise <= 0.0 or chance[1] < math.exp(-rise / elastic_temperature)
-        if bearable and _is_sound(dual, moving, n_moving):
+        oxygen = atoms.positions[len(dual.corners) + bond]
+        for c in range(2):
+            centre[c] = oxygen[c]
+        if relax_neighbourhood(dual, atoms, grid, centre, radius, four):
             chi = after
-            accepted += 1
+            made += 1
+            grid = sort_into_bins(atoms.positions, atoms.cell)
             continue
+        torn += 1
         for i in range(n_moving):
             dual.centres[moving[i]] = kept[i]
         switch(dual, bond, not sense)
-    return chi, accepted
+    return len(bonds), made, torn

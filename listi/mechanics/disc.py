@@ -364,8 +364,12 @@ def minimise(disc, tolerance, reach, close):
 
 
 @template
-def descend(disc, tolerance):
-    """Move to the minimum downhill by damped Newton steps, each of which lowers the energy; False if that fails."""
+def descend(disc, tolerance, longest, steps):
+    """Move to the minimum downhill by damped Newton steps, each of which lowers the energy.
+
+    No atom moves further than `longest` [Å] in one. False if energy does not fall, or forces have not fallen below
+    `tolerance` after `steps`.
+    """
     r, forces = disc.r, disc.forces
     n_free = len(forces)
     refresh_pairs(disc)
@@ -373,7 +377,7 @@ def descend(disc, tolerance):
     largest = evaluate_forces(disc)
     start = np.empty((n_free, 2))
     shift = 0.0
-    for _ in range(5000):
+    for _ in range(steps):
         if largest < tolerance:
             return True
         while True:  # a Hessian that is not positive definite is made so
@@ -385,7 +389,7 @@ def descend(disc, tolerance):
             shift = max(0.01, 2.0 * shift)
         shift = 0.0 if shift < 0.02 else 0.25 * shift
         solve(disc.matrix, disc.end, forces.reshape(2 * n_free))
-        forces *= min(1.0, 0.05 / np.max(np.abs(forces)))
+        forces *= min(1.0, longest / np.max(np.abs(forces)))
         start[:] = r[:n_free]
         step = forces.copy()
         lowered = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numba
@@ -25,8 +26,9 @@ def forget_stale_kernels(cache: Path, sources: Path = Path(__file__).parents[1])
     newest = max(source.stat().st_mtime for source in sources.rglob("*.py"))
     beside = sources.rglob("__pycache__/*.nbi") if cache.name == "__pycache__" else cache.parent.glob("*/*.nbi")
     for index in beside:
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process forgets them too
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 @numba.njit(**JIT)

@@ -1,6 +1,8 @@
-"""Neighbour lists of a periodic cell, through a grid of bins (Numba)."""
+"""Neighbour lists of a periodic cell, and the atoms within a circle, through a grid of bins (Numba)."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -79,3 +81,44 @@ def neighbour_list(positions, cell, reach):
                         total += 1
         first[i + 1] = total
     return first, partner[:total].copy()
+
+
+class Bins(NamedTuple):
+    """Atoms sorted into a grid of bins: members of all bins in turn, where each bin starts, grid shape."""
+
+    order: np.ndarray
+    start: np.ndarray
+    nx: int
+    ny: int
+
+
+@numba.njit(**JIT)
+def sort_into_bins(positions, cell):
+    """Sort the atoms into bins of at least 5 Å."""
+    _, start, order, nx, ny = bins(positions, cell, 5.0)
+    return Bins(order, start, nx, ny)
+
+
+@numba.njit(**JIT)
+def atoms_within(positions, cell, grid, centre, reach):
+    """Numbers of the atoms closer than `reach` to `centre`, and their vectors from it (m, 2)."""
+    found = np.empty(len(positions), np.int64)
+    vector = np.empty((len(positions), 2))
+    count = 0
+    bx = int(np.floor(centre[0] / cell[0] * grid.nx))
+    by = int(np.floor(centre[1] / cell[1] * grid.ny))
+    half_x = int(np.ceil(reach / cell[0] * grid.nx))
+    half_y = int(np.ceil(reach / cell[1] * grid.ny))
+    for sx in range(min(2 * half_x + 1, grid.nx)):
+        for sy in range(min(2 * half_y + 1, grid.ny)):
+            b = ((bx - half_x + sx) % grid.nx) * grid.ny + (by - half_y + sy) % grid.ny
+            for k in range(grid.start[b], grid.start[b + 1]):
+                dx = positions[grid.order[k], 0] - centre[0]
+                dy = positions[grid.order[k], 1] - centre[1]
+                dx -= cell[0] * np.floor(dx / cell[0] + 0.5)
+                dy -= cell[1] * np.floor(dy / cell[1] + 0.5)
+                if dx * dx + dy * dy < reach * reach:
+                    found[count] = grid.order[k]
+                    vector[count, 0], vector[count, 1] = dx, dy
+                    count += 1
+    return found[:count], vector[:count]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from ..mechanics.disc import make, stress
-from ..mechanics.jit import JIT
 from ..mechanics.kernels import CUTOFF, template
-from ..mechanics.neighbours import bins
+from ..mechanics.neighbours import atoms_within
 
 
 class Atoms(NamedTuple):
@@ -46,48 +44,6 @@ class Settings(NamedTuple):
     skin: float
 
 
-class Bins(NamedTuple):
-    """Atoms sorted into a grid of bins: members of all bins in turn, where each bin starts, grid shape."""
-
-    order: np.ndarray
-    start: np.ndarray
-    nx: int
-    ny: int
-
-
-@numba.njit(**JIT)
-def sort_into_bins(atoms):
-    """Sort the atoms into bins of at least 5 Å."""
-    _, start, order, nx, ny = bins(atoms.positions, atoms.cell, 5.0)
-    return Bins(order, start, nx, ny)
-
-
-@numba.njit(**JIT)
-def _atoms_within(atoms, grid, centre, reach):
-    """Numbers of the atoms closer than `reach` to `centre`, and their vectors from it (m, 2)."""
-    positions, cell = atoms.positions, atoms.cell
-    found = np.empty(len(positions), np.int64)
-    vector = np.empty((len(positions), 2))
-    count = 0
-    bx = int(np.floor(centre[0] / cell[0] * grid.nx))
-    by = int(np.floor(centre[1] / cell[1] * grid.ny))
-    half_x = int(np.ceil(reach / cell[0] * grid.nx))
-    half_y = int(np.ceil(reach / cell[1] * grid.ny))
-    for sx in range(min(2 * half_x + 1, grid.nx)):
-        for sy in range(min(2 * half_y + 1, grid.ny)):
-            b = ((bx - half_x + sx) % grid.nx) * grid.ny + (by - half_y + sy) % grid.ny
-            for k in range(grid.start[b], grid.start[b + 1]):
-                dx = positions[grid.order[k], 0] - centre[0]
-                dy = positions[grid.order[k], 1] - centre[1]
-                dx -= cell[0] * np.floor(dx / cell[0] + 0.5)
-                dy -= cell[1] * np.floor(dy / cell[1] + 0.5)
-                if dx * dx + dy * dy < reach * reach:
-                    found[count] = grid.order[k]
-                    vector[count, 0], vector[count, 1] = dx, dy
-                    count += 1
-    return found[:count], vector[:count]
-
-
 @template
 def disc_around(atoms, grid, centre, settings, load, log):
     """Disc of the atoms within r_free + cutoff of `centre`, undeformed; without free atoms if none is within r_free.
@@ -96,7 +52,7 @@ def disc_around(atoms, grid, centre, settings, load, log):
     narrow.
     """
     r_free = settings.r_free
-    found, vector = _atoms_within(atoms, grid, centre, r_free + CUTOFF)
+    found, vector = atoms_within(atoms.positions, atoms.cell, grid, centre, r_free + CUTOFF)
     tethered = settings.tether > 0.0
     key = np.empty(len(found))
     inside = np.empty(len(found), np.bool_)

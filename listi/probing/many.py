@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..mechanics.kernels import template
+from ..mechanics.neighbours import sort_into_bins
 from .branch import EMPTY, ROUGH_TOLERANCE, UNCONVERGED, follow
-from .cutout import disc_around, sort_into_bins, stress_within
+from .cutout import disc_around, stress_within
 from .peak import begin_ends, find_peak
 from .plain_walk import walk
 
@@ -48,7 +49,7 @@ def probe_many(atoms, centres, load, settings, walked, found):
     None rather than False, as Numba then leaves `walk` out of what it compiles. Returns the numbers of Hessians and of
     force evaluations.
     """
-    grid, area = sort_into_bins(atoms), np.pi * settings.r_free * settings.r_free
+    grid, area = sort_into_bins(atoms.positions, atoms.cell), np.pi * settings.r_free * settings.r_free
     log = np.zeros(2, np.int64)
     for p in range(len(centres)):
         disc = disc_around(atoms, grid, centres[p], settings, load, log)
@@ -78,7 +79,7 @@ def probe_many(atoms, centres, load, settings, walked, found):
 def trace_one(atoms, centre, load, settings):
     """Walk one disc: the undeformed disc, its stress (xx, xy, yy) at every step, and how it ended."""
     log = np.zeros(2, np.int64)
-    disc = disc_around(atoms, sort_into_bins(atoms), centre, settings, load, log)
+    disc = disc_around(atoms, sort_into_bins(atoms.positions, atoms.cell), centre, settings, load, log)
     curve = np.empty((settings.max_steps + 2, 3))
     if len(disc.forces) == 0:
         return disc, curve[:0], EMPTY

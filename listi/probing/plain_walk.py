@@ -14,6 +14,8 @@ from .path import place
 
 LOOK_CLOSELY = 0.02  # a reversible step in which an atom moves further [Å] may hold two instabilities: there and back
 PARTS = 100  # in which it is taken again
+LONGEST_MOVE = 0.05  # of an atom in one Newton step [Å]: short, for the minimum to be the one downhill
+NEWTON_STEPS = 5000  # at most, in the search for one minimum
 
 
 @template
@@ -30,14 +32,14 @@ def _plain_step(disc, x, load, begin, end, tolerance):
     n_free = len(x)
     place(disc, x, load, begin, end)
     affine = disc.r[:n_free].copy()
-    if not descend(disc, tolerance):
+    if not descend(disc, tolerance, LONGEST_MOVE, NEWTON_STEPS):
         return np.inf, False
     found = disc.r[:n_free].copy()
     moved = np.max(np.abs(found - affine))
     if moved < STILL:
         return moved, True
     place(disc, found, load, end, begin)
-    if not descend(disc, tolerance):
+    if not descend(disc, tolerance, LONGEST_MOVE, NEWTON_STEPS):
         return np.inf, False
     returned = np.max(np.abs(disc.r[:n_free] - x)) < RETURNED
     place(disc, found, load, end, end)
