@@ -2,14 +2,15 @@
 
 The cell is cut by strips as wide as the interaction reaches; atoms of a strip are eliminated after the parts it
 separates (George, SIAM J. Numer. Anal. 10, 345 (1973)). Each part or strip is one dense front whose elimination is
-left to LAPACK, in single precision: the factor serves as a preconditioner, the iteration around it is in double.
+left to LAPACK, in single precision, and kept in whole numbers of 16 bits: a solve takes as long as reading the factor
+from memory. The factor serves as a preconditioner, the iteration around it is in double precision.
 """
 
 from __future__ import annotations
 
 import numba
 import numpy as np
-from scipy.linalg.blas import sgemv, ssyrk, strsm, strsv
+from scipy.linalg.blas import ssyrk, strsm
 from scipy.linalg.lapack import spotrf
 from threadpoolctl import threadpool_limits
 
@@ -59,6 +60,7 @@ class Factor:
             diagonal[:, [0, 2]] += 1e-6 * np.mean(diagonal[:, [0, 2]])
         used = keep[row] & keep[column] & np.any(blocks != 0.0, axis=1)
         row, column, blocks = row[used], column[used], blocks[used]
+        self._kept = keep
         parts = _dissect(np.flatnonzero(keep), np.mod(positions, cell), cell, reach, (True, True))
         self._factorise(n, parts, row, column, blocks, diagonal)
 
@@ -73,7 +75,7 @@ class Factor:
         begin = np.searchsorted(node[early], np.arange(len(parts) + 1))
         local = np.empty(n, dtype=np.int64)
         updates: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._fronts: list[tuple] = []
+        fronts: list[tuple] = []
         for number, (atoms, children) in enumerate(parts):
             pairs = slice(begin[number], begin[number + 1])
             boundary = _boundary(node, number, late[pairs], [updates[c][0] for c in children])
@@ -84,38 +86,18 @@ class Factor:
             for child in children:
                 child_atoms, update = updates.pop(child)
                 _extend_add(front, local[child_atoms], update)
-            updates[number] = boundary, self._eliminate(front, atoms, boundary)
-
-    def _eliminate(self, front, atoms, boundary) -> np.ndarray:
-        """Factorise the first rows of a front; return what is left for its parent."""
-        p = 2 * len(atoms)
-        if p == 0:
-            return front
-        lower, info = spotrf(np.asfortranarray(front[:p, :p]), lower=1, overwrite_a=1)
-        if info != 0:
-            raise IndefiniteError("the Hessian is not positive definite")
-        side = strsm(1.0, lower, front[p:, :p], side=1, lower=1, trans_a=1) if len(boundary) else None
-        self._fronts.append((atoms, boundary, lower, side))
-        if side is None:
-            return front[p:, p:]
-        return ssyrk(-1.0, side, beta=1.0, c=np.asfortranarray(front[p:, p:]), lower=1, overwrite_c=1)
+            columns, update = _eliminate(front, 2 * len(atoms))
+            updates[number] = boundary, update
+            fronts.append(((2 * members[:, None] + np.arange(2)).ravel(), *columns))
+        begin = np.cumsum([0] + [len(front[0]) for front in fronts])
+        own = np.array([len(front[1]) for front in fronts])
+        self._fronts = begin, own, *(np.concatenate(parts) for parts in zip(*fronts, strict=True))
 
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Solve for one right-hand side (n_atoms, 2); entries of atoms outside the factor are zero."""
-        x = right.astype(np.float32)
-        for atoms, boundary, lower, side in self._fronts:
-            part = strsv(lower, x[atoms].ravel(), lower=1)
-            x[atoms] = part.reshape(-1, 2)
-            if side is not None:
-                x[boundary] -= sgemv(1.0, side, part).reshape(-1, 2)
-        out = np.zeros_like(right)
-        for atoms, boundary, lower, side in reversed(self._fronts):
-            part = x[atoms].ravel()
-            if side is not None:
-                part = part - sgemv(1.0, side, x[boundary].ravel(), trans=1)
-            x[atoms] = strsv(lower, part, lower=1, trans=1).reshape(-1, 2)
-            out[atoms] = x[atoms]
-        return out
+        x = right.astype(np.float32).ravel()
+        _substitute(*self._fronts, x)
+        return np.where(self._kept[:, None], x.reshape(-1, 2), 0.0).astype(right.dtype)
 
 
 def _dissect(atoms, positions, cell, reach, periodic) -> list[tuple[np.ndarray, list[int]]]:
@@ -188,3 +170,88 @@ def _extend_add(front, place, update):
                 front[r, c] += update[row, column]
             else:
                 front[c, r] += update[row, column]
+
+
+def _eliminate(front, p):
+    """Factorise the first p rows of a front: their packed columns, and what is left for its parent."""
+    lower, info = spotrf(np.asfortranarray(front[:p, :p]), lower=1, overwrite_a=1) if p else (front[:0, :0], 0)
+    if info != 0:
+        raise IndefiniteError("the Hessian is not positive definite")
+    side = np.empty((len(front) - p, p), dtype=np.float32, order="F")
+    rest = np.asfortranarray(front[p:, p:])
+    if side.size:
+        side = strsm(1.0, lower, front[p:, :p], side=1, lower=1, trans_a=1)
+        rest = ssyrk(-1.0, side, beta=1.0, c=rest, lower=1, overwrite_c=1)
+    return _pack(lower, side), rest
+
+
+@numba.njit(**JIT)
+def _pack(lower, side):
+    """Inverse diagonal, a scale for each column, and the columns below the diagonal in whole numbers of that scale."""
+    p, b = len(lower), len(side)
+    inverse, scale = np.empty(p, dtype=np.float32), np.empty(p, dtype=np.float32)
+    packed = np.empty(p * (p - 1) // 2 + p * b, dtype=np.int16)
+    at = 0
+    for j in range(p):
+        inverse[j] = 1.0 / lower[j, j]
+        largest = np.float32(1e-30)
+        for i in range(j + 1, p):
+            largest = max(largest, abs(lower[i, j]))
+        for i in range(b):
+            largest = max(largest, abs(side[i, j]))
+        scale[j] = largest / np.float32(32767.0)
+        unit = np.float32(32767.0) / largest
+        for i in range(j + 1, p):
+            packed[at] = np.int16(np.rint(lower[i, j] * unit))
+            at += 1
+        for i in range(b):
+            packed[at] = np.int16(np.rint(side[i, j] * unit))
+            at += 1
+    return inverse, scale, packed
+
+
+@numba.njit(fastmath={"reassoc", "contract"}, **JIT)  # a preconditioner's rounding may differ between machines
+def _substitute(begin, own, rows, inverse, scale, packed, x):
+    """Solve in place, forward through the fronts and back.
+
+    Parameters
+    ----------
+    begin, own, rows
+        Front f holds the coordinates ``rows[begin[f]:begin[f + 1]]``, and eliminates the first ``own[f]`` of them.
+    inverse, scale, packed
+        From `_pack`, front after front.
+    x : ndarray, shape (2 n_atoms,)
+        The right-hand side, then the solution.
+    """
+    part = np.empty(np.max(begin[1:] - begin[:-1]), dtype=np.float32)
+    at = column = 0
+    for f in range(len(own)):
+        here = rows[begin[f] : begin[f + 1]]
+        for i in range(len(here)):
+            part[i] = x[here[i]]
+        for j in range(own[f]):
+            part[j] *= inverse[column]
+            value = part[j] * scale[column]
+            below = part[j + 1 : len(here)]
+            entries = packed[at : at + len(below)]
+            for i in range(len(below)):
+                below[i] -= np.float32(entries[i]) * value
+            at += len(below)
+            column += 1
+        for i in range(len(here)):
+            x[here[i]] = part[i]
+    for f in range(len(own) - 1, -1, -1):
+        here = rows[begin[f] : begin[f + 1]]
+        for i in range(len(here)):
+            part[i] = x[here[i]]
+        for j in range(own[f] - 1, -1, -1):
+            below = part[j + 1 : len(here)]
+            at -= len(below)
+            column -= 1
+            entries = packed[at : at + len(below)]
+            total = np.float32(0.0)
+            for i in range(len(below)):
+                total += np.float32(entries[i]) * below[i]
+            part[j] = (part[j] - total * scale[column]) * inverse[column]
+        for i in range(own[f]):
+            x[here[i]] = part[i]

@@ -17,8 +17,10 @@ from .sparse_cholesky import Factor, IndefiniteError
 from .tolerances import AT_MINIMUM, TOLERANCE
 from .tolerances import SKIN_SAMPLE as SKIN
 
-RIDGE_STEPS = 300  # Newton steps after which directions of negative curvature are followed further
+FRESH = 3  # iterations that a solve takes with a new factor
+WORTH = 60  # iterations that a new factor costs; so many are spent beyond FRESH before the old one is given up
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
+TINY = 1e-300  # so that no curvature is divided by
 
 
 class ConvergenceError(RuntimeError):
@@ -65,6 +67,7 @@ class System:
         self._listed: np.ndarray | None = None
         self._listed_cell = self.cell.copy()
         self._factor: Factor | None = None
+        self._excess = 0  # iterations beyond FRESH since the factor was made
         self._blocks = np.empty((0, 3))
 
     def _refresh_list(self) -> None:
@@ -124,6 +127,7 @@ class System:
             convex = np.empty_like(self._blocks)
             self._pair_stiffness(*self._pairs, convex, True)
             self._factor = Factor(*arguments, convex, reach, self.mobile)
+        self._excess = 0
 
     def solve(self, right: np.ndarray, relative: float = 1e-8) -> tuple[np.ndarray, bool]:
         """Solve Hessian x = right by preconditioned conjugate gradients.
@@ -132,10 +136,10 @@ class System:
         -------
         solution : ndarray, shape (n_atoms, 2)
         curved_down : bool
-            True if a direction of negative curvature was met; the solution is then the best descent direction
-            found before it.
+            True if a direction of negative curvature was met; the solution then goes down it as far as it would
+            if the curvature had the other sign, but no atom further than `LARGEST_STEP`.
         """
-        if self._factor is None:
+        if self._factor is None or self._excess > WORTH:
             self.refactor()
         solution, curved_down, slow = self._conjugate_gradients(right, relative)
         if slow:  # the configuration has moved on from the one that was factorised
@@ -160,12 +164,13 @@ class System:
             product = self.hessian_product(direction)
             curvature = np.vdot(direction, product)
             if curvature <= 0.0:
-                self._downward = direction
-                return (direction if iteration == 0 else solution), True, False
+                furthest = LARGEST_STEP / np.max(np.abs(direction))
+                return solution + min(furthest, rz / max(-curvature, TINY)) * direction, True, False
             alpha = rz / curvature
             solution += alpha * direction
             residual -= alpha * product
             z = self._precondition(residual)
+            self._excess += iteration >= FRESH
             rz, last = np.vdot(residual, z), rz
             if rz <= goal:
                 return solution, False, False
@@ -231,9 +236,6 @@ class System:
                 return step
             self.linearise()
             move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
-            if curved_down and step >= RIDGE_STEPS:  # slow along a ridge: go down it as far as is allowed
-                downward = self._downward * np.sign(np.vdot(forces, self._downward))
-                move = move + downward * (LARGEST_STEP / np.max(np.abs(downward)))
             furthest = LARGEST_STEP / np.max(np.abs(move))
             found = self._line_search(energy, forces, move * min(1.0, furthest))
             if found is None and curved_down:  # at a saddle: energies so close to it do not differ

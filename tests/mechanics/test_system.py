@@ -8,7 +8,7 @@ from listi.mechanics import lammps
 from listi.mechanics.forms import SILICA
 from listi.mechanics.neighbours import neighbour_list
 from listi.mechanics.sparse_cholesky import Factor, IndefiniteError
-from listi.mechanics.system import ConvergenceError, System, minimise
+from listi.mechanics.system import WORTH, ConvergenceError, System, minimise
 from listi.network.geometry import minimum_image
 
 
@@ -149,7 +149,24 @@ def test_factor_solves_the_dense_system(glass):
         unit[column] = 1.0
         dense[:, k] = system.hessian_product(unit.reshape(right.shape)).ravel()[columns]
     expected = np.linalg.solve(dense, right.ravel()[columns])
-    np.testing.assert_allclose(factor.solve(right).ravel()[columns], expected, rtol=1e-3, atol=1e-3)
+    error = factor.solve(right).ravel()[columns] - expected
+    assert np.linalg.norm(error) < 5e-3 * np.linalg.norm(expected)
+    assert not factor.solve(right)[~mobile].any()
+
+
+def test_factor_is_renewed_when_the_old_one_costs_more(glass):
+    system = state(glass)
+    system.linearise()
+    system.refactor()
+    old, right = system._factor, np.random.default_rng(6).normal(size=glass.positions.shape)
+    system.positions = system.positions + 0.02 * np.random.default_rng(7).normal(size=glass.positions.shape)
+    system.linearise()
+    for _ in range(WORTH):
+        assert not system.solve(right)[1]
+        if system._factor is not old:
+            break
+    assert system._factor is not old
+    assert system._excess < 10
 
 
 def test_factor_refuses_an_indefinite_matrix(glass):
