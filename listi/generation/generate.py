@@ -28,10 +28,10 @@ BOXES = ("as-generated", "zero-pressure")
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
-_FORGOTTEN = 0.25  # switches per bond after which no direction of the crystal is left
-_PROPOSALS = 100  # per bond, after which the warm switches end even if fewer were made
+_FORGOTTEN = 3.0  # bond-orientational order, times sqrt(n_bonds), at which the crystal's directions count as forgotten
+_WARM_PASSES = 100  # proposals per bond, after which the warm switches end even if some order is left
 _BATCH = 0.1  # switches per ring between two relaxations of the whole sample
-_PASSES = 4  # proposals per bond without which chi counts as low as it gets
+_PASSES = 4  # proposals per bond without progress, after which chi counts as low as it gets
 
 
 def generate(
@@ -76,31 +76,29 @@ def generate(
     target = _check(nx, ny, seed, ring_statistics, alpha, box)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     lattices = Lattices(nx, ny)
-    n_bonds, n_rings = len(lattices.dual.owner), len(lattices.dual.sizes)
-    _switch(lattices, random, target, alpha, _WARM / n_rings, round(_FORGOTTEN * n_bonds), _PROPOSALS)
+    order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
+    _switch(lattices, random, target, alpha, _WARM / len(lattices.dual.sizes), _WARM_PASSES, order)
     best = np.inf
     while (chi := objective(lattices.dual, target, alpha)) < best - 10 * TEMPERATURE:
         best = chi
-        _switch(lattices, random, target, alpha, TEMPERATURE, None, _PASSES)
+        _switch(lattices, random, target, alpha, TEMPERATURE, _PASSES)
     if missed := _missed(lattices, target, alpha):
         raise RuntimeError(f"generate(nx={nx}, ny={ny}, seed={seed}): {missed}")
     return _finished(lattices, box)
 
 
 def _switch(
-    lattices: Lattices, random, target, alpha: float, temperature: float, most: int | None, passes: int
+    lattices: Lattices, random, target, alpha: float, temperature: float, passes: int, order: float = 0.0
 ) -> None:
-    """Propose `passes` switches per bond, until `most` have been made; relax the sample after each batch."""
+    """Propose `passes` switches per bond, the sample relaxed after each batch, until bonds have as little order."""
     n_bonds = len(lattices.dual.owner)
     batch = max(20, round(_BATCH * len(lattices.dual.sizes)))
-    left = np.inf if most is None else most
     for _ in range(passes):
         bonds, chances, begin = random.integers(n_bonds, size=n_bonds), random.random(n_bonds), 0
-        while begin < n_bonds and left > 0:
-            size = int(min(batch, left))
-            proposed, made = lattices.switch(bonds[begin:], chances[begin:], target, alpha, temperature, size)
-            begin += proposed
-            left -= made
+        while begin < n_bonds:
+            begin += lattices.switch(bonds[begin:], chances[begin:], target, alpha, temperature, batch)
+            if lattices.order() < order:
+                return
 
 
 def _finished(lattices: Lattices, box: str) -> Network:

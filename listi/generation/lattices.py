@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from ..mechanics.forms import SILICA
 from ..mechanics.system import ConvergenceError, System
-from ..network.bonds import COORDINATION_RADIUS
+from ..network.bonds import COORDINATION_RADIUS, bond_orientational_order
 from ..network.geometry import minimum_image, wrap
 from ..network.network import OXYGEN, SILICON
 from .dual import Dual, bond_ends, honeycomb
@@ -49,7 +49,7 @@ class Lattices:
         species = np.repeat([SILICON, OXYGEN], [len(silicon), len(ends)]).astype(np.int8)
         self.atoms = Atoms(positions, species, self.dual.cell, SILICA.table, np.full(len(positions), -1))
 
-    def switch(self, bonds, chances, target, alpha: float, temperature: float, most: int) -> tuple[int, int]:
+    def switch(self, bonds, chances, target, alpha: float, temperature: float, most: int) -> int:
         """Propose to switch bonds until `most` have been; the whole sample is relaxed afterwards.
 
         Where it tears in that, the batch is made again without the bonds around.
@@ -61,8 +61,8 @@ class Lattices:
 
         Returns
         -------
-        tuple of int
-            Numbers of bonds proposed and of switches made.
+        int
+            Number of bonds proposed.
         """
         kept = [array.copy() for array in (*self.dual, self.atoms.positions)]
         spared, tears = np.zeros(len(self.dual.owner), dtype=bool), 0
@@ -74,12 +74,16 @@ class Lattices:
             self.torn += torn
             bad = self.relax() if made else np.empty(0, dtype=np.int64)
             if not bad.size:
-                return len(bonds) if proposed == len(open_) else int(open_[proposed]), made
+                return len(bonds) if proposed == len(open_) else int(open_[proposed])
             self.torn += made
             for array, old in zip((*self.dual, self.atoms.positions), kept, strict=True):
                 array[...] = old
             tears += 1
             spared |= self._bonds_near(bad, _SPARED * tears)
+
+    def order(self) -> float:
+        """Return the bond-orientational order: how much of the crystal's directions is left."""
+        return bond_orientational_order(self.atoms.positions, bond_ends(self.dual), self.dual.cell)
 
     def relax(self) -> np.ndarray:
         """Relax all atoms, ring centres following; return the Si at which the network tears, if any."""

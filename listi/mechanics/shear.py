@@ -139,12 +139,13 @@ def deform(
     strain_step: float = 1e-4,
     max_strain: float = 0.1,
     n_events: int = 6,
+    min_strain: float = 0.0,
     free_centre: tuple[float, float] | None = None,
     free_radius: float | None = None,
     every_step: bool = False,
     potential: Potential = SILICA,
 ) -> xr.Dataset:
-    """Shear a sample quasistatically until a number of events has come.
+    """Shear a sample quasistatically until a number of events has come, or further.
 
     Per step, x is scaled by (1 + strain_step) and y by its inverse, cell and atoms affinely (pure shear at constant
     area), then the energy is minimised. Strain is the number of steps times `strain_step`.
@@ -159,6 +160,8 @@ def deform(
         Strain at which to stop if the events have not come.
     n_events : int
         Number of events after which to stop; the paper's is 6.
+    min_strain : float
+        Strain up to which to go on although they have come.
     free_centre, free_radius : (float, float) and float, optional
         Only atoms in this circle [Å] are relaxed, the others follow the affine deformation (the imaged patch of
         the paper's Fig. 10).
@@ -184,7 +187,7 @@ def deform(
     ConvergenceError
         If a minimisation does not reach its tolerance.
     """
-    _check(strain_step, max_strain, n_events, free_centre, free_radius)
+    _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius)
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
     if network.cell[1] / (1.0 + max_strain) ** 1.01 < 2 * potential.cutoff + 1.5:
         raise ValueError(
@@ -193,18 +196,22 @@ def deform(
         )
     system = system_of(network, potential, mobile)
     system.relax()
-    curve, events = _shear(Walk(system, strain_step), round(max_strain / strain_step), n_events, every_step)
+    first, last = round(min_strain / strain_step), round(max_strain / strain_step)
+    curve, events = _shear(Walk(system, strain_step), first, last, n_events, every_step)
     return _dataset(network, strain_step, curve, events)
 
 
-def _shear(walk: Walk, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
-    """Walk to the last event or strain; the visited (step, stress, energy) and the events."""
+def _shear(walk: Walk, first: int, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
+    """Walk to the last event, but to the step `first` and not beyond `last`.
+
+    Returns the visited (step, stress, energy) and the events.
+    """
     system = walk.system
     curve = [(0, walk.shear_stress(), system.energy_forces()[0])]
     events: list[_Event] = []
     stretch = 8
-    while walk.step < last and len(events) < n_events:
-        stretch = min(stretch, last - walk.step)
+    while walk.step < (last if len(events) < n_events else first):
+        stretch = min(stretch, (last if len(events) < n_events else first) - walk.step)
         if every_step or stretch < 2:
             event = walk.plain_step()
             stretch = 2
@@ -227,11 +234,13 @@ def _inside(network: Network, centre, radius: float) -> np.ndarray:
     return mobile
 
 
-def _check(strain_step, max_strain, n_events, free_centre, free_radius) -> None:
+def _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius) -> None:
     if not (np.isfinite(strain_step) and 0 < strain_step <= 0.01):
         raise ValueError(f"strain_step: {strain_step} is not in 0 < strain_step <= 0.01")
     if not (np.isfinite(max_strain) and strain_step <= max_strain <= 1.0):
         raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 1")
+    if not (np.isfinite(min_strain) and 0.0 <= min_strain <= max_strain):
+        raise ValueError(f"min_strain: {min_strain} is not in 0 <= min_strain <= max_strain")
     if not isinstance(n_events, (int, np.integer)) or isinstance(n_events, bool) or n_events < 1:
         raise ValueError(f"n_events: {n_events!r} is not a whole number >= 1")
     if (free_centre is None) != (free_radius is None):

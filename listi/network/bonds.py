@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .geometry import wrap
+from .geometry import minimum_image, wrap
 from .network import OXYGEN, SILICON, Network
 
 COORDINATION_RADIUS = 1.8  # an O within this distance of a Si [Å] is bonded to it
@@ -55,3 +55,17 @@ def bonds_through_oxygen(
             raise ValueError(f"positions: O {atom} has {len(found)} Si within {radius} Å; at most 2 are allowed")
     pairs = [silicon[found] for found in near if len(found) == 2]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def bond_orientational_order(positions: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> float:
+    """Return |mean exp(6 i theta)| over the directions theta of the bonds.
+
+    One in a honeycomb, however it lies; about 1 / sqrt(n_bonds) where bonds have no preferred direction.
+
+    Parameters
+    ----------
+    positions, bonds, cell
+        As in `listi.Network`.
+    """
+    along = minimum_image(positions[bonds[:, 1]] - positions[bonds[:, 0]], cell)
+    return float(np.abs(np.mean(np.exp(6j * np.arctan2(along[:, 1], along[:, 0])))))
