@@ -90,15 +90,17 @@ def generate(
 def _switch(
     lattices: Lattices, random, target, alpha: float, temperature: float, passes: int, order: float = 0.0
 ) -> None:
-    """Propose `passes` switches per bond, the sample relaxed after each batch, until bonds have as little order."""
+    """Propose `passes` switches per bond, until bonds have as little order or no switch is possible."""
     n_bonds = len(lattices.dual.owner)
     batch = max(20, round(_BATCH * len(lattices.dual.sizes)))
     for _ in range(passes):
-        bonds, chances, begin = random.integers(n_bonds, size=n_bonds), random.random(n_bonds), 0
+        bonds, chances, begin, before = random.integers(n_bonds, size=n_bonds), random.random(n_bonds), 0, lattices.made
         while begin < n_bonds:
             begin += lattices.switch(bonds[begin:], chances[begin:], target, alpha, temperature, batch)
             if lattices.order() < order:
                 return
+        if lattices.made == before:
+            return
 
 
 def _finished(lattices: Lattices, box: str) -> Network:

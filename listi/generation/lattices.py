@@ -36,12 +36,12 @@ class Lattices:
     dual : Dual
     atoms : neighbourhood.Atoms
         Si first, then the O on each bond.
-    torn : int
-        Switches that were undone since the network would have torn.
+    made, torn : int
+        Numbers of switches made, and of those undone since the network would have torn.
     """
 
     def __init__(self, nx: int, ny: int, radius: float = RADIUS) -> None:
-        self.dual, self.radius, self.torn = honeycomb(nx, ny), radius, 0
+        self.dual, self.radius, self.made, self.torn = honeycomb(nx, ny), radius, 0, 0
         ends = bond_ends(self.dual)
         silicon = _centroids(self.dual)
         along = minimum_image(silicon[ends[:, 1]] - silicon[ends[:, 0]], self.dual.cell)
@@ -74,6 +74,7 @@ class Lattices:
             self.torn += torn
             bad = self.relax() if made else np.empty(0, dtype=np.int64)
             if not bad.size:
+                self.made += made
                 return len(bonds) if proposed == len(open_) else int(open_[proposed])
             self.torn += made
             for array, old in zip((*self.dual, self.atoms.positions), kept, strict=True):

@@ -1,14 +1,17 @@
-"""Bond switching: the dual, switches and their inverses, bookkeeping, finished samples."""
+"""Bond switching: the dual, switches and their inverses, bookkeeping, the atoms that follow, finished samples."""
 
 import numpy as np
 import pytest
 
 import listi
-from listi.generation import dual, dual_to_atoms, generate, switching
+from listi.generation import dual, generate, neighbourhood, switching
+from listi.generation.lattices import Lattices, misbonded
 from listi.mechanics import system
-from listi.network.bonds import oxygen_coordination
+from listi.mechanics.forms import SILICA
+from listi.mechanics.neighbours import sort_into_bins
+from listi.network.bonds import bond_orientational_order, oxygen_coordination
 from listi.network.geometry import minimum_image
-from listi.network.rings import aboav_weaire, ring_sizes, ring_statistics
+from listi.network.rings import aboav_weaire, ring_neighbour_sizes, ring_sizes, ring_statistics
 
 
 def random_switches(net, n, seed=0):
@@ -79,8 +82,8 @@ def test_honeycomb_dual_has_six_neighbours_everywhere():
 
 
 def test_crystal_is_numbered_along_bonded_rows_from_the_top_left():
-    net = dual.honeycomb(8, 10)
-    atoms = dual_to_atoms.atoms(net, dual.bond_ends(net))
+    net = Lattices(8, 10).dual
+    atoms = Lattices(8, 10).atoms.positions
     x, y = np.mod(atoms[:160], net.cell).T
     place = np.arange(160) % 16
     np.testing.assert_allclose(x, (0.5 * place + 0.25) * np.sqrt(3) * 3.05, atol=1e-6)
@@ -91,10 +94,10 @@ def test_crystal_is_numbered_along_bonded_rows_from_the_top_left():
 
 
 def test_crystal_sits_at_the_stated_stress():
-    net = dual.honeycomb(8, 10)
-    ends = dual.bond_ends(net)
-    crystal = system.System(dual_to_atoms.atoms(net, ends), np.repeat([0, 1], [160, 240]), net.cell)
+    atoms = Lattices(8, 10).atoms
+    crystal = system.System(atoms.positions, atoms.species, atoms.cell)
     np.testing.assert_allclose(crystal.stress(), 0.00552 * np.eye(2), atol=5e-6)
+    assert np.abs(crystal.energy_forces()[1]).max() < 1e-12
 
 
 @pytest.mark.parametrize("sense", [True, False])
@@ -143,7 +146,6 @@ def test_a_whole_history_undone_backwards_gives_the_honeycomb_back():
     start = copy(net)
     history = random_switches(net, 200)
     assert_consistent(net)
-    assert switching.aboav_weaire_of(net) < 1.0
     for bond, sense in reversed(history):
         dual.switch(net, bond, not sense)
     assert_equal(net, start, but=("owner", "member"))
@@ -153,16 +155,139 @@ def test_chi_of_a_single_defect():
     net = dual.honeycomb(8, 10)
     target = np.zeros(12)
     target[[5, 6, 7]] = 0.25, 0.5, 0.25
-    assert switching.objective(net, target, 0.3) == pytest.approx(1 + 1 + 1 + 10)  # a crystal has no alpha
+    assert switching.objective(net, target, 0.3) == pytest.approx(1 + 1 + 1 + 2)  # a crystal has no 5-rings
     dual.switch(net, 0, True)
-    # Of 80 rings, two have 5 and two 7 members, s² = 4/80. A 5-ring touches two 7-rings and three
-    # hexagons, sizes that add up to 32; a 7-ring the other 7-ring, both 5-rings and four hexagons:
-    # 41. As the mean of n m_n is mu² + s², its slope is the mean of (n - mu) n m_n over s².
-    slope = (2 * (5 - 6) * 32 + 2 * (7 - 6) * 41) / 80 / (4 / 80)
-    alpha = 1 - slope / 6
-    assert switching.aboav_weaire_of(net) == pytest.approx(alpha)
-    expected = 2 * (0.25 - 2 / 80) / 0.25 + (76 / 80 - 0.5) / 0.5 + 10 * abs(alpha - 0.3)
+    # Of 80 rings, two have 5 and two 7 members, s² = 4/80. A 5-ring touches two 7-rings and three hexagons, sizes that
+    # add up to 32.
+    alpha_5 = 1 - (32 - 36 - 4 / 80) / (6 * (5 - 6))
+    assert switching.aboav_weaire_of_size(net, 5) == pytest.approx(alpha_5)
+    expected = 2 * (0.25 - 2 / 80) / 0.25 + (76 / 80 - 0.5) / 0.5 + 2 * abs(alpha_5 - 0.3)
     assert switching.objective(net, target, 0.3) == pytest.approx(expected)
+
+
+TARGET = np.array([0.0] * 4 + [0.1, 0.2, 0.4, 0.2, 0.1, 0.0, 0.0, 0.0])
+
+
+def propose(lattices, n, seed=0, most=10**6, temperature=1.0):
+    """Propose n random bonds, nearly all of which pass chi; return (switches made, undone)."""
+    random = np.random.default_rng(seed)
+    bonds, chances = random.integers(len(lattices.dual.owner), size=n), random.random(n)
+    kernel = switching.metropolis.compiled(SILICA)
+    arguments = lattices.dual, lattices.atoms, bonds, chances, TARGET, 0.3, temperature, lattices.radius, most
+    return kernel(*arguments)[1:]
+
+
+def test_a_switch_relaxes_the_atoms_around_it_and_no_others():
+    lattices = Lattices(10, 12)
+    before = lattices.atoms.positions.copy()
+    assert propose(lattices, 50, most=1) == (1, 0)
+    moved = np.linalg.norm(lattices.atoms.positions - before, axis=1)
+    switched = before[240:][np.argmax(moved[240:])]
+    away = np.linalg.norm(minimum_image(before - switched, lattices.dual.cell), axis=1)
+    assert moved.max() > 1.0
+    assert np.all(moved[away > 2 * lattices.radius] == 0.0)
+    forces = system.System(lattices.atoms.positions, lattices.atoms.species, lattices.dual.cell).energy_forces()[1]
+    assert np.abs(forces[moved > 0.0]).max() < 1e-6
+    assert np.abs(forces).max() > 1e-4  # on the atoms around, until the whole sample is relaxed
+    assert lattices.relax().size == 0
+    forces = system.System(lattices.atoms.positions, lattices.atoms.species, lattices.dual.cell).energy_forces()[1]
+    assert np.abs(forces).max() < 1e-6
+    assert misbonded(lattices.atoms.positions, lattices.dual, lattices.dual.cell).size == 0
+
+
+def test_ring_centres_follow_the_atoms():
+    lattices = Lattices(10, 12)
+    made, _ = propose(lattices, 60)
+    assert made > 10
+    assert_consistent(lattices.dual)
+    assert lattices.relax().size == 0
+    for ring in range(0, 120, 7):
+        around = lattices.atoms.positions[:240][(lattices.dual.corners == ring).any(axis=1)]
+        assert len(around) == lattices.dual.sizes[ring]
+        offset = minimum_image(around - lattices.dual.centres[ring], lattices.dual.cell)
+        np.testing.assert_allclose(offset.mean(axis=0), 0.0, atol=1e-9)
+
+
+def stretched(nx, ny, factor=1.25):
+    """Make a crystal in a box in which it hardly holds together."""
+    lattices = Lattices(nx, ny)
+    for array in (lattices.atoms.positions, lattices.dual.centres, lattices.dual.cell):
+        array *= factor
+    return lattices
+
+
+def test_a_switch_that_tears_the_network_is_undone():
+    lattices = stretched(10, 12)
+    before, positions = copy(lattices.dual), lattices.atoms.positions.copy()
+    made, torn = propose(lattices, 40)
+    assert (made, torn > 20) == (0, True)
+    assert_equal(lattices.dual, before, but=("owner", "member"))
+    np.testing.assert_array_equal(lattices.atoms.positions, positions)
+    assert np.all(lattices.atoms.place == -1)
+
+
+def test_a_batch_that_tears_the_sample_is_made_again_without_the_bonds_around(monkeypatch):
+    lattices, tears = Lattices(20, 24), [np.array([5]), np.array([5])]
+    real = Lattices.relax
+    monkeypatch.setattr(Lattices, "relax", lambda self: tears.pop() if tears else real(self))
+    before, start = copy(lattices.dual), lattices.atoms.positions.copy()
+    bonds = np.random.default_rng(2).integers(1440, size=200)
+    assert lattices.switch(bonds, np.full(200, 0.5), TARGET, 0.3, 1.0, 1000) == 200
+    away = np.linalg.norm(minimum_image(start[:960] - start[5], before.cell), axis=1)
+    changed = (lattices.dual.neighbours != before.neighbours).any(axis=1)
+    assert away[changed].min() > 40.0 - 6.0  # twice torn, twice 20 Å; an O is half a bond from its Si
+    assert changed.sum() > 20
+    assert lattices.made > 3
+    assert lattices.torn > lattices.made
+
+
+@pytest.fixture(scope="module")
+def cut():
+    """A neighbourhood of the crystal, with the dual and the places of its atoms."""
+    lattices = Lattices(10, 12)
+    atoms = lattices.atoms
+    grid = sort_into_bins(atoms.positions, atoms.cell)
+    centre = atoms.positions[300]
+    found = neighbourhood.cut_out.compiled(SILICA)(atoms, grid, centre, 11.0)
+    place = np.full(600, -1)
+    place[found.numbers] = np.arange(len(found.numbers))
+    return lattices.dual, found, place
+
+
+def looks_whole(cut, change):
+    net, found, place = cut
+    vectors = found.vectors.copy()
+    change(net, vectors, place)
+    return neighbourhood.is_whole(net, found._replace(vectors=vectors), place, 11.0)
+
+
+def test_a_neighbourhood_that_lost_a_bond_or_crossed_itself_is_not_whole(cut):
+    si = int(cut[1].numbers[np.argmin(np.linalg.norm(cut[1].vectors, axis=1) + 1e3 * (cut[1].numbers >= 240))])
+
+    def oxygen_aside(net, vectors, place):
+        oxygen = place[240 + net.sides[si, 0]]
+        vectors[oxygen] += 0.7 * (vectors[oxygen] - vectors[place[si]])[::-1] * [-1, 1]
+
+    def silicon_beyond_its_neighbour(net, vectors, place):
+        vectors[place[si]] += 2.0 * (vectors[place[net.neighbours[si, 0]]] - vectors[place[si]])
+
+    def stretched_bond(net, vectors, place):
+        vectors[place[240 + net.sides[si, 0]]] += 0.4 * (vectors[place[si]] - vectors[place[net.neighbours[si, 0]]])
+
+    assert looks_whole(cut, lambda *_: None)
+    for change in (oxygen_aside, silicon_beyond_its_neighbour, stretched_bond):
+        assert not looks_whole(cut, change)
+
+
+def test_a_ring_that_crosses_itself_does_not_wind_once(cut):
+    net, found, place = cut
+    ring = int(net.corners[found.numbers[found.numbers < 240][0], 0])
+    assert neighbourhood._winds_once(net, found, place, ring)
+    members = np.empty(12, dtype=np.int64)
+    first, second = members[: neighbourhood.ring_members(net, ring, members)][:2]
+    vectors = found.vectors.copy()
+    vectors[[place[first], place[second]]] = vectors[[place[second], place[first]]]  # a bow-tie
+    assert not neighbourhood._winds_once(net, found._replace(vectors=vectors), place, ring)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +303,18 @@ def test_sample_meets_the_targets(sample):
     assert set(found) == set(generate.TARGET_RING_STATISTICS)
     for n, wanted in generate.TARGET_RING_STATISTICS.items():
         assert found[n] == pytest.approx(wanted, abs=0.01)
-    assert aboav_weaire(sample) == pytest.approx(0.3, abs=0.02)
+    around = ring_neighbour_sizes(sample)
+    for n in (4, 5):
+        alpha_n = 1 - (n * around[n] - 36 - sizes.var()) / (6 * (n - 6))
+        assert alpha_n == pytest.approx(0.3, abs=0.03)
+    assert aboav_weaire(sample) == pytest.approx(0.26, abs=0.03)  # of all sizes: less than that of 4- and 5-rings
+
+
+def test_no_direction_of_the_crystal_is_left(sample):
+    assert bond_orientational_order(sample.positions, sample.bonds, sample.cell) < 4 / np.sqrt(960)
+    lattices = Lattices(8, 10)
+    crystal = lattices.atoms.positions, dual.bond_ends(lattices.dual), lattices.dual.cell
+    assert bond_orientational_order(*crystal) == pytest.approx(1.0)
 
 
 def test_sample_is_whole_and_at_a_minimum(sample):
@@ -195,8 +331,7 @@ def test_sample_is_whole_and_at_a_minimum(sample):
 
 
 def test_atoms_stay_about_where_the_honeycomb_numbered_them(sample):
-    net = dual.honeycomb(16, 20)
-    start = dual_to_atoms.atoms(net, dual.bond_ends(net))[:640]
+    start = Lattices(16, 20).atoms.positions[:640]
     moved = np.linalg.norm(minimum_image(sample.positions[:640] - start, sample.cell), axis=1)
     assert np.median(moved) < 3.05
 
@@ -212,64 +347,47 @@ def test_other_targets():
     wanted = {5: 0.2, 6: 0.6, 7: 0.2}
     network = listi.generate(nx=10, ny=12, seed=0, ring_statistics=wanted, alpha=0.25)
     assert ring_statistics(ring_sizes(network)) == pytest.approx(wanted, abs=0.01)
-    assert aboav_weaire(network) == pytest.approx(0.25, abs=0.02)
+    around, variance = ring_neighbour_sizes(network), ring_sizes(network).var()
+    assert 1 - (5 * around[5] - 36 - variance) / (6 * (5 - 6)) == pytest.approx(0.25, abs=0.02)
 
 
 def test_zero_pressure_box_has_no_normal_stress():
     network = listi.generate(nx=8, ny=10, seed=1, box="zero-pressure")
     stress = system.System(network.positions, network.species, network.cell).stress()
     np.testing.assert_allclose(np.diag(stress), 0.0, atol=1e-9)
-    assert np.all(network.cell < [8 * np.sqrt(3) * 3.05, 10 * 1.5 * 3.05])
+    assert np.prod(network.cell) < 8 * np.sqrt(3) * 3.05 * 10 * 1.5 * 3.05
     assert set(oxygen_coordination(network)) == {3}
 
 
 def test_no_silicon_is_misbonded_in_a_large_crystal():
     """Pairs of 38 400 Si and 57 600 O are more than 32 bits count."""
-    net = dual.honeycomb(120, 160)
-    ends, centres = dual.bond_ends(net), net.centres[net.corners]
-    silicon = centres[:, 0] + minimum_image(centres - centres[:, :1], net.cell).mean(axis=1)
-    bonds = minimum_image(silicon[ends[:, 1]] - silicon[ends[:, 0]], net.cell)
-    assert dual_to_atoms.misbonded(np.concatenate([silicon, silicon[ends[:, 0]] + bonds / 2]), net, net.cell).size == 0
+    lattices = Lattices(120, 160)
+    assert misbonded(lattices.atoms.positions, lattices.dual, lattices.dual.cell).size == 0
 
 
 def test_misbonded_silicon_are_found():
-    net = dual.honeycomb(8, 10)
-    ends = dual.bond_ends(net)
-    atoms = dual_to_atoms.atoms(net, ends)
-    assert dual_to_atoms.misbonded(atoms, net, net.cell).size == 0
+    lattices = Lattices(8, 10)
+    net, atoms, ends = lattices.dual, lattices.atoms.positions, dual.bond_ends(lattices.dual)
     stray = atoms.copy()
     along = minimum_image(atoms[ends[5, 1]] - atoms[ends[5, 0]], net.cell)
     stray[160 + 5] += 0.5 * along[::-1] * [-1, 1]  # an O that leaves its bond sideways
-    assert set(ends[5].tolist()) <= set(dual_to_atoms.misbonded(stray, net, net.cell).tolist())
+    assert set(ends[5].tolist()) <= set(misbonded(stray, net, net.cell).tolist())
     turned = atoms.copy()
     turned[7] += 2.0 * minimum_image(atoms[net.neighbours[7, 0]] - atoms[7], net.cell)  # a Si beyond its neighbour
-    assert 7 in dual_to_atoms.misbonded(turned, net, net.cell)
+    assert 7 in misbonded(turned, net, net.cell)
 
 
-def test_a_torn_bond_is_repaired(monkeypatch):
-    real, calls = dual_to_atoms.misbonded, []
-
-    def torn_at_first(positions, net, cell):
-        calls.append(1)
-        return np.array([17]) if len(calls) == 1 else real(positions, net, cell)
-
-    monkeypatch.setattr(generate, "misbonded", torn_at_first)
-    network = listi.generate(nx=10, ny=12, seed=6)
-    assert len(calls) >= 3
-    assert set(oxygen_coordination(network)) == {3}
-    assert aboav_weaire(network) == pytest.approx(0.3, abs=0.02 + 2 / 120)
-
-
-def test_a_sample_that_cannot_be_repaired_is_an_error(monkeypatch):
-    monkeypatch.setattr(generate, "misbonded", lambda *_: np.array([17]))
-    with pytest.raises(RuntimeError, match=r"nx=8, ny=10, seed=2\): Si 17 still misbonded after 20 repairs"):
+def test_a_box_in_which_every_switch_tears_is_an_error_that_says_how_far_it_came(monkeypatch):
+    monkeypatch.setattr(generate, "Lattices", stretched)
+    message = r"nx=8, ny=10, seed=2\): ring_statistics: p_6 = 0.4017 not reached; got 1; \d+ switches were undone"
+    with pytest.raises(RuntimeError, match=message):
         listi.generate(nx=8, ny=10, seed=2)
 
 
 def test_statistics_out_of_reach_are_an_error():
     with pytest.raises(RuntimeError, match=r"p_6 = 0 not reached"):
         listi.generate(nx=8, ny=10, ring_statistics={5: 0.5, 7: 0.5})
-    with pytest.raises(RuntimeError, match=r"alpha: 0.9 not reached"):
+    with pytest.raises(RuntimeError, match=r"alpha: 0.9 not reached.*alpha_4 is"):
         listi.generate(nx=8, ny=10, alpha=0.9)
 
 
@@ -302,7 +420,7 @@ def test_statistics_out_of_reach_are_an_error():
     ],
 )
 def test_bad_input_is_refused_before_any_work(changes, message, monkeypatch):
-    monkeypatch.setattr(generate, "honeycomb", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(generate, "Lattices", lambda *_: pytest.fail("work was begun"))
     with pytest.raises(ValueError, match=message) as caught:
         listi.generate(**({"nx": 10, "ny": 12} | changes))
     assert "\n" not in str(caught.value)
