@@ -6,11 +6,11 @@ process's own CPU time on one core after a first call that compiles; that call i
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,38 +29,48 @@ SIZES = ((1, 1), (2, 2), (4, 4), (5, 8))  # copies along x and y of a glass of 2
 STEPS = 400  # of 1e-4, of the remote deformation timed: the paper's
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Run the benchmarks named (all by default), print a table and write JSON.
+@dataclass(frozen=True)
+class Amounts:
+    """How much of each is measured: probes, those of them that LAMMPS does too, and its steps of a deformation."""
 
-    Returns
-    -------
-    int
-        0.
+    probes: int
+    reference_probes: int
+    reference_steps: int
+
+
+def run(parts: Sequence[str], probes: int, reference_probes: int, reference_steps: int, output: Path) -> None:
+    """Run the benchmarks named, print a table and write JSON.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        Names in `PARTS`; all if empty.
+    probes, reference_probes, reference_steps : int
+        As in `Amounts`.
+    output : Path
+        JSON file, written anew after each benchmark.
+
+    Raises
+    ------
+    ValueError
+        If a part is unknown or a number out of range; nothing has been measured then.
     """
-    parser = argparse.ArgumentParser(prog="listi bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
-    parser.add_argument("--probes", type=int, default=200, help="probes timed (default 200)")
-    parser.add_argument("--reference-probes", type=int, default=10, help="of these, done by LAMMPS too (default 10)")
-    parser.add_argument(
-        "--reference-steps", type=int, default=20, help="of the 400 of a deformation, done by LAMMPS too (default 20)"
-    )
-    parser.add_argument("--output", type=Path, default=Path("bench.json"), help="JSON file (default bench.json)")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.parts) - set(PARTS):
-        parser.error(f"PART: {', '.join(sorted(unknown))}; allowed are {', '.join(PARTS)}")
-    if given.probes < 1 or not 1 <= given.reference_probes <= given.probes:
-        parser.error(f"--reference-probes: {given.reference_probes} is not in 1..--probes = {given.probes}")
-    if not 1 <= given.reference_steps <= STEPS:
-        parser.error(f"--reference-steps: {given.reference_steps} is not in 1..{STEPS}")
+    for name in parts:
+        if name not in PARTS:
+            raise ValueError(f"PART: {name!r} is not allowed; it must be one of {', '.join(PARTS)}")
+    if probes < 1:
+        raise ValueError(f"--probes: {probes} is not allowed; it must be at least 1")
+    for name, number, most in (("probes", reference_probes, probes), ("steps", reference_steps, STEPS)):
+        if not 1 <= number <= most:
+            raise ValueError(f"--reference-{name}: {number} is not allowed; it must be from 1 to {most}")
     record = {"version": __version__, "machine": platform.machine(), "cores": os.cpu_count(), "parts": {}}
-    for name in given.parts or PARTS:
-        rows = PARTS[name](given)
+    for name in parts or PARTS:
+        rows = PARTS[name](Amounts(probes, reference_probes, reference_steps))
         record["parts"][name] = rows
         print(name)
         for label, value, unit in rows:
             print(f"  {label:<58s} {value:12.4g} {unit}", flush=True)
-        write_json(given.output, record)
-    return 0
+        write_json(output, record)
 
 
 def _seconds(function: Callable[[], object], repeats: int = 1, clock: Callable[[], float] = time.process_time) -> float:
@@ -77,7 +87,7 @@ def _points(network: Network, n: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0.0, 1.0, (n, 2)) * network.cell
 
 
-def _generation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _generation(_: Amounts) -> list[tuple[str, float, str]]:
     compile_and_run = _seconds(lambda: generate(10, 12, seed=1))
     made: list[Network] = []
     seconds = _seconds(lambda: made.append(generate(40, 48, seed=1)))
@@ -90,7 +100,7 @@ def _generation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
     ]
 
 
-def _force(_: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _force(_: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     system = System(network.positions, network.species, network.cell)
     system.energy_forces()
@@ -109,7 +119,7 @@ def _force(_: argparse.Namespace) -> list[tuple[str, float, str]]:
     ]
 
 
-def _probing(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _probing(given: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     points = _points(network, given.probes)
     first = _seconds(lambda: probe(network, points=points[:1], workers=1))
@@ -131,7 +141,7 @@ def _probing(given: argparse.Namespace) -> list[tuple[str, float, str]]:
     ]
 
 
-def _cores(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _cores(given: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     points = _points(network, max(given.probes, 400))
     probe(network, points=points[:1], workers=1)
@@ -139,7 +149,7 @@ def _cores(given: argparse.Namespace) -> list[tuple[str, float, str]]:
     return [("probing, one worker / two workers, wall time", one / two, "")]
 
 
-def _deformation(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _deformation(given: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     deform(generate(10, 12, seed=1), max_strain=0.001)
     found = []
@@ -227,7 +237,7 @@ def measure_sizes(
     return found
 
 
-def _size(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _size(given: Amounts) -> list[tuple[str, float, str]]:
     rows = []
     for n, row in measure_sizes(SIZES, given.probes).items():
         rows.append((f"force evaluation per atom, {n} atoms", 1e9 * row["force"] / n, "ns"))
