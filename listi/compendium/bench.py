@@ -21,6 +21,7 @@ from ..generation.generate import generate
 from ..mechanics import lammps
 from ..mechanics.shear import deform
 from ..mechanics.system import System
+from ..network.geometry import wrap
 from ..network.network import Network
 from ..network.rings import aboav_weaire, ring_sizes, ring_statistics
 from ..probing.probe import probe
@@ -119,44 +120,44 @@ def _force(_: Amounts) -> list[tuple[str, float, str]]:
     ]
 
 
-def _probing(given: Amounts) -> list[tuple[str, float, str]]:
+def _probing(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
-    points = _points(network, given.probes)
+    points = _points(network, amounts.probes)
     first = _seconds(lambda: probe(network, points=points[:1], workers=1))
     found = []
-    ours = _seconds(lambda: found.append(probe(network, points=points, workers=1))) / given.probes
+    ours = _seconds(lambda: found.append(probe(network, points=points, workers=1))) / amounts.probes
     theirs, agree = 0.0, 0
-    for k in range(given.reference_probes):
+    for k in range(amounts.reference_probes):
         strain = []
         theirs += _seconds(lambda k=k, s=strain: s.append(lammps.probe(network, points[k], 11.0, 1e-3, 1e-8)))
         agree += abs(strain[0] - float(found[0].critical_strain[k])) < 1.1e-3
-    theirs /= given.reference_probes
+    theirs /= amounts.reference_probes
     return [
         ("first probe, compiling what is not cached", first, "s"),
         ("one probe", 1e3 * ours, "ms"),
         ("the same in LAMMPS, strain step 1e-3", 1e3 * theirs, "ms"),
         ("LAMMPS / ours", theirs / ours, ""),
-        ("probes with the instability in the same step", agree / given.reference_probes, ""),
+        ("probes with the instability in the same step", agree / amounts.reference_probes, ""),
         ("a map of 50 x 50 on one core", 2500 * ours, "s"),
     ]
 
 
-def _cores(given: Amounts) -> list[tuple[str, float, str]]:
+def _cores(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
-    points = _points(network, max(given.probes, 400))
+    points = _points(network, max(amounts.probes, 400))
     probe(network, points=points[:1], workers=1)
     one, two = (_seconds(lambda w=w: probe(network, points=points, workers=w), 3, time.perf_counter) for w in (1, 2))
     return [("probing, one worker / two workers, wall time", one / two, "")]
 
 
-def _deformation(given: Amounts) -> list[tuple[str, float, str]]:
+def _deformation(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     deform(generate(10, 12, seed=1), max_strain=0.001)
     found = []
     ours = _seconds(lambda: found.append(deform(network, max_strain=STEPS * 1e-4, n_events=100)))
     lmp = lammps.build(network)
     lmp.command("min_modify dmax 0.05 line quadratic")
-    steps, jumped = given.reference_steps, []
+    steps, jumped = amounts.reference_steps, []
 
     def walk() -> None:
         for step in range(1, steps + 1):
@@ -180,7 +181,7 @@ def repeat(network: Network, nx: int, ny: int) -> Network:
     """Return nx x ny copies of a sample side by side: a larger one of the same spots, at a minimum as it is."""
     copies = np.stack(np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij"), -1).reshape(-1, 2)
     first, second = network.bonds.T
-    positions = network.positions - network.cell * np.floor(network.positions / network.cell)
+    positions = wrap(network.positions, network.cell)
     across = -np.rint((positions[second] - positions[first]) / network.cell).astype(int)
     there = (copies[:, None] + across) % (nx, ny)
     bonds = np.stack(
@@ -237,9 +238,9 @@ def measure_sizes(
     return found
 
 
-def _size(given: Amounts) -> list[tuple[str, float, str]]:
+def _size(amounts: Amounts) -> list[tuple[str, float, str]]:
     rows = []
-    for n, row in measure_sizes(SIZES, given.probes).items():
+    for n, row in measure_sizes(SIZES, amounts.probes).items():
         rows.append((f"force evaluation per atom, {n} atoms", 1e9 * row["force"] / n, "ns"))
         rows.append((f"one probe, {n} atoms", 1e3 * row["probe"], "ms"))
         rows.append((f"memory per atom, {n} atoms", row["memory"] / n, "bytes"))
