@@ -9,6 +9,7 @@ import pytest
 from toy_notebooks import ALL
 
 from listi import cli, files
+from listi.compendium import bench
 from listi.figures import paper
 
 PACKAGE = Path(cli.__file__).parent
@@ -105,12 +106,30 @@ def test_output_and_profile_file(command, checkout):
         (["status", "--set", "nx=3"], 2, "nx: 3 is not allowed"),
         (["figures"], 1, "data/paper: no such folder"),
         (["run", "--output", "notebooks"], 1, "01_make.ipynb, which listi run did not make"),
+        (["bench", "speed"], 2, "PART: 'speed' is not allowed; it must be one of generation, force"),
+        (["bench", "--probes", "0"], 2, "--probes: 0 is not allowed; it must be at least 1"),
+        (["bench", "--reference-steps", "401"], 2, "--reference-steps: 401 is not allowed; it must be from 1 to 400"),
     ],
 )
 def test_refusals(command, checkout, arguments, code, message):
     returned, _, errors = command(*arguments)
     assert returned == code and message in errors and errors.count("\n") == 1
     assert [path.name for path in checkout.iterdir()] == ["notebooks"]
+
+
+@pytest.mark.parametrize("name", ["", "run", "figures", "status", "verify", "bench"])
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main([*name.split(), "--help"])
+    assert end.value.code == 0 and f"usage: listi {name}".strip() in capsys.readouterr().out
+
+
+def test_bench_prints_and_stores_what_it_measured(command, checkout, monkeypatch):
+    assert tuple(bench.PARTS) == cli._BENCHMARKS
+    monkeypatch.setattr(bench, "PARTS", {"force": lambda amounts: [("probes", amounts.probes, "ms")]})
+    code, printed, _ = command("bench", "--probes", "20", "force")
+    assert code == 0 and printed.split() == ["force", "probes", "20", "ms"]
+    assert files.read_json(checkout / "bench.json")["parts"] == {"force": [["probes", 20, "ms"]]}
 
 
 def test_resume_excludes_fresh(command):

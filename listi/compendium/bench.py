@@ -6,11 +6,11 @@ process's own CPU time on one core after a first call that compiles; that call i
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..generation.generate import generate
 from ..mechanics import lammps
 from ..mechanics.shear import deform
 from ..mechanics.system import System
+from ..network.geometry import wrap
 from ..network.network import Network
 from ..network.rings import aboav_weaire, ring_sizes, ring_statistics
 from ..probing.probe import probe
@@ -29,38 +30,48 @@ SIZES = ((1, 1), (2, 2), (4, 4), (5, 8))  # copies along x and y of a glass of 2
 STEPS = 400  # of 1e-4, of the remote deformation timed: the paper's
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Run the benchmarks named (all by default), print a table and write JSON.
+@dataclass(frozen=True)
+class Amounts:
+    """How much of each is measured: probes, those of them that LAMMPS does too, and its steps of a deformation."""
 
-    Returns
-    -------
-    int
-        0.
+    probes: int
+    reference_probes: int
+    reference_steps: int
+
+
+def run(parts: Sequence[str], probes: int, reference_probes: int, reference_steps: int, output: Path) -> None:
+    """Run the benchmarks named, print a table and write JSON.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        Names in `PARTS`; all if empty.
+    probes, reference_probes, reference_steps : int
+        As in `Amounts`.
+    output : Path
+        JSON file, written anew after each benchmark.
+
+    Raises
+    ------
+    ValueError
+        If a part is unknown or a number out of range; nothing has been measured then.
     """
-    parser = argparse.ArgumentParser(prog="listi bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
-    parser.add_argument("--probes", type=int, default=200, help="probes timed (default 200)")
-    parser.add_argument("--reference-probes", type=int, default=10, help="of these, done by LAMMPS too (default 10)")
-    parser.add_argument(
-        "--reference-steps", type=int, default=20, help="of the 400 of a deformation, done by LAMMPS too (default 20)"
-    )
-    parser.add_argument("--output", type=Path, default=Path("bench.json"), help="JSON file (default bench.json)")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.parts) - set(PARTS):
-        parser.error(f"PART: {', '.join(sorted(unknown))}; allowed are {', '.join(PARTS)}")
-    if given.probes < 1 or not 1 <= given.reference_probes <= given.probes:
-        parser.error(f"--reference-probes: {given.reference_probes} is not in 1..--probes = {given.probes}")
-    if not 1 <= given.reference_steps <= STEPS:
-        parser.error(f"--reference-steps: {given.reference_steps} is not in 1..{STEPS}")
+    for name in parts:
+        if name not in PARTS:
+            raise ValueError(f"PART: {name!r} is not allowed; it must be one of {', '.join(PARTS)}")
+    if probes < 1:
+        raise ValueError(f"--probes: {probes} is not allowed; it must be at least 1")
+    for name, number, most in (("probes", reference_probes, probes), ("steps", reference_steps, STEPS)):
+        if not 1 <= number <= most:
+            raise ValueError(f"--reference-{name}: {number} is not allowed; it must be from 1 to {most}")
     record = {"version": __version__, "machine": platform.machine(), "cores": os.cpu_count(), "parts": {}}
-    for name in given.parts or PARTS:
-        rows = PARTS[name](given)
+    for name in parts or PARTS:
+        rows = PARTS[name](Amounts(probes, reference_probes, reference_steps))
         record["parts"][name] = rows
         print(name)
         for label, value, unit in rows:
             print(f"  {label:<58s} {value:12.4g} {unit}", flush=True)
-        write_json(given.output, record)
-    return 0
+        write_json(output, record)
 
 
 def _seconds(function: Callable[[], object], repeats: int = 1, clock: Callable[[], float] = time.process_time) -> float:
@@ -77,7 +88,7 @@ def _points(network: Network, n: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0.0, 1.0, (n, 2)) * network.cell
 
 
-def _generation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _generation(_: Amounts) -> list[tuple[str, float, str]]:
     compile_and_run = _seconds(lambda: generate(10, 12, seed=1))
     made: list[Network] = []
     seconds = _seconds(lambda: made.append(generate(40, 48, seed=1)))
@@ -90,7 +101,7 @@ def _generation(_: argparse.Namespace) -> list[tuple[str, float, str]]:
     ]
 
 
-def _force(_: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _force(_: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     system = System(network.positions, network.species, network.cell)
     system.energy_forces()
@@ -109,44 +120,44 @@ def _force(_: argparse.Namespace) -> list[tuple[str, float, str]]:
     ]
 
 
-def _probing(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _probing(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
-    points = _points(network, given.probes)
+    points = _points(network, amounts.probes)
     first = _seconds(lambda: probe(network, points=points[:1], workers=1))
     found = []
-    ours = _seconds(lambda: found.append(probe(network, points=points, workers=1))) / given.probes
+    ours = _seconds(lambda: found.append(probe(network, points=points, workers=1))) / amounts.probes
     theirs, agree = 0.0, 0
-    for k in range(given.reference_probes):
+    for k in range(amounts.reference_probes):
         strain = []
         theirs += _seconds(lambda k=k, s=strain: s.append(lammps.probe(network, points[k], 11.0, 1e-3, 1e-8)))
         agree += abs(strain[0] - float(found[0].critical_strain[k])) < 1.1e-3
-    theirs /= given.reference_probes
+    theirs /= amounts.reference_probes
     return [
         ("first probe, compiling what is not cached", first, "s"),
         ("one probe", 1e3 * ours, "ms"),
         ("the same in LAMMPS, strain step 1e-3", 1e3 * theirs, "ms"),
         ("LAMMPS / ours", theirs / ours, ""),
-        ("probes with the instability in the same step", agree / given.reference_probes, ""),
+        ("probes with the instability in the same step", agree / amounts.reference_probes, ""),
         ("a map of 50 x 50 on one core", 2500 * ours, "s"),
     ]
 
 
-def _cores(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _cores(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
-    points = _points(network, max(given.probes, 400))
+    points = _points(network, max(amounts.probes, 400))
     probe(network, points=points[:1], workers=1)
     one, two = (_seconds(lambda w=w: probe(network, points=points, workers=w), 3, time.perf_counter) for w in (1, 2))
     return [("probing, one worker / two workers, wall time", one / two, "")]
 
 
-def _deformation(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _deformation(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     deform(generate(10, 12, seed=1), max_strain=0.001)
     found = []
     ours = _seconds(lambda: found.append(deform(network, max_strain=STEPS * 1e-4, n_events=100)))
     lmp = lammps.build(network)
     lmp.command("min_modify dmax 0.05 line quadratic")
-    steps, jumped = given.reference_steps, []
+    steps, jumped = amounts.reference_steps, []
 
     def walk() -> None:
         for step in range(1, steps + 1):
@@ -170,7 +181,7 @@ def repeat(network: Network, nx: int, ny: int) -> Network:
     """Return nx x ny copies of a sample side by side: a larger one of the same spots, at a minimum as it is."""
     copies = np.stack(np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij"), -1).reshape(-1, 2)
     first, second = network.bonds.T
-    positions = network.positions - network.cell * np.floor(network.positions / network.cell)
+    positions = wrap(network.positions, network.cell)
     across = -np.rint((positions[second] - positions[first]) / network.cell).astype(int)
     there = (copies[:, None] + across) % (nx, ny)
     bonds = np.stack(
@@ -227,9 +238,9 @@ def measure_sizes(
     return found
 
 
-def _size(given: argparse.Namespace) -> list[tuple[str, float, str]]:
+def _size(amounts: Amounts) -> list[tuple[str, float, str]]:
     rows = []
-    for n, row in measure_sizes(SIZES, given.probes).items():
+    for n, row in measure_sizes(SIZES, amounts.probes).items():
         rows.append((f"force evaluation per atom, {n} atoms", 1e9 * row["force"] / n, "ns"))
         rows.append((f"one probe, {n} atoms", 1e3 * row["probe"], "ms"))
         rows.append((f"memory per atom, {n} atoms", row["memory"] / n, "bytes"))

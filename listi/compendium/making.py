@@ -139,7 +139,8 @@ def _probe_one(item: tuple[Path, dict]) -> None:
 
 
 def _run(function: Callable, todo: Sequence, workers: int | None, scheduler: str | None, label: str) -> int:
-    """Do what is to be done, a task a sample; return how many there were."""
+    """Do what is to be done, one task per sample; return how many there were."""
     items = [(Path(path).absolute(), parameters) for path, parameters in todo]
-    parallel.run(function, items, scheduler or None, workers or None, processes=len(items) > 1, label=label)
+    several = len(items) > 1 and workers != 1  # for one at a time, another process would only cost its start
+    parallel.run(function, items, scheduler or None, workers or None, processes=several, label=label)
     return len(items)

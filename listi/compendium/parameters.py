@@ -1,7 +1,7 @@
 """The one table of the chain's parameters: type, unit, meaning, what is allowed, paper's value.
 
 Notebooks, profiles, the command line and papermill all refer to this table. A notebook's parameters
-cell holds one line `name: type = literal  # meaning [unit]; paper value` a parameter, as `line`
+cell holds one line `name: type = literal  # meaning [unit]; paper value` per parameter, as `line`
 writes it.
 """
 
@@ -101,11 +101,11 @@ PARAMETERS: dict[str, Parameter] = {
     "grid_x": Parameter(int, "probes along x", "1", 2, 10_000, paper=50),
     "grid_y": Parameter(int, "probes along y", "1", 2, 10_000, paper=50),
     "r_free": Parameter(float, "radius of the free atoms of a probe", "angstrom", 5.0, 100.0, paper=11.0),
-    "n_probes": Parameter(int, "probes a sample in a study", "1", 1, 1_000_000),
+    "n_probes": Parameter(int, "probes per sample in a study", "1", 1, 1_000_000),
     "lstm_epochs": Parameter(meaning="epochs of the LSTM", paper=1500, **_EPOCHS),
     "cnn_epochs": Parameter(meaning="epochs of the CNN", paper=300, **_EPOCHS),
     "gcn_epochs": Parameter(meaning="epochs of the GCN", paper=1000, **_EPOCHS),
-    "batch_size": Parameter(int, "points a training step", "1", 1, 100_000),
+    "batch_size": Parameter(int, "points per training step", "1", 1, 100_000),
     "learning_rate": Parameter(float, "learning rate of AdaMax", "1", 1e-6, 1.0, paper=1e-3),
     "cnn_pixels": Parameter(int, "edge of the CNN's image", "pixel", 28, 1_024, paper=220),
     "mirror": Parameter(bool, "train on mirror images too", paper=False),

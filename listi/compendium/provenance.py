@@ -15,8 +15,8 @@ ALGORITHMS = {"network": 2, "shear": 1, "probing": 1, "predictions": 1, "trainin
 """Version of the algorithm behind each kind of result.
 
 The rule: whoever changes what one of them computes, by more than rounding, raises its number by one here. Stored
-results of a lower number are then made again. `tests/compendium/test_algorithms.py` holds small results of each and
-fails if they change while the number does not.
+results of a lower number are then made again. `tests/compendium/test_provenance.py` compares small results of the first
+three with `small_results.json` and fails if they change while the number does not.
 """
 
 UNKNOWN = "unknown"  # version of the algorithm of results from before it was recorded

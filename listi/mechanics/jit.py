@@ -8,10 +8,11 @@ from pathlib import Path
 import numba
 
 JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+ROOMS = ("network", "mechanics", "generation", "probing")  # whose sources kernels of other files may be made of
 
 
 def forget_stale_kernels(cache: Path, sources: Path = Path(__file__).parents[1]) -> None:
-    """Remove cached kernels older than any source file of the package.
+    """Remove cached kernels older than any source file in `ROOMS`.
 
     Numba compiles a kernel again when its own file has changed, but not when only a kernel that it calls has, in
     another file: after an update, old code would run.
@@ -23,7 +24,7 @@ def forget_stale_kernels(cache: Path, sources: Path = Path(__file__).parents[1])
     sources : Path
         Folder of the package.
     """
-    newest = max(source.stat().st_mtime for source in sources.rglob("*.py"))
+    newest = max(source.stat().st_mtime for room in ROOMS for source in (sources / room).glob("*.py"))
     beside = sources.rglob("__pycache__/*.nbi") if cache.name == "__pycache__" else cache.parent.glob("*/*.nbi")
     for index in beside:
         with contextlib.suppress(FileNotFoundError):  # another process forgets them too

@@ -8,9 +8,10 @@ steps. A stretch counts only if
 
 so that neither noise nor a jump to another minimum can pass for, or hide, an instability. A stretch that fails is
 shortened. Near an instability the tangent grows as the inverse square root of the distance to it; where tangents
-grow, stretches are predicted, judged and chosen by that law. A quarter of one step that meets no minimum is the end if
-the law held over the stretch before and puts the instability within this one, but not at its very beginning; else
-stretches get shorter still: the minimum may be soft for a moment and go on.
+grow, stretches are predicted, judged and chosen by that law. The path has ended where even a quarter of one step leads
+to no minimum, provided that the law held over the stretch before and puts the instability inside this quarter and not
+right at its beginning. Otherwise the minimum may only be soft for a moment and go on, and stretches are shortened
+further.
 
 `listi.probing.plain_walk` is the plain protocol that this must agree with.
 """
@@ -31,7 +32,7 @@ from ..mechanics.tolerances import SMOOTH_DISC as SMOOTH
 from .path import REACH, place
 from .peak import note_end, virial_of_load
 
-SMOOTH_STEP = 0.005  # as SMOOTH, over stretches of a step at most [Å]
+SMOOTH_STEP = 0.005  # as SMOOTH, over stretches of at most one step [Å]
 FIRST_STRETCH = 100.0  # [steps]
 LONGEST_STRETCH = 200.0  # [steps]
 SHORTEST_STRETCH = 1 / 1024  # [steps]

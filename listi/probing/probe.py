@@ -37,6 +37,7 @@ def probe(
     network: Network,
     grid: tuple[int, int] = (50, 50),
     points: np.ndarray | None = None,
+    *,
     r_free: float = 11.0,
     mode: str = "pure shear",
     angle: float = 0.0,

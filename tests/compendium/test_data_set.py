@@ -23,9 +23,9 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     sets = data_set.split(folder, **COUNTS)
     paths = [path for role in sets.values() for path in role]
-    assert making.generate_all(paths, STRUCTURE) == 3
-    assert making.deform_all(paths, SHEAR, paths[:1]) == 3
-    assert making.probe_all(paths, PROBES) == 3
+    assert making.generate_all(paths, STRUCTURE, workers=1) == 3
+    assert making.deform_all(paths, SHEAR, paths[:1], workers=1) == 3
+    assert making.probe_all(paths, PROBES, workers=1) == 3
     data_set.write_split(folder, sets)
     return folder, paths
 
@@ -78,7 +78,7 @@ def test_only_what_other_parameters_touch_is_made_again(made, tmp_path):
     copies = [tmp_path / path.name for path in paths]
     for path, copy in zip(paths, copies, strict=True):
         copy.write_bytes(path.read_bytes())
-    assert making.probe_all(copies, PROBES | {"r_free": 5.0}) == 3
+    assert making.probe_all(copies, PROBES | {"r_free": 5.0}, workers=1) == 3
     assert making.probe_all(copies[:1], PROBES) == 1
     assert making.deform_all(copies, SHEAR, copies[:1]) == 0
     assert making.generate_all(copies[:1], STRUCTURE | {"seed": 6}) == 1

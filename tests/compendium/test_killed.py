@@ -11,6 +11,7 @@ from pathlib import Path
 import dask
 import numpy as np
 
+import listi
 from listi import files
 from listi.compendium import data_set, making, sample_files, trained
 from listi.learning import models
@@ -19,7 +20,7 @@ HERE = Path(__file__).parent
 STRUCTURE = {"nx": 8, "ny": 10, "alpha": 0.3, "box": "as-generated", "seed": 5}
 SHEAR = {"strain_step": 1e-3, "max_strain": 0.005, "n_events": 1}
 PROBES = {"grid_x": 3, "grid_y": 2, "r_free": 6.0}
-LSTM = {"epochs": 30, "batch_size": 4, "learning_rate": 1e-3, "mirror": True}
+LSTM = {"epochs": 20, "batch_size": 4, "learning_rate": 1e-3, "mirror": True}
 
 
 def paths_in(folder):
@@ -35,6 +36,11 @@ def make_samples(folder):
             (making.probe_all, PROBES),
         ):
             step(paths_in(folder), parameters, workers=2)
+
+
+def load_kernels():
+    """Let processes that are forked from this one spend their short lives on work."""
+    listi.deform(listi.generate(STRUCTURE["nx"], STRUCTURE["ny"], seed=0), strain_step=1e-3, max_strain=1e-3)
 
 
 def train(folder):
@@ -67,23 +73,26 @@ def kill_and_start_again(work, folder, kills, longest, seed):
         assert not any(found.values()), found
 
 
-def in_a_process(script, folder):
-    """Run a script with this module; nothing of pytest is forked."""
-    code = f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}]; import test_killed as t\n{script}"
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], timeout=200, check=False)
-    assert done.returncode == 0
+SCRIPT = """
+import sys
+sys.path[:0] = sys.argv[3:]
+import keras
+import test_killed as t
+killed, whole = sys.argv[1:3]
+t.load_kernels()
+assert t.kill_and_start_again(t.make_samples, killed, 17, 0.3, 1) == 0
+assert t.kill_and_start_again(t.train, killed, 3, 2.0, 2) == 0
+t.make_samples(whole)
+t.train(whole)
+"""
 
 
 def test_killed_at_twenty_moments_ends_as_if_it_had_not_been(tmp_path):
+    """In a process of its own, so that nothing of pytest is forked."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
-    in_a_process(
-        "import keras\n"
-        "assert t.kill_and_start_again(t.make_samples, sys.argv[1], 17, 0.3, 1) == 0\n"
-        "assert t.kill_and_start_again(t.train, sys.argv[1], 3, 2.0, 2) == 0\n",
-        killed,
-    )
-    in_a_process("t.make_samples(sys.argv[1]); t.train(sys.argv[1])", whole)
+    command = [sys.executable, "-c", SCRIPT, str(killed), str(whole), str(HERE), str(HERE.parent)]
+    subprocess.run(command, timeout=500, check=True)
     for one, other in zip(paths_in(killed), paths_in(whole), strict=True):
         assert sample_files.variable_checksums(one) == sample_files.variable_checksums(other)
     one, other = (models.load(trained.model_file(f, "lstm")).get_weights() for f in (killed, whole))
@@ -93,6 +102,6 @@ def test_killed_at_twenty_moments_ends_as_if_it_had_not_been(tmp_path):
     losses = [files.read_json(f / "models" / "lstm.json") for f in (killed, whole)]
     for key in ("made_from", "loss", "validation_loss"):
         assert losses[0][key] == losses[1][key]
-    assert len(losses[0]["loss"]) == 30
+    assert len(losses[0]["loss"]) == LSTM["epochs"]
     names = {path.name for path in (whole / "models").iterdir()}
     assert {path.name for path in (killed / "models").iterdir()} == names

@@ -1,4 +1,4 @@
-"""Parameters: the table, profiles, and 300 seeded bad sets through every door."""
+"""Parameters: the table, profiles, and 300 seeded bad sets by every way in."""
 
 import json
 import math
@@ -150,19 +150,19 @@ def _as_text(value: object) -> str:
     return json.dumps(value).replace("NaN", ".nan").replace("Infinity", ".inf")
 
 
-@pytest.mark.parametrize("door", ["call", "file", "set", "notebook"])
-def test_300_bad_sets_are_refused_before_anything_is_written(door, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("way", ["call", "file", "set", "notebook"])
+def test_300_bad_sets_are_refused_before_anything_is_written(way, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for number, bad in enumerate(BAD):
         ((name, value),) = bad.items()
-        if door == "set":
+        if way == "set":
             assert cli.main(["run", "--set", f"{name}={_as_text(value)}"]) == 2, bad
             message = capsys.readouterr().err
         else:
             with pytest.raises(ValueError) as refusal:
-                if door == "call":
+                if way == "call":
                     profiles.resolve("demo", bad)
-                elif door == "notebook":
+                elif way == "notebook":
                     parameters.check_notebook({**DEMO, **bad})
                 else:
                     file = tmp_path / "bad.yaml"

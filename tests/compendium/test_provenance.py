@@ -44,9 +44,12 @@ def test_provenance_says_when_what_and_where():
 
 
 def test_kernels_compiled_before_a_source_changed_are_forgotten(tmp_path):
-    (tmp_path / "__pycache__").mkdir()
-    for name, time in {"disc.py": 100, "pairs.py": 300, "__pycache__/a.nbi": 200, "__pycache__/b.nbi": 400}.items():
+    """A change of sources that kernels are not made of, such as figures, forgets none."""
+    times = {"mechanics/disc.py": 100, "probing/probe.py": 300, "figures/maps.py": 500}
+    times |= {"mechanics/__pycache__/a.nbi": 200, "mechanics/__pycache__/b.nbi": 400}
+    for name, time in times.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time, time))
-    jit.forget_stale_kernels(tmp_path / "__pycache__", tmp_path)
-    assert [path.name for path in (tmp_path / "__pycache__").iterdir()] == ["b.nbi"]
+    jit.forget_stale_kernels(tmp_path / "mechanics" / "__pycache__", tmp_path)
+    assert [path.name for path in (tmp_path / "mechanics" / "__pycache__").iterdir()] == ["b.nbi"]

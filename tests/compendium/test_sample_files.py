@@ -24,14 +24,22 @@ HERE = [str(folder) for folder in Path(__file__).parents[:2]]
 PARAMETERS = {"nx": 4, "ny": 4, "seed": 7}
 
 
-@pytest.fixture
-def sample(tmp_path):
-    """Write a file with all that a sample has."""
-    path = tmp_path / "sample_0003.nc"
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    """Bytes of a file with all that a sample has."""
+    path = tmp_path_factory.mktemp("complete") / "sample_0003.nc"
     network = honeycomb(4, 4)
     sample_files.save_sample(path, network, attrs={"seed": 7, "parameters": PARAMETERS})
     sample_files.add_group(path, "shear", dataset("shear"), {"strain_step": 1e-4})
     sample_files.add_group(path, "probing", dataset("probing", 1), {"grid_x": 5, "r_free": 11.0})
+    return path.read_bytes()
+
+
+@pytest.fixture
+def sample(complete, tmp_path):
+    """Write that file."""
+    path = tmp_path / "sample_0003.nc"
+    path.write_bytes(complete)
     return path
 
 

@@ -16,6 +16,9 @@ from listi.compendium import data_set, sample_files
 from listi.figures import published
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
+pytestmark = pytest.mark.skipif(
+    not (DATA / data_set.PATCH).is_file(), reason="no trained networks in data/paper as yet"
+)
 
 # Name of a number below -> why ours is another.
 DISAGREEMENTS: dict[str, str] = {}

@@ -35,8 +35,8 @@ def cut_out(network, point, r_free):
 
 def test_critical_state_is_that_of_plain_fixed_step_shear(glass, probing):
     """Each probe as a plain 1e-4 shear, by other code: every single step, minima to machine precision."""
-    for k, point in enumerate(POINTS[:3]):
-        disc = cut_out(glass, point, R_FREE)
+    for k in (1, 4, 5):
+        disc = cut_out(glass, POINTS[k], R_FREE)
         plain = deform(disc, max_strain=0.6, n_events=1, free_centre=(50.0, 50.0), free_radius=R_FREE, every_step=True)
         last_stable = float(plain.event_strain[0]) - 1e-4
         assert float(probing.critical_strain[k]) == pytest.approx(last_stable, abs=1e-9)
@@ -44,7 +44,7 @@ def test_critical_state_is_that_of_plain_fixed_step_shear(glass, probing):
 
 def test_every_step_walked_gives_the_same_critical_state(glass):
     """Followed in stretches and walked step by step, on a whole map with a coarse grid."""
-    followed, walked = (probe(glass, grid=(4, 4), every_step=every) for every in (False, True))
+    followed, walked = (probe(glass, grid=(3, 3), every_step=every) for every in (False, True))
     np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
     np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
 
@@ -59,7 +59,7 @@ def test_a_stiff_tether_freezes_and_a_soft_one_does_not(glass, probing):
 
 def test_a_soft_matrix_walked_step_by_step(glass):
     followed, walked = (
-        probe(glass, points=POINTS[:2], r_free=6.0, tether=1.0, every_step=every) for every in (False, True)
+        probe(glass, points=POINTS[5:], r_free=6.0, tether=1.0, every_step=every) for every in (False, True)
     )
     np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
     np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
