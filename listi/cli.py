@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import os
 import sys
 import threading
 import time
@@ -59,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     again = run.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with what is missing (the default)")
     again.add_argument("--fresh", action="store_true", help="start over; with --only: even if it is up to date")
+
+    train = add("train", _train, "train a network at the paper's scale, going on where it was stopped")
+    train.add_argument("name", metavar="NETWORK", help="lstm, cnn, gcn, gcn_attention, gcn_bonds, listi or listi_si")
+    train.add_argument("--data", type=Path, metavar="FOLDER", help="samples, and models (default: data/paper)")
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting or a size")
+    train.add_argument("--label", help="name of a variant's files (default: that of the network)")
+    train.add_argument("--seed", type=int, default=0, help="seed of weights and order (default: 0)")
+    train.add_argument("--threads", type=int, default=1, help="threads of a training step (default: 1)")
+    train.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="where to (default: results/training)")
 
     figures = add("figures", _figures, "redraw the paper's figures from stored data")
     figures.add_argument("--profile", help="draw what results/<profile> holds (default: data/paper, which ships)")
@@ -234,6 +244,30 @@ def _status(given: argparse.Namespace) -> int:
     missing = sum(row[1] != "done" for row in rows)
     estimate = f"about {_duration(remaining)}" if remaining == remaining else "not known before a first run"
     print(f"\n{len(rows) - missing} of {len(rows)} steps done" + (f"; time left: {estimate}" if missing else ""))
+    return 0
+
+
+def _train(given: argparse.Namespace) -> int:
+    if given.threads < 1:
+        raise ValueError(f"--threads: {given.threads} is not > 0")
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(given.threads)  # read when TensorFlow is imported
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    from .compendium import data_set, trained
+
+    begin = time.monotonic()
+    data = given.data or chain.root() / "data" / "paper"
+    checkpoints = given.checkpoints or chain.root() / chain.RESULTS / "training"
+    changes = dict(profiles.plain_assignment(text) for text in given.set)
+
+    def report(epoch: int, loss: float, validation_loss: float) -> None:
+        spent = _duration(time.monotonic() - begin)
+        print(f"epoch {epoch}: loss {loss:.4f}, validation {validation_loss:.4f} ({spent})", flush=True)
+
+    more = {"seed": given.seed, "label": given.label, "checkpoints": checkpoints, "report": report}
+    history = trained.train_at_paper_scale(data, given.name, data_set.read_split(data), changes, **more)
+    best, loss = int(history.validation_loss.argmin()) + 1, float(history.validation_loss.min())
+    file = trained.model_file(data, given.label or given.name)
+    print(f"{_short(file)}: epoch {best} of {history.sizes['epoch']}, validation loss {loss:.4f}")
     return 0
 
 

@@ -118,13 +118,24 @@ def assignment(text: str) -> tuple[str, object]:
     ValueError
         If it has no `=` or the parameter is refused.
     """
+    name, value = plain_assignment(text)
+    known(name)
+    return name, check_settings({name: value})[name]
+
+
+def plain_assignment(text: str) -> tuple[str, object]:
+    """Read `name=value`, the value as YAML, whatever the name.
+
+    Raises
+    ------
+    ValueError
+        If it has no `=`.
+    """
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"--set: {text!r} is not allowed; it must be name=value")
-    name = name.strip()
-    known(name)
     try:
         read = parse(value) if value.strip() else ""
     except ValueError:
         read = value  # not YAML; as a text it may still be what is allowed
-    return name, check_settings({name: read})[name]
+    return name.strip(), read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ from .. import files
 from ..analysis.sample import Sample
 from ..files import checksum
 from ..learning import models
-from ..learning.cutouts import cutouts_of
-from ..learning.fit import fit
-from ..learning.predict import predict
+from ..learning.cutouts import R_FREE, discs_of, probed_map
+from ..learning.fit import SETTINGS, fit
+from ..learning.predict import predict, silicon_in_discs
 from . import sample_files
 from .provenance import ALGORITHMS, record
 
 _LOSSES = ("loss", "validation_loss")
+_TOLD = ("stopped", "seconds", "backend", "threads")  # of a training, beside its losses
 
 
 def model_file(folder: str | Path, name: str) -> Path:
@@ -34,18 +35,21 @@ def train(
     r_free: float,
     sizes: Mapping | None = None,
     seed: int = 0,
+    label: str | None = None,
+    checkpoints: str | Path | None = None,
+    report: Callable[[int, float, float], None] | None = None,
     **settings,
 ) -> xr.Dataset:
     """Train a network on samples, or take it as stored if it was made from the same.
 
-    An interrupted training goes on from its last checkpoint. Beside the model lies a JSON file with
+    An interrupted training goes on from its last epoch. Beside the model lies a JSON file with
     the losses and with what the model was made from: settings, version of the algorithm, and checksums of structure
     and thresholds.
 
     Parameters
     ----------
     folder : path
-        Folder of the data; the model goes to "models/<name>.keras" below it.
+        Folder of the data; the model goes to "models/<label>.keras" below it.
     name : str
         One of `models.NAMES`.
     samples : mapping
@@ -56,15 +60,29 @@ def train(
         Passed on to `models.build`, such as `pixels`.
     seed : int
         Of weights and order of the cut-outs.
+    label : str, optional
+        Name of the files and of the predictions, where it is not `name`: of a variant.
+    checkpoints : path, optional
+        Folder of the unfinished training, beside the model without.
+    report : callable, optional
+        See `listi.learning.fit.fit`.
     **settings
-        epochs, batch_size, learning_rate, mirror: passed on to `listi.learning.fit.fit`.
+        epochs, batch_size, learning_rate, ...: passed on to `listi.learning.fit.fit`.
 
     Returns
     -------
     Dataset over epoch
         `loss` and `validation_loss`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense or a sample holds no probes.
     """
-    path = model_file(folder, name)
+    for sample in (sample for role in samples for sample in samples[role]):
+        probed_map(sample)  # or it is refused before any work
+    label = label or name
+    path = model_file(folder, label)
     made_from = {
         "r_free": r_free,
         "sizes": dict(sizes or {}),
@@ -76,15 +94,50 @@ def train(
     if _record(path).get("made_from") == made_from and path.is_file():
         return history_of(path)
     model = models.build(name, seed=seed, r_free=r_free, **(sizes or {}))
-    sets = [(models.inputs(model, cut), y) for cut, y in _sets(samples, r_free)]
-    unfinished = path.with_name(f"{name}-{checksum(made_from)[:16]}.npz")
-    _remove_others(unfinished, name)
-    history = fit(model, *sets[0], validation=sets[1], seed=seed, checkpoint=unfinished, **settings)
+    cuts = _cuts(samples, r_free)
+    dense = silicon_in_discs(np.concatenate([cut.mask.sum(axis=1) for cut, _ in cuts["train"]]))
+    models.update_metadata(model, silicon_in_discs=dense)
+    sets = {role: [(models.inputs(model, cut), y) for cut, y in cuts.pop(role)] for role in ("train", "validation")}
+    unfinished = Path(checkpoints or path.parent) / f"{label}-{checksum(made_from)[:16]}.npz"
+    _remove_others(unfinished, label)
+    history = fit(model, sets["train"], sets["validation"], seed=seed, checkpoint=unfinished, report=report, **settings)
     models.save(model, path, made_from=checksum(made_from))
-    losses = {key: history[key].values.tolist() for key in _LOSSES}
-    files.write_json(path.with_suffix(".json"), {"made_from": made_from, **record("training"), **losses})
+    told = {key: history.attrs[key] for key in _TOLD} | {key: history[key].values.tolist() for key in _LOSSES}
+    files.write_json(path.with_suffix(".json"), {"made_from": made_from, **record("training"), **told})
     os.unlink(unfinished)
     return history_of(path)
+
+
+def train_at_paper_scale(
+    folder: str | Path,
+    name: str,
+    sets: Mapping[str, Sequence[Path]],
+    changes: Mapping[str, object] | None = None,
+    **more,
+) -> xr.Dataset:
+    """Train a network as its module's `PAPER` says.
+
+    Parameters
+    ----------
+    folder, name
+        As for `train`.
+    sets : mapping
+        Files of the samples under "train" and "validation", as from `data_set.read_split`.
+    changes : mapping, optional
+        Settings of `fit` and sizes of `build` that are to be different.
+    **more
+        seed, label, checkpoints, report: as for `train`.
+    """
+    chosen = models.at_paper_scale(name) | dict(changes or {})
+    sizes = {key: chosen.pop(key) for key in list(chosen) if key not in SETTINGS}
+    samples = {role: [sample_files.load_sample(path) for path in sets[role]] for role in ("train", "validation")}
+    return train(folder, name, samples, _radius(samples["train"][0]), sizes, **more, **chosen)
+
+
+def _radius(sample: Sample) -> float:
+    """R_free of the probes of a sample [Å]."""
+    made = {} if sample.probing is None else sample.probing.attrs.get("parameters", {})
+    return float(made.get("r_free", R_FREE))
 
 
 def history_of(path: Path) -> xr.Dataset:
@@ -106,11 +159,11 @@ def _checksum(sample: Sample) -> str:
     return sample_files.checksum({"network": sample.network.to_xarray(), "probing": sample.probing})
 
 
-def _sets(samples: Mapping[str, Sequence[Sample]], r_free: float) -> list:
-    """Cut-outs and thresholds to train on and to validate on, padded alike."""
-    sets = [cutouts_of(samples[role], r_free) for role in ("train", "validation")]
-    n_max = max(cut.n_max for cut, _ in sets)
-    return [(cut.padded(n_max), y) for cut, y in sets]
+def _cuts(samples: Mapping[str, Sequence[Sample]], r_free: float) -> dict[str, list]:
+    """Cut-outs and thresholds of every sample to train on and to validate on, all padded alike."""
+    cuts = {role: [discs_of(sample, r_free) for sample in samples[role]] for role in ("train", "validation")}
+    n_max = max(cut.n_max for each in cuts.values() for cut, _ in each)
+    return {role: [(cut.padded(n_max), y) for cut, y in each] for role, each in cuts.items()}
 
 
 def _record(path: Path) -> dict:
@@ -121,9 +174,9 @@ def _record(path: Path) -> dict:
         return {}
 
 
-def _remove_others(unfinished: Path, name: str) -> None:
-    """Remove checkpoints of trainings that were made from something else."""
-    for other in unfinished.parent.glob(f"{name}-*.npz"):
+def _remove_others(unfinished: Path, label: str) -> None:
+    """Remove checkpoints of trainings of this label that were made from something else."""
+    for other in unfinished.parent.glob(f"{label}-{'[0-9a-f]' * 16}.npz"):
         if other != unfinished:
             other.unlink()
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
+import xarray as xr
 from scipy.spatial import cKDTree
 
 from ..analysis.sample import Sample
+from ..mechanics.jit import JIT
 from ..network.geometry import grid_points, minimum_image, wrap
 from ..network.network import Network
 
@@ -38,6 +41,8 @@ class Cutouts:
         1 where two Si of the cut-out are bonded; 0 in padded rows and columns.
     r_free : float
         Radius of the disc [Å].
+    network : Network, optional
+        The glass they were cut out of; None for cut-outs of several.
     """
 
     centers: np.ndarray
@@ -45,6 +50,7 @@ class Cutouts:
     positions: np.ndarray
     adjacency: np.ndarray
     r_free: float
+    network: Network | None = None
 
     @property
     def mask(self) -> np.ndarray:
@@ -105,19 +111,12 @@ def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max:
     """
     points = np.asarray(points, dtype=float)
     _check(network, points, r_free, n_max)
-    silicon = network.silicon
-    inside = _silicon_in_discs(network, points, r_free)
-    counts = np.array([len(found) for found in inside], dtype=int)
-    most = counts.max(initial=0)
-    if n_max is not None and most > n_max:
-        worst = points[counts.argmax()].tolist()
-        raise ValueError(f"n_max: {n_max} rows, but the disc of {r_free} Å at {worst} holds {most} Si")
-    atoms = np.full((len(points), n_max or max(N_MAX, most)), -1, dtype=np.int64)
-    for row, found in zip(atoms, inside, strict=True):
-        row[: len(found)] = silicon[np.sort(np.array(found, dtype=int))]
+    atoms = silicon_in_discs(network, points, r_free, n_max)
     relative = minimum_image(network.positions[atoms] - points[:, None], network.cell)
     relative[atoms < 0] = 0.0
-    return Cutouts(points, atoms, relative, _adjacency(network, atoms), float(r_free))
+    adjacency = np.zeros((*atoms.shape, atoms.shape[1]), dtype=np.uint8)
+    _mark_bonds(atoms, _neighbours(network), np.full(network.n_atoms, -1), adjacency)
+    return Cutouts(points, atoms, relative, adjacency, float(r_free), network)
 
 
 def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> None:
@@ -134,24 +133,47 @@ def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | Non
         raise ValueError(f"n_max: {n_max!r} is not a whole number > 0")
 
 
-def _silicon_in_discs(network: Network, points: np.ndarray, r_free: float) -> list[list[int]]:
-    """Indices into `network.silicon` of the Si within `r_free` of every point."""
-    tree = cKDTree(wrap(network.positions[network.silicon], network.cell), boxsize=network.cell)
-    return tree.query_ball_point(wrap(points, network.cell), r_free)
+def silicon_in_discs(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> np.ndarray:
+    """Return the atom numbers of the Si within `r_free` of every point, ascending, padded with -1; as `cutouts`."""
+    silicon = network.silicon
+    tree, discs = (cKDTree(wrap(at, network.cell), boxsize=network.cell) for at in (network.positions[silicon], points))
+    pairs = discs.sparse_distance_matrix(tree, r_free, output_type="ndarray")
+    point, atom = np.divmod(np.sort(pairs["i"] * len(silicon) + pairs["j"]), len(silicon))
+    counts = np.bincount(point, minlength=len(points))
+    most = counts.max(initial=0)
+    if n_max is not None and most > n_max:
+        worst = points[counts.argmax()].tolist()
+        raise ValueError(f"n_max: {n_max} rows, but the disc of {r_free} Å at {worst} holds {most} Si")
+    atoms = np.full((len(points), n_max or max(N_MAX, most)), -1, dtype=np.int64)
+    atoms[point, np.arange(len(point)) - np.repeat(np.cumsum(counts) - counts, counts)] = silicon[atom]
+    return atoms
 
 
-def _adjacency(network: Network, atoms: np.ndarray) -> np.ndarray:
-    """Bonds among the atoms (n, n_max) of every cut-out, shape (n, n_max, n_max)."""
+def _neighbours(network: Network) -> np.ndarray:
+    """Atoms bonded to every atom, shape (n_atoms, most), filled up with -1."""
     ends = np.concatenate([network.bonds, network.bonds[:, ::-1]])
     ends = ends[np.argsort(ends[:, 0], kind="stable")]
     degree = np.bincount(ends[:, 0], minlength=network.n_atoms)
-    slot = np.arange(len(ends)) - np.repeat(np.cumsum(degree) - degree, degree)
-    neighbours = np.full((network.n_atoms + 1, degree.max(initial=1)), -2, dtype=np.int64)
-    neighbours[ends[:, 0], slot] = ends[:, 1]  # the last row stays empty: atom -1 is padding
-    adjacency = np.zeros((*atoms.shape, atoms.shape[1]), dtype=np.uint8)
-    for k in range(neighbours.shape[1]):
-        adjacency |= neighbours[atoms, k][:, :, None] == atoms[:, None, :]
-    return adjacency
+    found = np.full((network.n_atoms, degree.max(initial=1)), -1, dtype=np.int64)
+    found[ends[:, 0], np.arange(len(ends)) - np.repeat(np.cumsum(degree) - degree, degree)] = ends[:, 1]
+    return found
+
+
+@numba.njit(**JIT)
+def _mark_bonds(atoms, neighbours, row_of, adjacency):
+    """Write 1 where two atoms of a cut-out are bonded; `row_of` (n_atoms,) is -1 everywhere, and so again after."""
+    for n in range(len(atoms)):
+        for i in range(atoms.shape[1]):
+            if atoms[n, i] >= 0:
+                row_of[atoms[n, i]] = i
+        for i in range(atoms.shape[1]):
+            if atoms[n, i] >= 0:
+                for j in neighbours[atoms[n, i]]:
+                    if j >= 0 and row_of[j] >= 0:
+                        adjacency[n, i, row_of[j]] = 1
+        for i in range(atoms.shape[1]):
+            if atoms[n, i] >= 0:
+                row_of[atoms[n, i]] = -1
 
 
 def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
@@ -174,12 +196,27 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
     return Cutouts(joined("centers"), joined("atoms"), joined("positions"), joined("adjacency"), radii.pop())
 
 
+def probed_map(sample: Sample) -> xr.DataArray:
+    """Return the thresholds over (x, y) that a sample was probed for.
+
+    Raises
+    ------
+    ValueError
+        If the sample was not probed.
+    """
+    if sample.probing is None or "threshold" not in sample.probing:
+        raise ValueError(f"{sample.attrs.get('name', 'sample')}: holds no probes; listi.probe makes them")
+    return sample.probing.threshold.transpose("x", "y")
+
+
+def discs_of(sample: Sample, r_free: float, n_max: int | None = None) -> tuple[Cutouts, np.ndarray]:
+    """Return the cut-outs around all probes of a sample, and their thresholds, shape (n,)."""
+    threshold = probed_map(sample)
+    points = grid_points(sample.network.cell, threshold.shape)
+    return cutouts(sample.network, points, r_free, n_max), threshold.values.ravel()
+
+
 def cutouts_of(samples: Sequence[Sample], r_free: float) -> tuple[Cutouts, np.ndarray]:
     """Return the cut-outs around all probes of the samples, and their thresholds, shape (n,)."""
-    parts, targets = [], []
-    for sample in samples:
-        threshold = sample.probing.threshold.transpose("x", "y")
-        points = grid_points(sample.network.cell, threshold.shape)
-        parts.append(cutouts(sample.network, points, r_free))
-        targets.append(threshold.values.ravel())
+    parts, targets = zip(*(discs_of(sample, r_free) for sample in samples), strict=True)
     return concatenate(parts), np.concatenate(targets)

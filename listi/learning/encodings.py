@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numba
 import numpy as np
@@ -18,7 +19,33 @@ SILICON_GREY, BOND_GREY = 255, 128  # on black
 # The four mirror images of a cut-out: pure shear along the axes cannot tell x from -x or y from -y.
 SIGNS = np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]], dtype=np.float32)
 
-Inputs: TypeAlias = np.ndarray | dict[str, np.ndarray]  # of n cut-outs: one array, or several by name
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network reads of some points of a sample.
+
+    Attributes
+    ----------
+    points : dict of ndarray
+        By name, arrays with one row a point.
+    sample : dict of ndarray
+        Arrays that all points share, of the sample as a whole; none for networks that read cut-outs.
+    """
+
+    points: dict[str, np.ndarray]
+    sample: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.points.values())))
+
+    def take(self, index: np.ndarray | slice) -> dict[str, np.ndarray]:
+        """Return what the network is given for some of the points."""
+        return {**{name: array[index] for name, array in self.points.items()}, **self.sample}
+
+
+def joined(parts: Sequence[Inputs]) -> Inputs:
+    """Join the inputs of several samples that share nothing with other points of their sample."""
+    return Inputs({name: np.concatenate([part.points[name] for part in parts]) for name in parts[0].points})
 
 
 def sequences(cut: Cutouts) -> np.ndarray:
@@ -107,29 +134,28 @@ def _clip(index, n):
     return min(max(int(np.floor(index)), 0), n - 1)
 
 
-def mirrored(x: Inputs, signs: np.ndarray) -> Inputs:
-    """Mirror cut-outs as the networks read them; their thresholds stay the same.
+def mirrored(x: dict[str, np.ndarray], signs: np.ndarray) -> dict[str, np.ndarray]:
+    """Mirror what a network is given; the thresholds stay the same.
 
-    Atoms keep their numbers and with them their place in the sequence.
+    Atoms keep their numbers and with them their place in the sequence. A network that reads the whole sample is told
+    the signs, and mirrors what it reads itself.
 
     Parameters
     ----------
-    x : ndarray or dict
-        What `sequences`, `images` or `graphs` return.
+    x : dict of ndarray
+        What `Inputs.take` returns.
     signs : ndarray, shape (n, 2)
-        Factors of x and y, +1 or -1 (rows of `SIGNS`).
+        Factors of x and y of every point, +1 or -1 (rows of `SIGNS`); all the same for points that share a sample.
     """
-    if isinstance(x, dict):
+    if "signs" in x:
+        return x | {"signs": x["signs"] * signs[:1]}
+    if "nodes" in x:
         return x | {"nodes": x["nodes"] * signs[:, None]}
-    if x.ndim == 3:
-        return np.where(x == PADDING, x, x * signs[:, None])
-    turned = x.copy()
+    if "sequence" in x:
+        sequence = x["sequence"]
+        return x | {"sequence": np.where(sequence == PADDING, sequence, sequence * signs[:, None])}
+    turned = x["image"].copy()
     for axis in (0, 1):
         chosen = signs[:, axis] < 0
         turned[chosen] = np.flip(turned[chosen], axis=2 - axis)
-    return turned
-
-
-def take(x: Inputs, index: np.ndarray) -> Inputs:
-    """Return some rows of an input array or of every array in a dictionary."""
-    return {name: array[index] for name, array in x.items()} if isinstance(x, dict) else x[index]
+    return x | {"image": turned}

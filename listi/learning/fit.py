@@ -1,4 +1,4 @@
-"""Training: AdaMax on the mean squared error; it can be resumed, and the same seed gives the same weights."""
+"""Training on the mean squared error; it can be resumed, and the same seed gives the same weights."""
 
 from __future__ import annotations
 
@@ -7,79 +7,101 @@ import io
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import xarray as xr
 
 from ..files import write_bytes
-from .encodings import SIGNS, Inputs, mirrored, take
-from .models import update_metadata
+from .encodings import SIGNS, Inputs, joined, mirrored
+from .models import standardise, update_metadata
 from .predict import outputs
 
 if TYPE_CHECKING:
     import keras
 
+Lessons: TypeAlias = Sequence[tuple[Inputs, np.ndarray]]  # of each sample what is read, and thresholds in one unit
+
 SETTLE_BATCH, SETTLE_BATCHES = 256, 4  # cut-outs per batch, batches: for the statistics taken after an epoch
+WEIGHT_DECAY, LARGEST_GRADIENT = 1e-4, 1.0  # of AdamW; no paper gives them
+OPTIMIZERS = ("adamax", "adamw")
+SETTINGS = (  # what decides the result, beside model, samples and seed
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "final_learning_rate",
+    "mirror",
+    "patience",
+    "jit_compile",
+)
 
 
 def fit(
     model: keras.Model,
-    x: Inputs,
-    y: np.ndarray,
-    validation: tuple[Inputs, np.ndarray] | None = None,
+    lessons: Lessons,
+    validation: Lessons = (),
     epochs: int = 100,
     batch_size: int = 64,
     seed: int = 0,
+    optimizer: str = "adamax",
     learning_rate: float = 1e-3,
     final_learning_rate: float | None = None,
     mirror: bool = False,
+    patience: int | None = None,
+    jit_compile: bool = False,
     checkpoint: str | os.PathLike | None = None,
-    checkpoint_every: int = 10,
     resume: bool = True,
+    report: Callable[[int, float, float], None] | None = None,
 ) -> xr.Dataset:
     """Train a model in place and leave it with the weights of the epoch of lowest validation loss.
 
-    Targets are standardised with the mean and standard deviation of `y`. The model keeps both and predicts in the unit
-    of `y`. Each epoch visits the cut-outs in full batches, in an order drawn from `seed` and the number of the epoch;
-    the cut-outs that do not fill a batch are left out of that epoch.
+    Targets are standardised with the mean and standard deviation of the thresholds, and so are the inputs of the
+    model's `Scale` layers. The model keeps all and predicts in the unit of the thresholds. Each epoch visits all points
+    in full batches, in an order drawn from `seed` and the number of the epoch; those that do not fill a batch are left
+    out of that epoch. Where a network reads the whole sample, a batch is of one sample.
 
     Parameters
     ----------
     model : keras.Model
         Built by `models.build`.
-    x : ndarray or dict
-        What `models.inputs` returns, n cut-outs.
-    y : ndarray, shape (n,)
-        Their thresholds, in any one unit of stress.
-    validation : (x, y), optional
-        Cut-outs and thresholds that are not trained on, to watch the loss.
+    lessons : sequence of (Inputs, ndarray)
+        Of each sample what `models.inputs` returns for n points, and their thresholds (n,), in any one unit of stress.
+    validation : sequence of (Inputs, ndarray)
+        The same of samples that are not trained on, to watch the loss.
     epochs : int
-        Number of passes over the cut-outs.
+        Number of passes over the points.
     batch_size : int
-        Cut-outs in one step; not given in the paper.
+        Points in one step; not given in the paper.
     seed : int
-        Seed of the order of the cut-outs and of the choice of mirror images.
+        Seed of the order of the points and of the choice of mirror images.
+    optimizer : str
+        "adamax" as in the paper, or "adamw": Adam with a weight decay of 1e-4, gradients cut to norm 1.
     learning_rate : float
-        Learning rate of AdaMax; 1e-3 in the paper.
+        Learning rate; 1e-3 in the paper.
     final_learning_rate : float, optional
         Rate of the last epoch, reached along half a cosine. Without it the rate is constant, as in the paper.
     mirror : bool
-        Show each cut-out as one of its four mirror images, drawn anew in every epoch: x -> -x and y -> -y leave the
+        Show each point as one of its four mirror images, drawn anew in every epoch: x -> -x and y -> -y leave the
         threshold under pure shear unchanged.
+    patience : int, optional
+        Stop when the validation loss has not fallen below its lowest value for so many epochs.
+    jit_compile : bool
+        Let XLA compile the training step; the result is the same within rounding.
     checkpoint : path-like, optional
-        File for the state of the training, replaced every `checkpoint_every` epochs and at the end.
-    checkpoint_every : int
-        Number of epochs between two checkpoints.
+        File for the state of the training, replaced after every epoch.
     resume : bool
         Continue from the checkpoint if there is one. The result is the same as without the interruption.
+    report : callable, optional
+        Called after every epoch with its number, loss and validation loss (NaN without `validation`).
 
     Returns
     -------
     xarray.Dataset
         `loss` and (with `validation`) `validation_loss` over `epoch`: mean squared error of standardised thresholds.
+        Attributes: settings, `seconds` spent, `backend`, `threads`, and whether it `stopped` for want of patience.
 
     Raises
     ------
@@ -88,40 +110,47 @@ def fit(
     DataError
         If the checkpoint cannot be written.
     """
-    y = np.asarray(y, dtype=float)
-    _check(x, y, validation, epochs, batch_size, learning_rate, final_learning_rate, checkpoint_every)
-    job = _Training(model, x, y, validation, epochs, min(batch_size, len(y)), seed, mirror)
+    _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, patience)
+    job = _Training(model, lessons, validation, batch_size, seed, mirror)
     job.rates = _rates(learning_rate, final_learning_rate, epochs)
-    job.compile(learning_rate)
+    job.compile(optimizer, jit_compile)
     if checkpoint is not None and resume and Path(checkpoint).exists():
         job.restore(Path(checkpoint), epochs)
-    started = time.perf_counter()
     for epoch in _progress(range(len(job.loss), epochs), epochs, model.name):
+        if job.is_flat(patience):
+            break
         job.epoch(epoch)
-        if checkpoint is not None and ((epoch + 1) % checkpoint_every == 0 or epoch + 1 == epochs):
+        if checkpoint is not None:
             job.store(Path(checkpoint))
-    return job.finish(time.perf_counter() - started)
+        if report is not None:
+            report(epoch + 1, job.loss[-1], job.validation_loss[-1] if validation else math.nan)
+    return job.finish(optimizer, job.is_flat(patience) and len(job.loss) < epochs)
 
 
-def _check(x, y, validation, epochs, batch_size, learning_rate, final_learning_rate, checkpoint_every) -> None:
-    counts = {"epochs": epochs, "batch_size": batch_size, "checkpoint_every": checkpoint_every}
-    for name, value in counts.items():
-        if value != int(value) or value < 1:
+def _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, patience) -> None:
+    for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
+        if value is not None and (value != int(value) or value < 1):
             raise ValueError(f"{name}: {value!r} is not a whole number > 0")
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer: {optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
     for name, value in {"learning_rate": learning_rate, "final_learning_rate": final_learning_rate}.items():
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}: {value!r} is not > 0")
-    for label, (inputs, targets) in {"": (x, y), "validation ": validation or (x, y)}.items():
-        targets = np.asarray(targets)
-        lengths = {len(array) for array in (inputs.values() if isinstance(inputs, dict) else [inputs])}
-        if targets.ndim != 1 or lengths != {len(targets)} or len(targets) == 0:
-            raise ValueError(
-                f"{label}y: shape {targets.shape} does not fit {sorted(lengths)} inputs; one each is needed"
-            )
-        if not np.all(np.isfinite(targets)):
-            raise ValueError(f"{label}y: number {np.flatnonzero(~np.isfinite(targets))[0]} is not finite")
-    if not y.std() > 0:
-        raise ValueError(f"y: all {len(y)} thresholds are {y[0]:g}; there is nothing to learn")
+    if patience is not None and not validation:
+        raise ValueError(f"patience: {patience}, but there are no samples to validate on")
+    if not lessons:
+        raise ValueError("lessons: there are no samples to train on")
+    for label, sets in {"lessons": lessons, "validation": validation}.items():
+        for number, (x, y) in enumerate(sets):
+            y = np.asarray(y)
+            if y.shape != (len(x),) or len(x) == 0:
+                raise ValueError(f"{label}: thresholds of shape {y.shape} for {len(x)} points in sample {number}")
+            if not np.all(np.isfinite(y)):
+                bad = np.flatnonzero(~np.isfinite(y))[0]
+                raise ValueError(f"{label}: threshold {bad} of sample {number} is not finite")
+    values = np.concatenate([y for _, y in lessons])
+    if not values.std() > 0:
+        raise ValueError(f"lessons: all {len(values)} thresholds are {values[0]:g}; there is nothing to learn")
 
 
 def _rates(first: float, last: float | None, epochs: int) -> np.ndarray:
@@ -142,55 +171,74 @@ def _progress(epochs: range, total: int, label: str) -> Iterator[int]:
 class _Training:
     """The state of one training run: model, optimiser, losses so far and the best weights."""
 
-    def __init__(self, model, x, y, validation, epochs, batch_size, seed, mirror) -> None:
-        self.model, self.x, self.seed = model, x, seed
-        self.batch_size, self.mirror = batch_size, mirror
+    def __init__(self, model, lessons, validation, batch_size, seed, mirror) -> None:
+        self.model, self.seed, self.mirror = model, seed, mirror
+        y = np.concatenate([y for _, y in lessons])
         self.mean, self.std = y.mean(), y.std()
-        self.y = self._standardised(y)
-        self.validation = validation and (
-            validation[0],
-            self._standardised(np.asarray(validation[1], dtype=float)),
-        )
+        self.lessons, self.validation = self._grouped(lessons), self._grouped(validation)
+        self.batch_size = min(batch_size, *(len(y) for _, y in self.lessons))
+        standardise(model, self.lessons[0][0] if len(self.lessons) == 1 else _values(self.lessons))
         self.loss: list[float] = []
         self.validation_loss: list[float] = []
         self.best: list[np.ndarray] = []
-        self.rates = np.zeros(epochs)
+        self.seconds = 0.0
 
-    def _standardised(self, y: np.ndarray) -> np.ndarray:
-        return ((y - self.mean) / self.std).astype(np.float32)
+    def _grouped(self, lessons: Lessons) -> Lessons:
+        """Points that can stand in one batch together, and standardised thresholds."""
+        if lessons and not lessons[0][0].sample:
+            lessons = [(joined([x for x, _ in lessons]), np.concatenate([y for _, y in lessons]))]
+        return [(x, ((np.asarray(y, dtype=float) - self.mean) / self.std).astype(np.float32)) for x, y in lessons]
 
-    def compile(self, learning_rate: float) -> None:
+    def compile(self, optimizer: str, jit_compile: bool) -> None:
         """Prepare the part of the model up to the standardised threshold; it shares the weights."""
         import keras
 
         self.network = keras.Model(self.model.input, self.model.get_layer("standardised").output)
-        self.optimizer = keras.optimizers.Adamax(learning_rate)
-        self.network.compile(self.optimizer, loss="mean_squared_error")
+        kind = {"adamax": keras.optimizers.Adamax, "adamw": keras.optimizers.AdamW}[optimizer]
+        more = {"weight_decay": WEIGHT_DECAY, "global_clipnorm": LARGEST_GRADIENT} if optimizer == "adamw" else {}
+        self.optimizer = kind(self.rates[0], **more)
+        self.network.compile(self.optimizer, loss="mean_squared_error", jit_compile=jit_compile)
         self.normalised = [
             (layer, keras.Model(self.model.input, layer.input))
             for layer in self.network.layers
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
         self.optimizer.build(self.network.trainable_variables)
-        self.fingerprint = self._fingerprint()
+        self.fingerprint = self._fingerprint(optimizer)
 
     def epoch(self, number: int) -> None:
-        """Visit every cut-out once."""
+        """Visit every point once."""
+        started = time.perf_counter()
         random = np.random.default_rng([self.seed, number])
-        order = random.permutation(len(self.y))
-        turned = random.integers(len(SIGNS), size=len(order)) if self.mirror else None
         self.optimizer.learning_rate = self.rates[number]
         losses = []
-        for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
-            batch = order[first : first + self.batch_size]
-            x = take(self.x, batch)
-            if turned is not None:
-                x = mirrored(x, SIGNS[turned[batch]])
-            losses.append(self.network.train_on_batch(x, self.y[batch]))
+        for group, batch in self._batches(random):
+            x, y = self.lessons[group]
+            given = x.take(batch)
+            if self.mirror:
+                chosen = random.integers(len(SIGNS), size=1 if x.sample else len(batch))
+                given = mirrored(given, np.broadcast_to(SIGNS[chosen], (len(batch), 2)))
+            losses.append(self.network.train_on_batch(given, y[batch]))
         self.loss.append(float(np.mean(losses)))
         self._settle()
-        if self.validation is not None:
+        if self.validation:
             self._validate()
+        self.seconds += time.perf_counter() - started
+
+    def _batches(self, random: np.random.Generator) -> list[tuple[int, np.ndarray]]:
+        """Groups and numbers of points of all batches of an epoch, in random order."""
+        batches = []
+        for group, (_, y) in enumerate(self.lessons):
+            order = random.permutation(len(y))
+            full = len(y) // self.batch_size * self.batch_size
+            batches += [(group, batch) for batch in order[:full].reshape(-1, self.batch_size)]
+        return [batches[n] for n in random.permutation(len(batches))]
+
+    def is_flat(self, patience: int | None) -> bool:
+        """Whether the validation loss has not fallen for so many epochs."""
+        if patience is None or not self.validation_loss:
+            return False
+        return len(self.validation_loss) - 1 - int(np.argmin(self.validation_loss)) >= patience
 
     def _settle(self) -> None:
         """Set the statistics of batch normalisation to those of the weights as they are now.
@@ -198,27 +246,28 @@ class _Training:
         The running averages lag behind the weights. That error was larger than what the average over atoms varies from
         disc to disc, and the validation loss jumped by factors of ten between epochs.
         """
-        size = min(len(self.y), SETTLE_BATCH)
-        some = np.arange(min(len(self.y) // size, SETTLE_BATCHES) * size)
-        spread = some * len(self.y) // len(some)
+        x, y = self.lessons[0]
+        size = min(len(y), SETTLE_BATCH)
+        some = np.arange(min(len(y) // size, SETTLE_BATCHES) * size)
+        spread = some * len(y) // len(some)
         signs = SIGNS[some % (len(SIGNS) if self.mirror else 1)]
         for layer, before in self.normalised:
-            parts = [
-                before.predict_on_batch(mirrored(take(self.x, spread[at]), signs[at])) for at in some.reshape(-1, size)
-            ]
+            parts = [before.predict_on_batch(mirrored(x.take(spread[at]), signs[at])) for at in some.reshape(-1, size)]
             features = np.concatenate(parts).astype(float)
             layer.moving_mean.assign(features.mean(axis=0))
             layer.moving_variance.assign(features.var(axis=0))
 
     def _validate(self) -> None:
-        x, y = self.validation
-        loss = float(np.mean((outputs(self.network, x) - y) ** 2))
+        errors = [(outputs(self.network, x) - y) ** 2 for x, y in self.validation]
+        loss = float(np.mean(np.concatenate(errors)))
         if loss < min(self.validation_loss, default=math.inf):
             self.best = self.network.get_weights()
         self.validation_loss.append(loss)
 
-    def finish(self, seconds: float) -> xr.Dataset:
+    def finish(self, optimizer: str, stopped: bool) -> xr.Dataset:
         """Leave the model with its best weights and return the history."""
+        from keras.config import backend
+
         if self.best:
             self.network.set_weights(self.best)
         threshold = self.model.get_layer("threshold")
@@ -226,31 +275,37 @@ class _Training:
         threshold.std.assign(self.std)
         about = {
             "epochs": len(self.loss),
+            "stopped": stopped,
             "batch_size": self.batch_size,
             "training_seed": self.seed,
+            "optimizer": optimizer,
             "first_learning_rate": float(self.rates[0]),
             "last_learning_rate": float(self.rates[-1]),
-            "training_cutouts": len(self.y),
+            "training_points": sum(len(y) for _, y in self.lessons),
         }
         update_metadata(self.model, mirror=self.mirror, mean=self.mean, std=self.std, **about)
         error = {"units": "1", "long_name": "mean squared error of the standardised threshold"}
         history = {"loss": ("epoch", self.loss, error)}
-        if self.validation is not None:
+        if self.validation:
             history["validation_loss"] = ("epoch", self.validation_loss, error)
         epoch = ("epoch", np.arange(1, len(self.loss) + 1), {"units": "1", "long_name": "epoch"})
-        return xr.Dataset(history, {"epoch": epoch}, {"model": self.model.name, "seconds": seconds} | about)
+        here = {"model": self.model.name, "seconds": self.seconds, "backend": backend(), "threads": threads()}
+        return xr.Dataset(history, {"epoch": epoch}, here | about)
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.network.variables, *self.optimizer.variables]
 
-    def _fingerprint(self) -> str:
+    def _fingerprint(self, optimizer: str) -> str:
         """Sum over what must be the same for a training to continue: first weights, data and settings."""
-        arrays = list(self.x.values()) if isinstance(self.x, dict) else [self.x]
-        digest = hashlib.sha256(repr([array.shape for array in arrays]).encode())
-        digest.update(arrays[0][:: max(1, len(arrays[0]) // 100)].tobytes())  # images may be gigabytes
-        for array in (self.y, *self.network.get_weights()):
-            digest.update(array.tobytes())
-        digest.update(repr((self.batch_size, self.seed, self.mirror, self.validation is not None)).encode())
+        digest = hashlib.sha256()
+        for x, y in [*self.lessons, *self.validation]:
+            first = next(iter(x.points.values()))
+            digest.update(repr([array.shape for array in x.take(slice(None)).values()]).encode())
+            digest.update(first[:: max(1, len(first) // 100)].tobytes())  # images may be gigabytes
+            digest.update(y.tobytes())
+        for weight in self.network.get_weights():
+            digest.update(weight.tobytes())
+        digest.update(repr((self.batch_size, self.seed, self.mirror, optimizer)).encode())
         return digest.hexdigest()
 
     def store(self, path: Path) -> None:
@@ -260,6 +315,7 @@ class _Training:
         arrays = {f"variable_{n}": to_numpy(v) for n, v in enumerate(self._variables())}
         arrays |= {f"best_{n}": weight for n, weight in enumerate(self.best)}
         arrays |= {"loss": self.loss, "validation_loss": self.validation_loss, "rates": self.rates}
+        arrays["seconds"] = np.array(self.seconds)
         buffer = io.BytesIO()
         np.savez(buffer, fingerprint=self.fingerprint, **arrays)
         write_bytes(path, buffer.getvalue())
@@ -279,6 +335,18 @@ class _Training:
                 " settings); delete it or say resume=False"
             )
         self.loss, self.validation_loss = stored["loss"].tolist(), stored["validation_loss"].tolist()
+        self.seconds = float(stored["seconds"])
         self.best = [stored[f"best_{n}"] for n in range(sum(name.startswith("best_") for name in stored))]
         for n, variable in enumerate(self._variables()):
             variable.assign(stored[f"variable_{n}"])
+
+
+def threads() -> int:
+    """Return how many threads a step may use: what TF_NUM_INTRAOP_THREADS says, else one a core."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count() or 1
+
+
+def _values(lessons: Lessons) -> Inputs:
+    """One that holds the arrays of all samples one after the other, for statistics."""
+    parts = [Inputs(x.take(slice(None))) for x, _ in lessons]
+    return joined(parts)

@@ -71,6 +71,27 @@ class Threshold(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("listi")
+class Scale(layers.Layer):
+    """Standardise features (..., n): subtract `mean` and divide by `std`, both (n,), of the training samples."""
+
+    def build(self, input_shape) -> None:
+        self.mean = self.add_weight(name="mean", shape=input_shape[-1:], initializer="zeros", trainable=False)
+        self.std = self.add_weight(name="std", shape=input_shape[-1:], initializer="ones", trainable=False)
+
+    def adapt(self, values) -> None:
+        """Take mean and standard deviation from the rows of `values` (m, n)."""
+        std = values.std(axis=0)
+        self.mean.assign(values.mean(axis=0))
+        self.std.assign(std + (std == 0.0))  # what never varies stays 0
+
+    def call(self, values):
+        return (values - self.mean) / self.std
+
+    def compute_mask(self, values, previous_mask=None):
+        return previous_mask
+
+
+@keras.saving.register_keras_serializable("listi")
 class AveragePool(layers.Layer):
     """Average node features (n, n_max, width) over the atoms of each graph, not the padding."""
 
@@ -85,9 +106,9 @@ def dense(width: int, name: str) -> layers.Layer:
     return layers.Dense(width, "relu", kernel_initializer="he_normal", bias_initializer=bias, name=name)
 
 
-def output(x, metadata: dict):
-    """Add the last neuron (standardised threshold) and the layer that turns it into a stress."""
-    x = layers.Dense(1, name="standardised")(x)
+def output(x, metadata: dict, initial: str = "glorot_uniform"):
+    """Add the last neuron (standardised threshold), its weights drawn as `initial` says, and what makes it a stress."""
+    x = layers.Dense(1, kernel_initializer=initial, name="standardised")(x)
     return Threshold(metadata=json.dumps(metadata), name="threshold")(x)
 
 
@@ -98,3 +119,10 @@ def graph_inputs() -> dict[str, object]:
         "adjacency": keras.Input((None, None), dtype="uint8", name="adjacency"),
         "mask": keras.Input((None,), dtype="uint8", name="mask"),
     }
+
+
+def head(x, metadata: dict):
+    """Add the paper's head of a graph network: dense layers of 20, 10 and 5 with ReLU, and the output."""
+    for units in (20, 10, 5):
+        x = dense(units, f"dense_{units}")(x)
+    return output(x, metadata)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,21 +12,23 @@ import numpy as np
 import xarray as xr
 
 from ..network.geometry import grid_lines, grid_points
-from ..network.network import Network
+from ..network.network import OXYGEN, Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from . import models
-from .cutouts import cutouts
-from .encodings import SIGNS, Inputs, mirrored, take
+from .cutouts import Cutouts, cutouts
+from .encodings import SIGNS, Inputs, mirrored
 
 if TYPE_CHECKING:
     import keras
 
 BATCH = 512  # cut-outs handed to a network at a time when it only predicts
+BATCH_OF_SAMPLE = 2500  # the same for a network that reads the whole sample with each
+FAR = 0.1  # a glass whose discs hold more, or fewer, Si by this fraction is far from those of the training
 
 
 def predict(
     network: Network,
-    model: str | os.PathLike | keras.Model = "gcn",
+    model: str | os.PathLike | keras.Model = "listi",
     grid: tuple[int, int] = (50, 50),
     points: np.ndarray | None = None,
     r_free: float | None = None,
@@ -58,16 +61,40 @@ def predict(
     Raises
     ------
     ValueError
-        If a parameter makes no sense; before anything is computed.
+        If a parameter makes no sense, or the glass has other species than Si and O; before anything is computed.
+
+    Warns
+    -----
+    UserWarning
+        If the discs hold more or fewer Si than those the model was trained on, by more than a tenth.
     """
+    for atom in np.flatnonzero(network.species > OXYGEN)[:1]:
+        raise ValueError(f"species: atom {atom} has {network.species[atom]}; networks know 0 (Si) and 1 (O) only")
     places = grid_points(network.cell, grid) if points is None else np.asarray(points, dtype=float)
     if isinstance(model, (str, os.PathLike)):
         model = _kept(models.find(model))
     known = models.metadata(model)
     cut = cutouts(network, places, known["r_free"] if r_free is None else r_free)
+    _warn_of_density(cut, known)
     values = thresholds(model, models.inputs(model, cut), mirror)
     values[~cut.mask.any(axis=1)] = np.nan
     return _dataset(values, network.cell, grid if points is None else None, places, known)
+
+
+def silicon_in_discs(counts: np.ndarray) -> float:
+    """Return the number of Si that a tenth of the discs exceed; discs without any, beside a patch, do not count."""
+    return float(np.percentile(counts[counts > 0], 90)) if counts.any() else 0.0
+
+
+def _warn_of_density(cut: Cutouts, known: dict) -> None:
+    """Say so if the discs hold far more or fewer Si than those of the training."""
+    found, usual = silicon_in_discs(cut.mask.sum(axis=1)), known.get("silicon_in_discs")
+    if usual and abs(found / usual - 1.0) > FAR:
+        warnings.warn(
+            f"network: dense discs hold {found:.0f} Si, but {usual:.0f} in the glasses that the model was trained on;"
+            " what it predicts for so different a density is a guess",
+            stacklevel=3,
+        )
 
 
 def _kept(path: Path) -> keras.Model:
@@ -101,7 +128,7 @@ def thresholds(model: keras.Model, x: Inputs, mirror: bool | None = None) -> np.
     ----------
     model : keras.Model
         A trained model.
-    x : ndarray or dict
+    x : Inputs
         What `models.inputs` returns for them.
     mirror : bool, optional
         Average over the four mirror images of each cut-out, which have the same threshold. Without it: as the model
@@ -118,10 +145,10 @@ def thresholds(model: keras.Model, x: Inputs, mirror: bool | None = None) -> np.
 
 
 def outputs(model: keras.Model, x: Inputs, signs: np.ndarray = SIGNS[0]) -> np.ndarray:
-    """Return the output of a network for all inputs, mirrored by `signs`; shape (n,)."""
-    n = len(next(iter(x.values())) if isinstance(x, dict) else x)
-    size = min(n, BATCH)
+    """Return the output of a network for all points, mirrored by `signs`; shape (n,)."""
+    n = len(x)
+    size = min(n, BATCH_OF_SAMPLE if x.sample else BATCH)
     batches = [np.arange(first, first + size) % n for first in range(0, n, size)]  # the last is filled up
     turn = np.tile(signs, (size, 1))
-    parts = [model.predict_on_batch(mirrored(take(x, batch), turn))[:, 0] for batch in batches]
+    parts = [model.predict_on_batch(mirrored(x.take(batch), turn))[:, 0] for batch in batches]
     return np.concatenate(parts)[:n].astype(float)

@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 from handmade import honeycomb
 
-from listi import files
-from listi.compendium import sample_files
+from listi import cli, files
+from listi.compendium import data_set, sample_files
 from listi.compendium import trained as kept
 from listi.learning import cutouts, models
 from listi.learning.predict import predict
@@ -39,6 +39,10 @@ def folder(tmp_path_factory):
     for seed in range(3):
         save_made_up(folder / f"{seed}.nc", seed)
     return folder
+
+
+def paths(folder, *numbers):
+    return [folder.absolute() / f"{number}.nc" for number in numbers]
 
 
 def sets(folder):
@@ -136,3 +140,31 @@ def test_an_interrupted_training_goes_on_and_a_foreign_checkpoint_goes(folder, t
     np.testing.assert_allclose(resumed.loss, whole.loss, rtol=1e-6)
     assert not foreign.exists()
     assert not seen[0].exists()
+
+
+def test_the_command_trains_and_stores_a_variant(folder, tmp_path, monkeypatch, capsys):
+    roles = {"train": paths(folder, 0, 1), "validation": paths(folder, 2)}
+    monkeypatch.setattr(data_set, "read_split", lambda data: roles)
+    monkeypatch.setattr(kept, "_radius", lambda sample: R_FREE)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
+    changes = [f"--set={text}" for text in ("units=4", "epochs=2", "patience=1", "mirror=true")]
+    places = ["--data", str(folder), "--checkpoints", str(tmp_path), "--label", "small_lstm"]
+    assert cli.main(["train", "lstm", *places, *changes]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("epoch 1: loss ") and "small_lstm.keras: epoch" in printed[-1]
+    known = models.metadata(models.load(kept.model_file(folder, "small_lstm")))
+    assert known["name"] == "lstm" and known["units"] == 4 and known["mirror"] and known["silicon_in_discs"] > 5
+    told = files.read_json(folder / "models" / "small_lstm.json")
+    assert told["backend"] == "tensorflow" and told["threads"] == 1 and told["seconds"] > 0
+    assert not list(tmp_path.iterdir())
+    assert cli.main(["train", "lstm", "--data", str(folder), "--set=unit=4", "--label", "small_lstm"]) == 2
+    assert "unit: is not a size of lstm; there are units" in capsys.readouterr().err
+
+
+def test_a_sample_without_probes_is_refused(folder, tmp_path):
+    network = sample_files.load_sample(folder / "0.nc").network
+    sample_files.save_sample(tmp_path / "bare.nc", network)
+    samples = {"train": [sample_files.load_sample(tmp_path / "bare.nc")], "validation": sets(folder)["validation"]}
+    with pytest.raises(ValueError, match="bare.nc: holds no probes; listi.probe makes them"):
+        kept.train(tmp_path, "lstm", samples, R_FREE, {"units": 4}, **SETTINGS)

@@ -1,5 +1,7 @@
 """Sequences, images and graphs, against a network of six atoms drawn by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,16 +48,21 @@ def test_image_keeps_its_grey_when_refined(network):
 
 @pytest.mark.parametrize("signs", encodings.SIGNS)
 def test_mirrored_inputs_are_inputs_of_the_mirrored_cutout(cut, signs):
-    turned = cutouts.Cutouts(cut.centers, cut.atoms, cut.positions * signs, cut.adjacency, cut.r_free)
+    turned = replace(cut, positions=cut.positions * signs)
     both = np.tile(signs, (2, 1))
-    assert np.array_equal(encodings.mirrored(encodings.sequences(cut), both), encodings.sequences(turned))
-    assert np.array_equal(encodings.mirrored(encodings.images(cut, 16), both), encodings.images(turned, 16))
+
+    def mirrored(name, array):
+        return encodings.mirrored({name: array}, both)[name]
+
+    assert np.array_equal(mirrored("sequence", encodings.sequences(cut)), encodings.sequences(turned))
+    assert np.array_equal(mirrored("image", encodings.images(cut, 16)), encodings.images(turned, 16))
     assert np.array_equal(encodings.mirrored(encodings.graphs(cut), both)["nodes"], encodings.graphs(turned)["nodes"])
+    assert np.array_equal(mirrored("signs", np.ones((1, 2))), signs[None])
 
 
 def test_only_the_chosen_samples_are_mirrored(cut):
     image = encodings.images(cut, 16)
-    turned = encodings.mirrored(image, np.array([[1.0, 1.0], [-1.0, 1.0]]))
+    turned = encodings.mirrored({"image": image}, np.array([[1.0, 1.0], [-1.0, 1.0]]))["image"]
     assert np.array_equal(turned[0], image[0])
     assert np.array_equal(turned[1], image[1, :, ::-1])
 

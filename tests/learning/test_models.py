@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,13 @@ from listi.network.geometry import grid_points
 SMALL = {
     "lstm": {"units": 8},
     "cnn": {"pixels": 36},
-    "gcn": {"width": 16, "heads": 4, "bond_features": 8},
-    "mpnn": {"width": 16, "rounds": 2},
+    "gcn": {"width": 16},
+    "gcn_attention": {"width": 16},
+    "gcn_bonds": {"width": 16, "heads": 4, "bond_features": 8},
+    "listi": {"width": 8, "rounds": 2},
+    "listi_si": {"width": 8, "rounds": 2},
 }
+GRAPHS = ("gcn", "gcn_attention", "gcn_bonds")
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +33,27 @@ def cut(crystal):
 @pytest.fixture(scope="module", params=models.NAMES)
 def model(request):
     """A network whose answers differ from disc to disc and carry a unit."""
-    model = models.build(request.param, seed=1, **SMALL.get(request.param, {}))
-    model.get_layer("standardised").kernel.assign(
-        np.linspace(-1, 1, model.get_layer("standardised").kernel.shape[0])[:, None]
-    )
+    return tuned(models.build(request.param, seed=1, **SMALL.get(request.param, {})))
+
+
+def tuned(model):
+    """Give the last layer of a network weights that make its answers differ."""
+    last = model.get_layer("standardised")
+    last.kernel.assign(np.linspace(-1, 1, last.kernel.shape[0])[:, None])
     model.get_layer("threshold").mean.assign(5e-3)
     model.get_layer("threshold").std.assign(2e-3)
     return model
 
 
-@pytest.fixture(scope="module", params=["gcn", "mpnn", "lstm"])
+@pytest.fixture(scope="module", params=[*GRAPHS, "lstm"])
 def of_atoms(request):
-    """A network that takes atoms one by one."""
+    """A network that takes the atoms of a disc one by one."""
     return models.build(request.param, seed=2, **SMALL.get(request.param, {}))
+
+
+def given(model, cut):
+    """Return what a network is given for all cut-outs."""
+    return models.inputs(model, cut).take(slice(None))
 
 
 def close(first, second):
@@ -58,21 +71,21 @@ def test_more_padding_changes_nothing(model, cut):
 
 
 def test_what_stands_in_padded_rows_changes_nothing(of_atoms, cut):
+    x = given(of_atoms, cut)
+    known = of_atoms.predict_on_batch(x)
     if of_atoms.name == "lstm":  # a padded row of a sequence is known by its value; the rows behind it are masked too
-        padded = models.inputs(of_atoms, cut)
-        assert (padded[:, -1] == encodings.PADDING).all()
-        close(of_atoms.predict_on_batch(padded[:, :-1]), of_atoms.predict_on_batch(padded))
+        assert (x["sequence"][:, -1] == encodings.PADDING).all()
+        close(of_atoms.predict_on_batch({"sequence": x["sequence"][:, :-1]}), known)
         return
-    graph = models.inputs(of_atoms, cut)
-    rubbish = np.where(graph["mask"][:, :, None] == 1, graph["nodes"], 7.7).astype(np.float32)
-    close(of_atoms.predict_on_batch(graph | {"nodes": rubbish}), of_atoms.predict_on_batch(graph))
+    rubbish = np.where(x["mask"][:, :, None] == 1, x["nodes"], 7.7).astype(np.float32)
+    close(of_atoms.predict_on_batch(x | {"nodes": rubbish}), known)
 
 
 def shuffled(cut, seed=3):
     """Return the same cut-outs with their rows, padding included, in another order."""
     order = np.random.default_rng(seed).permutation(cut.n_max)
     adjacency = cut.adjacency[:, order][:, :, order]
-    return cutouts.Cutouts(cut.centers, cut.atoms[:, order], cut.positions[:, order], adjacency, cut.r_free)
+    return replace(cut, atoms=cut.atoms[:, order], positions=cut.positions[:, order], adjacency=adjacency)
 
 
 def test_only_the_lstm_depends_on_the_order_of_atoms(model, cut):
@@ -84,12 +97,12 @@ def test_only_the_lstm_depends_on_the_order_of_atoms(model, cut):
         close(other, known)
 
 
-def test_graph_networks_depend_on_the_bonds(cut):
-    for name in ("gcn", "mpnn"):
-        model = models.build(name, seed=1, **SMALL[name])
-        graph = models.inputs(model, cut)
-        bare = graph | {"adjacency": np.zeros_like(graph["adjacency"])}
-        assert np.abs(model.predict_on_batch(bare) - model.predict_on_batch(graph)).max() > 1e-4
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graph_networks_depend_on_the_bonds(cut, name):
+    model = models.build(name, seed=1, **SMALL[name])
+    graph = given(model, cut)
+    bare = graph | {"adjacency": np.zeros_like(graph["adjacency"])}
+    assert np.abs(model.predict_on_batch(bare) - model.predict_on_batch(graph)).max() > 1e-4
 
 
 def test_mean_over_mirror_images_is_the_same_for_each_of_them(model, cut):
@@ -97,8 +110,9 @@ def test_mean_over_mirror_images_is_the_same_for_each_of_them(model, cut):
     known = thresholds(model, x, mirror=True)
     assert np.abs(thresholds(model, x, mirror=False) - known).max() > 1e-4 * np.ptp(known)
     for signs in encodings.SIGNS:
-        turned = encodings.mirrored(x, np.tile(signs, (len(cut), 1)))
-        close(thresholds(model, turned, mirror=True), known)
+        turned = encodings.mirrored(x.take(slice(None)), np.tile(signs, (len(cut), 1)))
+        sample = {name: turned.pop(name) for name in x.sample}
+        close(thresholds(model, encodings.Inputs(turned, sample), mirror=True), known)
 
 
 def test_reloaded_model_predicts_the_same(model, cut, tmp_path):
@@ -112,13 +126,47 @@ def test_reloaded_model_predicts_the_same(model, cut, tmp_path):
 
 
 def test_same_seed_same_weights():
-    first, same, other = (models.build("gcn", seed=s, **SMALL["gcn"]).get_weights() for s in (4, 4, 5))
+    first, same, other = (models.build("listi", seed=s, **SMALL["listi"]).get_weights() for s in (4, 4, 5))
     assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_kipf_convolution_is_the_plain_one(cut):
+    from listi.learning.models.gcn import Normalised
+    from listi.learning.spektral_layers import GCNConv
+
+    layer = GCNConv(6, activation="relu")
+    x, mask = cut.positions.astype(np.float32), cut.mask.astype(np.uint8)
+    weights = keras.ops.convert_to_numpy(Normalised()(cut.adjacency, mask))
+    with_itself = cut.adjacency + np.eye(cut.n_max) * mask[:, :, None]
+    degree = np.maximum(with_itself.sum(axis=2), 1.0)
+    np.testing.assert_allclose(
+        weights, with_itself / np.sqrt(degree[:, :, None] * degree[:, None]), rtol=1e-5, atol=1e-7
+    )
+    answer = keras.ops.convert_to_numpy(layer([x, weights]))
+    kernel, bias = layer.get_weights()
+    np.testing.assert_allclose(answer, np.maximum(weights @ (x @ kernel) + bias, 0), rtol=1e-4, atol=1e-4)
+
+
+def test_attention_is_that_of_equation_2b(cut):
+    from listi.learning.models.gcn_attention import Attention
+
+    layer = Attention(5)
+    x = cut.positions.astype(np.float32)
+    adjacency = cut.adjacency.copy()
+    adjacency[:, 3] = adjacency[:, :, 3] = 0  # an atom without neighbours
+    answer = keras.ops.convert_to_numpy(layer(x, adjacency))
+    query, key, hidden, hidden_bias, message, message_bias = layer.get_weights()
+    for n, i in ((0, 0), (0, 3), (5, 7)):
+        j = np.flatnonzero(adjacency[n, i])
+        score = np.exp((x[n, i] @ query) @ (x[n, j] @ key).T / 5**0.5)
+        seen = np.concatenate([x[n, i], (score / score.sum()) @ x[n, j] if len(j) else [0.0, 0.0]])
+        expected = np.maximum(np.maximum(seen @ hidden + hidden_bias, 0) @ message + message_bias, 0)
+        np.testing.assert_allclose(answer[n, i], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_spektral_convolution_is_the_plain_one(cut):
-    from listi.learning.models.gcn import GraphConvolution
+    from listi.learning.models.gcn_bonds import GraphConvolution
 
     layer = GraphConvolution(6, activation="relu")
     x, a = cut.positions.astype(np.float32), cut.adjacency.astype(np.float32)
@@ -130,7 +178,7 @@ def test_spektral_convolution_is_the_plain_one(cut):
 
 def test_spektral_layer_works_in_a_keras_model():
     # Keras 3 hands the layer the masks [None, None], which Spektral alone would multiply with.
-    from listi.learning.models.gcn import GraphConvolution
+    from listi.learning.models.gcn_bonds import GraphConvolution
 
     x, a = keras.Input((4, 2)), keras.Input((4, 4))
     model = keras.Model([x, a], GraphConvolution(3)([x, a]))
@@ -156,22 +204,20 @@ def test_architectures_are_the_papers():
         10,
         1,
     ]
-    gcn = models.build("gcn")
-    assert [layer.units for layer in gcn.layers if isinstance(layer, layers.Dense)][-4:] == [
-        20,
-        10,
-        5,
-        1,
-    ]
+    for name in GRAPHS:
+        dense = [layer.units for layer in models.build(name).layers if isinstance(layer, layers.Dense)]
+        assert dense == [64, 64, 20, 10, 5, 1]
 
 
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("transformer", {}, "name: 'transformer' is not one of cnn, gcn, lstm, mpnn"),
+        ("transformer", {}, "name: 'transformer' is not one of cnn, gcn, gcn_attention, gcn_bonds, listi, listi_si,"),
         ("gcn", {"seed": -1}, "seed: -1"),
         ("gcn", {"r_free": 0.0}, "r_free: 0.0"),
-        ("gcn", {"heads": 3, "width": 16}, "heads: 3"),
+        ("gcn_bonds", {"heads": 3, "width": 16}, "heads: 3"),
+        ("listi", {"heads": 3}, "heads: is not a size of listi; there are width, rounds, oxygen"),
+        ("listi_si", {"oxygen": True}, "oxygen: is not a size of listi_si"),
         ("cnn", {"pixels": 20}, "pixels: 20"),
         ("cnn", {"dropout": 1.0}, "dropout: 1.0"),
     ],
@@ -200,14 +246,20 @@ def test_files_that_are_not_ours_are_refused(tmp_path, monkeypatch):
         models.save(models.build("lstm", units=4), tmp_path / "model.h5")
 
 
+def test_model_of_another_schema_is_refused(tmp_path):
+    model = models.build("lstm", units=2)
+    models.save(model, tmp_path / "old.keras", schema=1)
+    with pytest.raises(ValueError, match="old.keras' is of schema 1; this version reads 2"):
+        models.load(tmp_path / "old.keras")
+
+
 def test_keras_is_not_imported_before_a_model_is_needed():
     code = "import listi, listi.learning.predict, listi.learning.fit, sys; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_bond_weights_stand_where_the_bonds_are(cut):
-    from listi.learning.models.gcn import BondWeights
-    from listi.learning.models.mpnn import BondVectors, Neighbours
+    from listi.learning.models.gcn_bonds import BondVectors, BondWeights, Neighbours
 
     adjacency = cut.adjacency.copy()
     adjacency[:, 3] = adjacency[:, :, 3] = 0  # an atom without neighbours, others with one fewer

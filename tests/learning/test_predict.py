@@ -11,7 +11,7 @@ from listi.network.geometry import grid_lines
 
 
 def gcn(seed=1):
-    return models.build("gcn", seed=seed, width=16, heads=4, bond_features=8)
+    return models.build("gcn_bonds", seed=seed, width=16, heads=4, bond_features=8)
 
 
 def test_prediction_over_grid_and_points(crystal):
@@ -29,7 +29,7 @@ def test_prediction_over_grid_and_points(crystal):
 
 def test_no_silicon_no_threshold(crystal):
     with_room = crystal.replace(cell=crystal.cell + [60.0, 0.0], bonds=np.empty((0, 2), dtype=int))
-    model = models.build("mpnn", width=16, rounds=2)
+    model = models.build("listi_si", width=8, rounds=2)
     predicted = predict(with_room, model, points=[[10.0, 10.0], [56.0, 10.0]]).threshold.values
     assert np.isfinite(predicted[0]) and np.isnan(predicted[1])
 
@@ -81,3 +81,35 @@ def test_model_for_another_radius_is_refused(crystal):
 def test_bad_input_is_named(crystal, change, message):
     with pytest.raises(ValueError, match=message):
         predict(crystal, **{"model": models.build("lstm", units=4), "grid": (2, 2)} | change)
+
+
+def test_another_density_than_in_training_is_told(crystal):
+    model = models.build("lstm", units=4)
+    models.update_metadata(model, silicon_in_discs=60.0)
+    with pytest.warns(UserWarning, match="dense discs hold .* Si, but 60 in the glasses"):
+        predict(crystal, model, grid=(2, 2))
+    models.update_metadata(model, silicon_in_discs=33.0)
+    assert np.isfinite(predict(crystal, model, grid=(2, 2)).threshold).all()
+
+
+def test_other_species_are_refused(crystal):
+    foreign = crystal.replace(species=np.where(np.arange(crystal.n_atoms) == 149, 2, crystal.species))
+    with pytest.raises(ValueError, match=r"species: atom 149 has 2; networks know 0 \(Si\) and 1 \(O\) only"):
+        predict(foreign, gcn(), grid=(2, 2))
+
+
+def test_a_glass_of_silicon_alone_has_its_own_network(crystal):
+    alone = crystal.replace(positions=crystal.positions[crystal.silicon], species=np.zeros(len(crystal.silicon)))
+    with pytest.raises(ValueError, match="network: has no O"):
+        predict(alone, models.build("listi", width=8, rounds=1), grid=(2, 2))
+    model = models.build("listi_si", width=8, rounds=1)
+    both = [predict(glass, model, grid=(2, 2)).threshold.values for glass in (alone, crystal)]
+    np.testing.assert_allclose(*both, rtol=1e-6)
+
+
+def test_listi_takes_any_number_of_atoms_and_missing_bonds(crystal):
+    model = models.build("listi", width=8, rounds=2)
+    model.get_layer("standardised").kernel.assign(np.ones((8, 1)))
+    bare = crystal.replace(bonds=crystal.bonds[3:])
+    maps = [predict(glass, model, grid=(3, 3)).threshold.values for glass in (crystal, bare)]
+    assert np.isfinite(maps).all() and np.abs(maps[0] - maps[1]).max() > 1e-4

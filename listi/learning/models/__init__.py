@@ -1,20 +1,25 @@
 """The networks: built, saved and loaded. Each module in this folder is one model, known by the module's name.
 
-    lstm    coordinates read in the order of the atoms' numbers        paper
-    cnn     a grey image                                               paper
-    gcn     graph convolutions along the bonds (Spektral)              paper
-    mpnn    messages that depend on the bond vectors                   our own
+    lstm             coordinates read in the order of the atoms' numbers          paper
+    cnn              a grey image                                                 paper
+    gcn              graph convolutions along the bonds, the plainest reading     paper
+    gcn_attention    the same with attention between neighbours, Eq. 2b and 2d    paper
+    gcn_bonds        the same with weights that depend on the bond vectors        paper, read freely
+    listi            one graph of the whole sample, and every disc's weakest link our own
+    listi_si         the same from Si and bonds alone                             our own
 
-The module of a model has two functions: `inputs(cut, metadata)` returns what the network reads, and
-`build(metadata, **sizes)` returns the untrained network.
+The module of a model has three functions: `inputs(cut, metadata)` returns what the network reads,
+`build(metadata, **sizes)` the untrained network, and `of_training(x)` (where there are `Scale` layers) the values they
+take their statistics from. Its `PAPER` says how it is trained at the paper's scale.
 
 A model predicts in the stress unit of its targets. What must be known to use it (its name, R_free, image size, seed,
-how it was trained) is its metadata, kept inside the `.keras` file. Keras and TensorFlow are imported only when a model
-is built or loaded.
+how it was trained, how many Si its discs held) is its metadata, kept inside the `.keras` file. Keras and TensorFlow are
+imported only when a model is built or loaded.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pkgutil
@@ -32,6 +37,8 @@ from ..encodings import Inputs
 if TYPE_CHECKING:
     import keras
 
+JIT = False  # to predict: compiling takes seconds for every number of points, and saves little
+SCHEMA = 2  # of what a model reads and of its metadata
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
@@ -70,13 +77,20 @@ def build(name: str, seed: int = 0, r_free: float = R_FREE, **sizes) -> keras.Mo
     if not r_free > 0:
         raise ValueError(f"r_free: {r_free!r} Å is not > 0")
     module = _module(name)
+    kinds = inspect.signature(module.build).parameters.values()
+    allowed = [kind.name for kind in kinds if kind.kind is kind.POSITIONAL_OR_KEYWORD and kind.name != "metadata"]
+    for size in sizes:
+        if size not in allowed:
+            raise ValueError(f"{size}: is not a size of {name}; there are {', '.join(allowed)}")
     import keras
 
     keras.utils.set_random_seed(seed)
-    return module.build(
-        {"name": name, "r_free": float(r_free), "seed": int(seed), "mirror": False, **sizes},
+    model = module.build(
+        {"schema": SCHEMA, "name": name, "r_free": float(r_free), "seed": int(seed), "mirror": False, **sizes},
         **sizes,
     )
+    model.jit_compile = JIT
+    return model
 
 
 def metadata(model: keras.Model) -> dict:
@@ -99,17 +113,29 @@ def update_metadata(model: keras.Model, **changes) -> None:
 
 
 def inputs(model: keras.Model, cut: Cutouts) -> Inputs:
-    """Return the input of a model for cut-outs: a sequence, an image or a graph for each.
+    """Return the input of a model for the cut-outs of a sample: sequences, images, graphs, or a graph of the sample.
 
     Raises
     ------
     ValueError
-        If the model was built for another R_free.
+        If the model was built for another R_free, or cannot read the sample.
     """
     known = metadata(model)
     if cut.r_free != known["r_free"]:
         raise ValueError(f"r_free: {cut.r_free} Å, but the model was built for {known['r_free']} Å")
     return _module(known["name"]).inputs(cut, known)
+
+
+def standardise(model: keras.Model, x: Inputs) -> None:
+    """Give the `Scale` layers of a model the statistics of what it is to be trained on."""
+    module = _module(metadata(model)["name"])
+    for name, values in getattr(module, "of_training", lambda x: {})(x).items():
+        model.get_layer(name).adapt(values)
+
+
+def at_paper_scale(name: str) -> dict:
+    """Return how a model is trained at the paper's scale: arguments of `fit`."""
+    return dict(_module(name).PAPER)
 
 
 def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
@@ -151,11 +177,15 @@ def load(path: str | os.PathLike) -> keras.Model:
     """
     path = find(path)
     files.check_zip(path)
-    name = _name_in(path)
-    _module(name)  # registers the layers that the file names
+    known = _metadata_in(path)
+    if known.get("schema") != SCHEMA:
+        raise ValueError(f"model: {str(path)!r} is of schema {known.get('schema', 1)}; this version reads {SCHEMA}")
+    _module(known["name"])  # registers the layers that the file names
     import keras
 
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    model.jit_compile = JIT
+    return model
 
 
 def find(path: str | os.PathLike) -> Path:
@@ -176,13 +206,13 @@ def find(path: str | os.PathLike) -> Path:
     return Path(path)
 
 
-def _name_in(path: Path) -> str:
-    """Read which of the `NAMES` a file holds, without building anything."""
+def _metadata_in(path: Path) -> dict:
+    """Read the metadata in a file, without building anything."""
     try:
         with zipfile.ZipFile(path) as file:
             config = json.loads(file.read("config.json"))
         layers = [layer["config"] for layer in config["config"]["layers"]]
-        known = next(layer["metadata"] for layer in layers if layer["name"] == "threshold")
-        return json.loads(known)["name"]
+        known = json.loads(next(layer["metadata"] for layer in layers if layer["name"] == "threshold"))
+        return known | {"name": known["name"]}
     except (KeyError, StopIteration, ValueError, TypeError) as error:
         raise ValueError(f"model: {str(path)!r} is not a model saved by listi") from error

@@ -1,24 +1,23 @@
 """Convolutional network: a grey image of the cut-out.
 
 Paper: 220 x 220 grey values in 0..1; three 5 x 5 convolutions (32, 64, 32 filters, stride 1), each with ReLU and 2 x 2
-max-pooling; dropout; three dense layers of 10 with ReLU; one output neuron. Chosen here: no padding at the image's edge
-(Keras's default), dropout once before the dense layers.
+max-pooling; dropout; three dense layers of 10 with ReLU; one output neuron; 300 epochs. Chosen here: no padding at the
+image's edge (Keras's default), dropout once before the dense layers.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..cutouts import Cutouts
-from ..encodings import PIXELS, images
+from ..encodings import PIXELS, Inputs, images
 from ..layers import dense, keras, layers, output
 
+PAPER = {"epochs": 300, "batch_size": 64, "patience": 30}
 SMALLEST = 36  # the third convolution needs a 5 x 5 image: fewer pixels leave nothing to pool
 
 
-def inputs(cut: Cutouts, metadata: dict) -> np.ndarray:
-    """Return what the network reads, uint8 of shape (n, pixels, pixels, 1)."""
-    return images(cut, metadata.get("pixels", PIXELS))
+def inputs(cut: Cutouts, metadata: dict) -> Inputs:
+    """Return what the network reads: the image, uint8 of shape (n, pixels, pixels, 1)."""
+    return Inputs({"image": images(cut, metadata.get("pixels", PIXELS))})
 
 
 def build(metadata: dict, pixels: int = PIXELS, dropout: float = 0.2) -> keras.Model:
@@ -51,4 +50,4 @@ def build(metadata: dict, pixels: int = PIXELS, dropout: float = 0.2) -> keras.M
     x = layers.Dropout(dropout, seed=metadata["seed"], name="dropout")(x)
     for n in (1, 2, 3):
         x = dense(10, f"dense_{n}")(x)
-    return keras.Model(image, output(x, metadata), name="cnn")
+    return keras.Model({"image": image}, output(x, metadata), name="cnn")

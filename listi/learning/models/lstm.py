@@ -1,7 +1,7 @@
 """Recurrent network: the coordinates of the Si, read in the order of their numbers.
 
-Paper: rows of (x, y) padded to 38 and masked, one LSTM layer of 128, a dense layer of 10, one output neuron. Chosen
-here: coordinates in units of R_free, ReLU in the dense layer.
+Paper: rows of (x, y) padded to 38 and masked, one LSTM layer of 128, a dense layer of 10, one output neuron; 1500
+epochs. Chosen here: coordinates relative to the middle of the disc, standardised; ReLU in the dense layer.
 """
 
 from __future__ import annotations
@@ -9,13 +9,21 @@ from __future__ import annotations
 import numpy as np
 
 from ..cutouts import Cutouts
-from ..encodings import PADDING, sequences
-from ..layers import dense, keras, layers, output
+from ..encodings import PADDING, Inputs, sequences
+from ..layers import Scale, dense, keras, layers, output
+
+PAPER = {"epochs": 1500, "batch_size": 64, "patience": 150}
 
 
-def inputs(cut: Cutouts, metadata: dict) -> np.ndarray:
-    """Return what the network reads, shape (n, n_max, 2) [Å]."""
-    return sequences(cut)
+def inputs(cut: Cutouts, metadata: dict) -> Inputs:
+    """Return what the network reads: the sequence, shape (n, n_max, 2) [Å]."""
+    return Inputs({"sequence": sequences(cut)})
+
+
+def of_training(x: Inputs) -> dict[str, np.ndarray]:
+    """Return the values that a `Scale` layer takes its statistics from: the coordinates of all atoms."""
+    sequence = x.points["sequence"]
+    return {"scale": sequence[sequence[:, :, 0] != PADDING]}
 
 
 def build(metadata: dict, units: int = 128) -> keras.Model:
@@ -24,13 +32,13 @@ def build(metadata: dict, units: int = 128) -> keras.Model:
     Parameters
     ----------
     metadata : dict
-        Stored with the model; `r_free` [Å] scales the coordinates.
+        Stored with the model.
     units : int
         Width of the LSTM layer; 128 in the paper.
     """
     sequence = keras.Input((None, 2), name="sequence")
     x = layers.Masking(PADDING, name="masking")(sequence)
-    x = layers.Rescaling(1.0 / metadata["r_free"], name="scale")(x)
+    x = Scale(name="scale")(x)
     x = layers.LSTM(units, name="lstm")(x)
     x = dense(10, "dense")(x)
-    return keras.Model(sequence, output(x, metadata), name="lstm")
+    return keras.Model({"sequence": sequence}, output(x, metadata), name="lstm")

@@ -1,0 +1,24 @@
+"""LISTI's own network without O and stress: Si and their bonds, all that the paper's networks and an image show."""
+
+from __future__ import annotations
+
+from ..cutouts import Cutouts
+from ..encodings import Inputs
+from ..layers import keras
+from . import listi
+from .listi import PAPER, of_training  # noqa: F401  (it is trained alike)
+
+SI_ALONE = {"oxygen": False, "stress": False}
+
+
+def inputs(cut: Cutouts, metadata: dict) -> Inputs:
+    """Return what the network reads, as `listi.inputs`."""
+    return listi.inputs(cut, metadata | SI_ALONE)
+
+
+def build(
+    metadata: dict, width: int = 48, rounds: int = 4, weakest_link: bool = True, beyond: bool = True
+) -> keras.Model:
+    """Build the network; sizes as for `listi.build`."""
+    sizes = {"width": width, "rounds": rounds, "weakest_link": weakest_link, "beyond": beyond}
+    return listi.build(metadata, name="listi_si", **sizes, **SI_ALONE)

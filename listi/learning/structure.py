@@ -1,0 +1,103 @@
+"""The Si graph of a whole sample: neighbours, bonds with their O, local stress. Lengths in Å."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..mechanics.forms import SILICA
+from ..mechanics.kernels import pairs_of_atom, template
+from ..mechanics.neighbours import neighbour_list
+from ..network.geometry import minimum_image, wrap
+from ..network.network import OXYGEN, Network
+
+NEIGHBOURS = 3  # of a Si in silica
+MISSING = -1  # stands for the neighbour that a Si with fewer bonds does not have
+
+
+def neighbours(network: Network) -> np.ndarray:
+    """Return the bonded Si of every Si, shape (n_si, 3), numbered among the Si; `MISSING` where there are fewer.
+
+    Raises
+    ------
+    ValueError
+        If a Si has more than three.
+    """
+    ends = np.searchsorted(network.silicon, network.bonds)
+    ends = np.concatenate([ends, ends[:, ::-1]])
+    ends = ends[np.argsort(ends[:, 0], kind="stable")]
+    degree = np.bincount(ends[:, 0], minlength=len(network.silicon))
+    if degree.max(initial=0) > NEIGHBOURS:
+        raise ValueError(f"bonds: a Si has {degree.max()} neighbours; graph networks here take at most {NEIGHBOURS}")
+    found = np.full((len(degree), NEIGHBOURS), MISSING)
+    found[ends[:, 0], np.arange(len(ends)) - np.repeat(np.cumsum(degree) - degree, degree)] = ends[:, 1]
+    return found
+
+
+def bond_vectors(network: Network, to: np.ndarray) -> np.ndarray:
+    """Return the vectors from every Si to its neighbours `to` (n_si, 3), shape (n_si, 3, 2) [Å]; 0 where missing."""
+    silicon = network.positions[network.silicon]
+    vector = minimum_image(silicon[to] - silicon[:, None], network.cell)
+    return np.where(to[:, :, None] == MISSING, 0.0, vector)
+
+
+def oxygen_places(network: Network, to: np.ndarray) -> np.ndarray:
+    """Return the vectors from every Si to the O on its bonds, shape (n_si, 3, 2) [Å]; 0 where the bond is missing.
+
+    The O of a bond is the one nearest to its middle.
+
+    Raises
+    ------
+    ValueError
+        If the network has no O.
+    """
+    oxygen = network.positions[network.species == OXYGEN]
+    if len(oxygen) == 0:
+        raise ValueError("network: has no O, which this model reads; there is one that reads Si alone")
+    silicon = network.positions[network.silicon][:, None]
+    middle = silicon + 0.5 * bond_vectors(network, to)
+    _, nearest = cKDTree(wrap(oxygen, network.cell), boxsize=network.cell).query(wrap(middle, network.cell))
+    vector = minimum_image(oxygen[nearest] - silicon, network.cell)
+    return np.where(to[:, :, None] == MISSING, 0.0, vector)
+
+
+def local_stress(network: Network) -> np.ndarray:
+    """Return the virial xx, xy, yy of every Si and half of that of the O within its bonds, shape (n_si, 3) [energy].
+
+    Half of the virial of a pair belongs to each of its atoms. The potential is the paper's.
+    """
+    positions, cell = network.positions, network.cell
+    first, partner = neighbour_list(positions, cell, SILICA.cutoff)
+    virial = np.zeros((len(positions), 3))
+    _virials.compiled(SILICA)(positions, network.species, SILICA.table, cell, first, partner, virial)
+    stress = virial[network.silicon]
+    is_oxygen = network.species == OXYGEN
+    tree = cKDTree(wrap(positions[is_oxygen], cell), boxsize=cell)
+    nearest, which = tree.query(wrap(positions[network.silicon], cell), k=NEIGHBOURS, distance_upper_bound=2.4)
+    of_oxygen = np.concatenate([virial[is_oxygen], np.zeros((1, 3))])  # the last row stands for an O that is not there
+    return stress + 0.5 * of_oxygen[np.where(np.isfinite(nearest), which, -1)].sum(axis=1)
+
+
+@template
+def _virials(positions, species, table, cell, first, partner, virial):
+    """Add to `virial` (n_atoms, 3) the sums over pairs of U'(r) d_a d_b / (2 r) for ab = xx, xy, yy [energy]."""
+    widest = np.max(first[1:] - first[:-1])
+    dx, dy = np.empty(widest), np.empty(widest)
+    tension, energy = np.empty(widest), np.empty(widest)
+    for i in range(len(positions)):
+        begin = first[i]
+        count = first[i + 1] - begin
+        for k in range(count):
+            j = partner[begin + k]
+            x, y = positions[j, 0] - positions[i, 0], positions[j, 1] - positions[i, 1]
+            dx[k] = x - cell[0] * np.floor(x / cell[0] + 0.5)
+            dy[k] = y - cell[1] * np.floor(y / cell[1] + 0.5)
+            tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
+            energy[k] = species[j]
+        pairs_of_atom(tension, energy, None, table[species[i]], count)
+        for k in range(count):
+            half = 0.5 * tension[k]
+            for atom in (i, np.int64(partner[begin + k])):
+                virial[atom, 0] += half * dx[k] * dx[k]
+                virial[atom, 1] += half * dx[k] * dy[k]
+                virial[atom, 2] += half * dy[k] * dy[k]
