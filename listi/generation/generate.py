@@ -41,6 +41,7 @@ def generate(
     ring_statistics: Mapping[int, float] | None = None,
     alpha: float = TARGET_ALPHA,
     box: str = "as-generated",
+    radius: float = 11.0,
 ) -> Network:
     """Generate a network glass of `nx` x `ny` rings at a minimum of the full potential.
 
@@ -59,6 +60,8 @@ def generate(
     box : str
         "as-generated" keeps the cell of the honeycomb with Si-Si 3.05 Å (a slight biaxial tension,
         as in the paper); "zero-pressure" relaxes both edges until neither normal stress is left.
+    radius : float
+        Distance from a switch [Å] within which atoms are relaxed at once; the others follow with the whole sample.
 
     Returns
     -------
@@ -73,9 +76,9 @@ def generate(
     RuntimeError
         If the statistics cannot be reached (within 0.01 in p_n, 0.05 in alpha_4 and alpha_5, and a few rings).
     """
-    target = _check(nx, ny, seed, ring_statistics, alpha, box)
+    target = _check(nx, ny, seed, ring_statistics, alpha, box, radius)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    lattices = Lattices(nx, ny)
+    lattices = Lattices(nx, ny, radius)
     order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
     _switch(lattices, random, target, alpha, _WARM / len(lattices.dual.sizes), _WARM_PASSES, order)
     best = np.inf
@@ -114,7 +117,7 @@ def _finished(lattices: Lattices, box: str) -> Network:
     return Network(np.mod(positions, cell), lattices.atoms.species, bond_ends(lattices.dual), cell)
 
 
-def _check(nx, ny, seed, statistics, alpha, box) -> np.ndarray:
+def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
     """Refuse impossible parameters; return the wanted fraction of every ring size from 0 on."""
     for name, value, spacing in (("nx", nx, SPACING[0]), ("ny", ny, SPACING[1])):
         least = math.ceil(MINIMUM_CELL / spacing)
@@ -128,6 +131,8 @@ def _check(nx, ny, seed, statistics, alpha, box) -> np.ndarray:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
     if box not in BOXES:
         raise ValueError(f"box: {box!r} is not one of {', '.join(BOXES)}")
+    if not isinstance(radius, (int, float, np.number)) or not 8.0 <= radius <= 100.0:
+        raise ValueError(f"radius: {radius!r} is not a number from 8 to 100 Å")
     return _check_statistics(TARGET_RING_STATISTICS if statistics is None else statistics)
 
 
