@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..mechanics.forms import SILICA
 from ..mechanics.system import minimise
 from ..network.network import Network
 from .dual import LARGEST_RING, SPACING, bond_ends
@@ -25,6 +26,7 @@ MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must
 TARGET_RING_STATISTICS = {4: 0.03997, 5: 0.27565, 6: 0.40165, 7: 0.21279, 8: 0.05789, 9: 0.01014}
 TARGET_ALPHA = 0.3
 BOXES = ("as-generated", "zero-pressure")
+SMALLEST_RADIUS = 8.0  # around a switch [Å]: the four rings of a switch must have room to relax
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
@@ -131,8 +133,9 @@ def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
     if box not in BOXES:
         raise ValueError(f"box: {box!r} is not one of {', '.join(BOXES)}")
-    if not isinstance(radius, (int, float, np.number)) or not 8.0 <= radius <= 100.0:
-        raise ValueError(f"radius: {radius!r} is not a number from 8 to 100 Å")
+    largest = 0.5 * min(nx * SPACING[0], ny * SPACING[1]) - SILICA.cutoff
+    if not isinstance(radius, (int, float, np.number)) or not SMALLEST_RADIUS <= radius <= largest:
+        raise ValueError(f"radius: {radius!r} is not a number from {SMALLEST_RADIUS} to {largest:.3g} Å in this cell")
     return _check_statistics(TARGET_RING_STATISTICS if statistics is None else statistics)
 
 
