@@ -61,14 +61,19 @@ def _of_glass(samples: Sequence[Sample]) -> xr.Dataset:
         "correlation_length": np.mean([correlation_length(radial(autocorrelation(one))) for one in maps]),
     }
     rows = {"strain": strain, "goodness": good}
-    bounds = {name: np.array([bootstrap(column) for column in values.T]).T for name, values in rows.items()}
+    bounds = {name: np.array([_interval(column) for column in values.T]).T for name, values in rows.items()}
     over_events = {
         name + suffix: ("event", bound)
         for name, three in bounds.items()
         for suffix, bound in zip(("", "_low", "_high"), three, strict=True)
     }
-    spread = {"strain_spread": ("event", np.nanstd(strain, axis=0, ddof=1 if len(samples) > 1 else 0))}
+    spread = {"strain_spread": ("event", xr.DataArray(strain).std("dim_0", ddof=1).values)}
     return xr.Dataset(over_events | spread | scalars, coords={"event": np.arange(1, EVENTS + 1)})
+
+
+def _interval(values: np.ndarray) -> np.ndarray:
+    """Mean with its interval; NaN where an event came in no sample."""
+    return np.full(3, np.nan) if np.isnan(values).all() else bootstrap(values)
 
 
 def _first_events(values: xr.DataArray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from . import published
 from .ensemble import events, thresholds
+from .glasses import glasses
 from .goodness_variants import boxes, readings
 from .learning import fig4, fig5, fig6, inputs
 from .maps import fig9, fig10
@@ -28,6 +29,7 @@ __all__ = [
     "fig9",
     "fig10",
     "glass",
+    "glasses",
     "hysteresis",
     "independence",
     "inputs",
