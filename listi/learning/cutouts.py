@@ -212,7 +212,8 @@ def probed_map(sample: Sample) -> xr.DataArray:
 def discs_of(sample: Sample, r_free: float, n_max: int | None = None) -> tuple[Cutouts, np.ndarray]:
     """Return the cut-outs around all probes of a sample, and their thresholds, shape (n,)."""
     threshold = probed_map(sample)
-    points = grid_points(sample.network.cell, threshold.shape)
+    n_x, n_y = threshold.shape
+    points = grid_points(sample.network.cell, (n_x, n_y))
     return cutouts(sample.network, points, r_free, n_max), threshold.values.ravel()
 
 

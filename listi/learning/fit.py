@@ -111,8 +111,8 @@ def fit(
         If the checkpoint cannot be written.
     """
     _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, patience)
-    job = _Training(model, lessons, validation, batch_size, seed, mirror)
-    job.rates = _rates(learning_rate, final_learning_rate, epochs)
+    rates = _rates(learning_rate, final_learning_rate, epochs)
+    job = _Training(model, lessons, validation, batch_size, seed, mirror, rates)
     job.compile(optimizer, jit_compile)
     if checkpoint is not None and resume and Path(checkpoint).exists():
         job.restore(Path(checkpoint), epochs)
@@ -171,8 +171,17 @@ def _progress(epochs: range, total: int, label: str) -> Iterator[int]:
 class _Training:
     """The state of one training run: model, optimiser, losses so far and the best weights."""
 
-    def __init__(self, model, lessons, validation, batch_size, seed, mirror) -> None:
-        self.model, self.seed, self.mirror = model, seed, mirror
+    def __init__(
+        self,
+        model: keras.Model,
+        lessons: Lessons,
+        validation: Lessons,
+        batch_size: int,
+        seed: int,
+        mirror: bool,
+        rates: np.ndarray,
+    ) -> None:
+        self.model, self.seed, self.mirror, self.rates = model, seed, mirror, rates
         y = np.concatenate([y for _, y in lessons])
         self.mean, self.std = y.mean(), y.std()
         self.lessons, self.validation = self._grouped(lessons), self._grouped(validation)

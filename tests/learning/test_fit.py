@@ -98,7 +98,8 @@ def test_a_flat_validation_loss_ends_the_training(lesson):
 
 def test_a_batch_is_of_one_sample_where_the_whole_sample_is_read(lesson):
     model, lessons = built("listi", lesson)
-    job = fit._Training(model, [*some(lessons, np.arange(40)), *some(lessons, np.arange(20))], (), 20, 0, False)
+    two = [*some(lessons, np.arange(40)), *some(lessons, np.arange(20))]
+    job = fit._Training(model, two, (), 20, 0, False, np.full(1, 1e-3))
     batches = job._batches(np.random.default_rng(0))
     visited = {group: np.concatenate([batch for g, batch in batches if g == group]) for group in (0, 1)}
     assert [len(batch) for _, batch in batches] == [20, 20, 20]

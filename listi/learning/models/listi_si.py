@@ -20,5 +20,4 @@ def build(
     metadata: dict, width: int = 48, rounds: int = 4, weakest_link: bool = True, beyond: bool = True
 ) -> keras.Model:
     """Build the network; sizes as for `listi.build`."""
-    sizes = {"width": width, "rounds": rounds, "weakest_link": weakest_link, "beyond": beyond}
-    return listi.build(metadata, name="listi_si", **sizes, **SI_ALONE)
+    return listi.build(metadata, width, rounds, weakest_link=weakest_link, beyond=beyond, name="listi_si", **SI_ALONE)
