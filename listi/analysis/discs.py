@@ -23,7 +23,7 @@ def membership(positions: np.ndarray, cell: np.ndarray, grid: tuple[int, int], r
     """
     largest = float(np.min(cell)) / 2
     if not 0.0 < radius <= largest:
-        raise ValueError(f"r_free: {radius} Å is not in 0 < r_free <= {largest:.4g} Å, half the smaller edge of the cell")
+        raise ValueError(f"r_free: {radius} Å is not in 0 < r_free <= {largest:.4g} Å, half the smaller edge")
     tree = cKDTree(wrap(positions, cell), boxsize=cell)
     found = tree.query_ball_point(grid_points(cell, grid), radius, return_sorted=True)
     counts = [len(atoms) for atoms in found]

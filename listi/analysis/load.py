@@ -240,7 +240,8 @@ def strains_of_events(strain: xr.DataArray, shear: xr.Dataset, cell: np.ndarray,
     -------
     Dataset over event
         `actual` strain; `at_site`, strain to failure of the grid point nearest to the event; `forecast`, strain of the
-        event of this number in `forecast`; `foreseen`, whether the event is near one of as many forecast spots as there are events.
+        event of this number in `forecast`; `foreseen`, whether the event is near one of as many forecast spots as
+        there are events.
     """
     position = shear.event_position.transpose("event", "xy").values
     points = crossings(*(strain.transpose("x", "y")[name] for name in "xy"))
