@@ -21,6 +21,7 @@ from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .discs import R_FREE, as_map, membership
 
+UNBALANCED = 0.01  # share of the affine change of the forces that the non-affine motion may leave at most
 PURE_SHEAR = np.array([1.0, -1.0])  # diagonal of the strain per unit strain
 
 
@@ -97,15 +98,28 @@ def respond(network: Network, potential: Potential = SILICA) -> Response:
     Raises
     ------
     ValueError
-        If the sample is not at an energy minimum.
+        If the sample is not at an energy minimum, or its parts are not held together: a network torn in pieces.
     """
     system = system_of(network, potential)
     pairs = pairs_of(system)
     velocity = system.affine_response(PURE_SHEAR)
     affine = pairs.vector * PURE_SHEAR
     whole = affine + velocity[pairs.second] - velocity[pairs.first]
+    left = np.abs(_force_rate(pairs, whole, network.n_atoms)).max()
+    if left > UNBALANCED * np.abs(_force_rate(pairs, affine, network.n_atoms)).max():
+        raise ValueError(
+            f"network: forces change by {left:.3g} per unit strain at best; is it torn, or about to break?"
+        )
     rates = (shared(pairs, _virial_rate(pairs, change), network.n_atoms) for change in (whole, affine))
     return Response(velocity, *rates)
+
+
+def _force_rate(pairs: Pairs, change: np.ndarray, n_atoms: int) -> np.ndarray:
+    """Change of the force on each atom (n_atoms, 2) where the vectors of pairs change by `change` (n_pairs, 2)."""
+    (cx, cy), (xx, xy, yy) = change.T, pairs.stiffness.T
+    of_pairs = xx * cx + xy * cy, xy * cx + yy * cy
+    each = [np.bincount(pairs.first, f, n_atoms) - np.bincount(pairs.second, f, n_atoms) for f in of_pairs]
+    return np.stack(each, axis=1)
 
 
 def _virial_rate(pairs: Pairs, change: np.ndarray) -> np.ndarray:
