@@ -218,7 +218,7 @@ def forecast(strain: xr.DataArray, cell: np.ndarray, n_events: int = 6, apart: f
         If the map has fewer such spots.
     """
     strain = strain.transpose("x", "y")
-    points, values = crossings(strain.x, strain.y), strain.values.ravel().copy()
+    points, values = crossings(strain.x.values, strain.y.values), strain.values.ravel().copy()
     chosen: list[int] = []
     found = []
     for number in range(1, n_events + 1):
@@ -258,7 +258,7 @@ def strains_of_events(strain: xr.DataArray, shear: xr.Dataset, cell: np.ndarray,
         there are events.
     """
     position = shear.event_position.transpose("event", "xy").values
-    points = crossings(*(strain.transpose("x", "y")[name] for name in "xy"))
+    points = crossings(strain.x.values, strain.y.values)
     at_site = strain.transpose("x", "y").values.ravel()[nearest_point(points, position, cell)]
     expected = forecast(strain, cell, len(position))
     away = np.linalg.norm(minimum_image(position[:, None] - expected.position.values[None], cell), axis=2)

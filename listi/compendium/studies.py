@@ -17,11 +17,12 @@ from .. import files, parallel
 from ..analysis import load, predictors, rules
 from ..analysis.comparison import Case, contributions, goodness_of_maps, rank_correlations
 from ..analysis.ensemble import distance_to_earlier
-from ..analysis.follow import FreshMap, follow
+from ..analysis.follow import FreshMap, follow, until_fractured
 from ..analysis.prediction_goodness import goodness
 from ..analysis.sample import Sample
 from ..generation.generate import generate
 from ..mechanics.shear import deform
+from ..network.network import Network
 from . import data_set, sample_files
 
 FILE = "studies.json"
@@ -124,15 +125,20 @@ def angle_rows(sample: Sample, n_probes: int = N_PROBES) -> list[dict]:
 
 
 def late_rows(
-    seed: int, nx: int = 20, ny: int = 24, grid: tuple[int, int] = (25, 25), max_strain: float = 0.3
+    seed: int, nx: int = 16, ny: int = 20, grid: tuple[int, int] = (20, 20), max_strain: float = 0.3
 ) -> list[dict]:
-    """A small glass sheared far past its sixth event: goodness of every event by the stale and the fresh map."""
+    """Return rows of every event of a small glass sheared until it is torn, or to `max_strain`."""
     network = generate(nx, ny, seed=seed)
-    shear = deform(network, n_events=1000, max_strain=max_strain)
+    shear = until_fractured(deform(network, n_events=1000, max_strain=max_strain))
+    return rows_far(network, shear, grid, seed)
+
+
+def rows_far(network: Network, shear: xr.Dataset, grid: tuple[int, int], number: int) -> list[dict]:
+    """Return goodness of every event of a long deformation by the stale and the fresh map, with the stress after it."""
     told = follow(network, shear, FreshMap(grid))[["stale", "fresh", "strain", "probed"]]
     told["stress"] = ("event", np.interp(shear.event_strain, shear.strain, shear.stress))
     told["peak"] = float(shear.stress.max())
-    return [{"sample": seed, **row} for row in _plain(told)]
+    return [{"sample": number, **row} for row in _plain(told)]
 
 
 def _rows(told: xr.Dataset, sample: Sample) -> list[dict]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.patheffects as effects
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -40,8 +41,10 @@ def forecast(strain: xr.DataArray, expected: xr.Dataset, shear: xr.Dataset, cell
     axes = figure.subplots()
     mesh = panels.draw_map(axes, strain, cell, scale=100.0)
     for number, place in zip(expected.event.values, expected.position.values, strict=True):
-        panels.ring_mark(axes, place, 0.035 * cell[0], edgecolor="black", linewidth=1.2)
-        axes.annotate(str(number), place, ha="center", va="center", fontsize=6, annotation_clip=True)
+        panels.ring_mark(axes, place, 0.035 * cell[0], edgecolor="white", linewidth=2.4)
+        panels.ring_mark(axes, place, 0.035 * cell[0], edgecolor="black", linewidth=1.0)
+        outline = [effects.withStroke(linewidth=1.6, foreground="white")]
+        axes.annotate(str(number), place, ha="center", va="center", fontsize=7, path_effects=outline)
     panels.mark_events(axes, shear.event_position.values, shear.event.values, cell)
     panels.colour_bar(mesh, [axes], "strain to failure (%)")
     return figure
@@ -109,6 +112,8 @@ def _means(axes: Axes, rows: Table, name: str, label: str, colour: str, marker: 
 def _goodness_axes(axes: Axes, event: np.ndarray) -> None:
     axes.axhline(1.0, color=GREY, linestyle="--", linewidth=0.7)
     axes.set(xlabel="Event number n", ylabel="Mean goodness (1)", xticks=np.unique(event))
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom - 0.4 * (top - bottom))  # room for the legend
     axes.legend(loc="lower left")
 
 
@@ -253,6 +258,7 @@ def rules(rows: Table, irreversible: np.ndarray, drop: np.ndarray) -> Figure:
         STRESS_SCALE * irreversible, STRESS_SCALE * drop, ".", color=BLUE, markersize=2, alpha=0.6, rasterized=True
     )
     right.set(xlim=(0, top), ylim=(0, top), aspect="equal")
+    right.set_yticks(right.get_xticks()[right.get_xticks() <= top])
     unit = "($10^{-3}$ reduced energy/Å$^2$)"
     right.set(
         xlabel=f"$\\Delta\\tau$, first irreversible step\n{unit}", ylabel=f"$\\Delta\\tau$, first stress drop\n{unit}"
