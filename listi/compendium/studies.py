@@ -78,20 +78,24 @@ def fresh_rows(sample: Sample, model: str | None = None) -> list[dict]:
 
 
 def case_of(sample: Sample) -> Case:
-    """Maps of one sample to be compared: threshold, strain to failure, networks' predictions, structural predictors."""
+    """Maps of one sample to be compared: thresholds, probed and predicted, their strains to failure, and predictors."""
     grid = grid_of(sample)
-    maps = predictors.maps(sample.network, grid)
-    strain = load.strain_to_failure(sample.probing.threshold, load.stress_rate(sample.network, grid))
-    first = {"threshold": sample.probing.threshold, "strain_to_failure": strain}
+    rate = load.stress_rate(sample.network, grid)
     learnt = {} if sample.predictions is None else dict(sample.predictions.data_vars)
-    return Case(xr.Dataset({**first, **learnt, **maps}), sample.shear.event_position, sample.network.cell)
+    thresholds = {"threshold": sample.probing.threshold, **learnt}
+    strains = {
+        "strain_to_failure" if name == "threshold" else f"{name}_strain_to_failure": load.strain_to_failure(one, rate)
+        for name, one in thresholds.items()
+    }
+    maps = xr.Dataset({**thresholds, **strains, **predictors.maps(sample.network, grid)})
+    return Case(maps, sample.shear.event_position, sample.network.cell)
 
 
 def compare(cases: Sequence[Case], fitted: Sequence[bool]) -> dict:
     """Goodness of all maps, correlations with the threshold, what each adds to it and to each network's prediction."""
     names = [str(name) for name in cases[0].maps]
     scores = goodness_of_maps(cases)
-    bases = [name for name in names if name not in predictors.PREDICTORS and name != "strain_to_failure"]
+    bases = [name for name in names if name not in predictors.PREDICTORS and not name.endswith("strain_to_failure")]
     added = {base: contributions(cases, fitted, base).to_dataframe() for base in bases}
     return {
         "goodness": {name: [_there(row) for row in scores.sel(map=name).values] for name in names},
