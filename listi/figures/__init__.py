@@ -7,6 +7,7 @@ from .goodness_variants import boxes, readings
 from .learning import fig4, fig5, fig6, inputs
 from .maps import fig9, fig10
 from .mechanics import fig1, fig2
+from .prediction import forecast, fresh, late, predictors, rules, strains
 from .sensitivity import boundary, cost, hysteresis, independence, radius
 from .statistics import fig3, fig7, fig8
 from .structure import curves, glass, rings
@@ -28,15 +29,21 @@ __all__ = [
     "fig8",
     "fig9",
     "fig10",
+    "forecast",
+    "fresh",
     "glass",
     "glasses",
     "hysteresis",
     "independence",
     "inputs",
+    "late",
+    "predictors",
     "published",
     "radius",
     "readings",
     "rings",
+    "rules",
     "save",
+    "strains",
     "thresholds",
 ]
