@@ -3,8 +3,9 @@
 from . import published
 from .ensemble import events, thresholds
 from .goodness_variants import boxes, readings
+from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import fig4, fig5, fig6, inputs
-from .maps import fig9, fig10
+from .maps import fig9
 from .mechanics import fig1, fig2
 from .sensitivity import boundary, cost, hysteresis, independence, radius
 from .statistics import fig3, fig7, fig8
@@ -27,14 +28,18 @@ __all__ = [
     "fig8",
     "fig9",
     "fig10",
+    "first_events",
     "glass",
     "hysteresis",
     "independence",
     "inputs",
+    "noise",
+    "overlay",
     "published",
     "radius",
     "readings",
     "rings",
     "save",
+    "structure_beside",
     "thresholds",
 ]

@@ -1,12 +1,18 @@
-"""How much of a rendered image's glass is read from it, and what errors do to maps."""
+"""How much of a rendered image's glass is read from it, and what errors do to its threshold map."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import xarray as xr
 from scipy.spatial import cKDTree
 
-from .picture import Imaged
-from .render import Rendered
+from ..network.network import Network
+from ..probing.probe import probe
+from .circle import SPACING, largest_circle, map_points, relaxed_freely
+from .picture import Imaged, patch_in
+from .render import Rendered, render
 
 CLOSE = 0.3  # an atom this near to its true place is found [Å]
 MATCHED = 1.0  # a point further from every true Si is none of them [Å]
@@ -25,27 +31,74 @@ def accuracy(rendered: Rendered, imaged: Imaged) -> dict[str, float]:
     """
     size = np.array(rendered.pixels.shape[::-1]) * rendered.scale
     places = imaged.silicon * rendered.scale
-    judged_true, judged_read = (np.all((p > BORDER) & (p < size - BORDER), axis=1) for p in (rendered.silicon, places))
-    distance = cKDTree(places).query(rendered.silicon)[0]
+    truly_judged, judged = (np.all((p > BORDER) & (p < size - BORDER), axis=1) for p in (rendered.silicon, places))
+    distance = cKDTree(places).query(rendered.silicon)[0][truly_judged]
     away, whose = cKDTree(rendered.silicon).query(places)
-    false = np.sum(judged_read & (away > MATCHED))
-    found = judged_true & (distance < CLOSE)
-    near = judged_true & (distance < MATCHED)
+    whose[away > MATCHED] = -1
+    false = np.sum(judged & (whose < 0))
     bonds = imaged.patch.bonds
+    true, read = _pairs(rendered.bonds), _pairs(whose[bonds])
+    seen = _pairs(rendered.bonds[truly_judged[rendered.bonds].all(axis=1)])
+    told = _pairs(whose[bonds[judged[bonds].all(axis=1)]])
     return {
-        "atoms": float((found.sum() - false) / judged_true.sum()),
-        "error": float(np.sqrt(np.mean(distance[near] ** 2))),
-        "bonds": _bonds_right(rendered.bonds, judged_true, bonds, judged_read, np.where(away > MATCHED, -1, whose)),
+        "atoms": float((np.sum(distance < CLOSE) - false) / len(distance)),
+        "error": float(np.sqrt(np.mean(distance[distance < MATCHED] ** 2))),
+        "bonds": min(len(seen & read) / max(1, len(seen)), len(told & true) / max(1, len(told))),
     }
 
 
-def _bonds_right(true: np.ndarray, judged_true, read: np.ndarray, judged_read, whose: np.ndarray) -> float:
-    """Return the share of bonds that are right; `whose` says which true Si a read one is, -1 if none."""
-    true_set = {tuple(bond) for bond in np.sort(true[judged_true[true].all(axis=1)], axis=1).tolist()}
-    read_set = {tuple(bond) for bond in np.sort(whose[read[judged_read[read].all(axis=1)]], axis=1).tolist()}
-    every_true = {tuple(bond) for bond in np.sort(true, axis=1).tolist()}
-    every_read = {tuple(bond) for bond in np.sort(whose[read], axis=1).tolist()}
-    return min(
-        len(true_set & every_read) / max(1, len(true_set)),
-        len(read_set & every_true) / max(1, len(read_set)),
+def _pairs(bonds: np.ndarray) -> set[tuple[int, ...]]:
+    return {tuple(bond) for bond in np.sort(bonds, axis=1).tolist()}
+
+
+def against_noise(patch: Network, doses: Sequence[float], seed: int = 0, spacing: float = SPACING) -> xr.Dataset:
+    """Read a patch from images ever more noisy, and compare atoms, bonds and the probed map with the truth.
+
+    Maps are those of both patches with free edges relaxed, at the same points of the largest circle.
+
+    Parameters
+    ----------
+    patch : Network
+        As imaged.
+    doses : sequence of float
+        As in `render`; every image has a drift of 2 %.
+    seed : int
+        Of the noise of the first image; the others count on.
+    spacing : float
+        Of the points [Å].
+
+    Returns
+    -------
+    Dataset over dose
+        ``atoms``, ``bonds``, ``error`` as in `accuracy`, and ``correlation`` of the maps; NaN where the image was found
+        to hold no network.
+    """
+    true = relaxed_freely(patch).patch
+    points = map_points(true, largest_circle(true), spacing)
+    thresholds = probe(true, points=points).threshold.values
+    found = xr.Dataset(
+        {name: ("dose", np.full(len(doses), np.nan)) for name in ("atoms", "bonds", "error", "correlation")},
+        coords={"dose": ("dose", list(doses), {"units": "counts/angstrom^2"})},
     )
+    for number, dose in enumerate(doses):
+        rendered = render(patch, dose=dose, drift=0.02, seed=seed + number)
+        try:
+            imaged = patch_in(rendered.pixels, rendered.scale)
+        except ValueError:
+            continue
+        for name, value in accuracy(rendered, imaged).items():
+            found[name][number] = value
+        found["correlation"][number] = _correlation(true, points, thresholds, rendered, imaged)
+    return found
+
+
+def _correlation(true: Network, points: np.ndarray, thresholds, rendered: Rendered, imaged: Imaged) -> float:
+    """Correlation of thresholds at points of the true patch with those at the same places of the one that was read."""
+    read = relaxed_freely(imaged.patch).patch
+    away, whose = cKDTree(rendered.silicon).query(imaged.silicon * rendered.scale)
+    here = np.column_stack([true.positions[true.silicon][whose], np.ones(len(whose))])[away < MATCHED]
+    there = read.positions[read.silicon][away < MATCHED]
+    moved = np.column_stack([points, np.ones(len(points))]) @ np.linalg.lstsq(here, there)[0]
+    again = probe(read, points=moved).threshold.values
+    both = np.isfinite(thresholds) & np.isfinite(again)
+    return float(np.corrcoef(thresholds[both], again[both])[0, 1])

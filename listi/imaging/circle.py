@@ -154,11 +154,15 @@ def circles(patch: Network, radius: float, rim: float = RIM) -> list[Circle]:
 
 def _depth(patch: Network) -> tuple[np.ndarray, np.ndarray]:
     """Return points (n, 2) 1 Å apart inside a patch, and their distance (n,) from the nearest Si at its edges [Å]."""
-    lines = (np.arange(edge) for edge in patch.cell)
-    points = crossings(*lines)
+    points = crossings(*(np.arange(edge) for edge in patch.cell))
+    distance = _from_edges(patch, points)
+    return points[distance > 0.0], distance[distance > 0.0]
+
+
+def _from_edges(patch: Network, points: np.ndarray) -> np.ndarray:
+    """Return the distance (n,) of points from the nearest Si at an edge [Å]; -1 outside the patch."""
     inside = cKDTree(patch.positions[patch.silicon]).query(points)[0] < LARGEST_RING
-    points = points[inside]
-    return points, cKDTree(patch.positions[edge_silicon(patch)]).query(points)[0]
+    return np.where(inside, cKDTree(patch.positions[edge_silicon(patch)]).query(points)[0], -1.0)
 
 
 def first_event(state: State, circle: Circle, strain_step: float = 1e-4, max_strain: float = 0.3) -> xr.Dataset:
@@ -175,6 +179,21 @@ def map_points(patch: Network, circle: Circle, spacing: float = SPACING) -> np.n
     steps = np.arange(-int(circle.radius // spacing), int(circle.radius // spacing) + 1) * spacing
     points = crossings(steps, steps)
     return circle.centre + points[np.hypot(*points.T) <= circle.radius]
+
+
+def inner_points(patch: Network, depth: float = 11.0, spacing: float = SPACING) -> np.ndarray:
+    """Return the points (n, 2) [Å] of a square grid that are at least `depth` [Å] from the Si at the edges.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    points = crossings(*(np.arange(0.0, edge, spacing) for edge in patch.cell))
+    points = points[_from_edges(patch, points) >= depth]
+    if not len(points):
+        raise ValueError(f"depth: no point of the patch is {depth} Å from its edges")
+    return points
 
 
 def gridded(threshold: xr.DataArray) -> xr.DataArray:
@@ -217,7 +236,7 @@ def examine(
     ConvergenceError
         If an energy does not reach a minimum under shear.
     """
-    points = map_points(state.patch, circle)
+    points = map_points(state.patch, circle, spacing)
     rows = []
     for turn in (1, -1):
         stood = state if turn == 1 else transposed(state)

@@ -169,6 +169,6 @@ def _check(points: np.ndarray, bonds: np.ndarray) -> None:
     spread = length.std() / length.mean()
     if unlike > UNLIKE or spread > UNEVEN:
         raise ValueError(
-            f"points: {unlike:.0%} of those inside have not just three near neighbours (at most {UNLIKE:.0%}), and bonds "
-            f"vary by {spread:.0%} (at most {UNEVEN:.0%}); the image shows no network of silica"
+            f"points: {unlike:.0%} of those inside have not just three near neighbours (at most {UNLIKE:.0%}), and "
+            f"bonds vary by {spread:.0%} (at most {UNEVEN:.0%}); the image shows no network of silica"
         )

@@ -38,8 +38,8 @@ def study(
     patches : mapping
         Names and patches, as imaged.
     radius : float, optional
-        Of the circles [Å], of which there are as many as fit at least a radius apart; without it, one circle a patch, the
-        largest that fits.
+        Of the circles [Å], of which there are as many as fit at least a radius apart; without it, one circle a patch,
+        the largest that fits.
     readings : mapping
         Names and functions that bring a patch to its minimum.
     rim : float
@@ -50,8 +50,9 @@ def study(
     Returns
     -------
     Dataset over case
-        ``patch`` and ``reading`` (names), ``radius``, ``centre``, ``direction``; ``event_strain`` and ``goodness`` of the
-        first event; ``softest`` and ``median`` of the map's thresholds; ``changed_bonds`` when the patch was minimised.
+        ``patch`` and ``reading`` (names), ``radius``, ``centre``, ``direction``; ``event_strain`` and ``goodness`` of
+        the first event; ``softest`` and ``median`` of the map's thresholds; ``changed_bonds`` when the patch was
+        minimised.
 
     Warns
     -----
