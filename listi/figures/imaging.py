@@ -245,23 +245,26 @@ def _strain_goodness(columns: Mapping[str, np.ndarray], chosen: np.ndarray) -> t
 
 
 @styled
-def noise(found: xr.Dataset) -> Figure:
-    """What is read right of an image, and the map that it gives, against the dose.
+def noise(found: Mapping[str, xr.Dataset]) -> Figure:
+    """What is read right of an image, and how the map that it gives correlates with the true one, against the dose.
 
     Parameters
     ----------
-    found : Dataset over dose
-        From `listi.imaging.accuracy.against_noise`.
+    found : mapping
+        Names of patches, and what `listi.imaging.accuracy.against_noise` found for each.
     """
-    figure = Figure(figsize=(4.2, 2.8), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(3.3 * len(found), 2.7), layout="constrained")
     lines = {
         "atoms": ("atoms within 0.3 Å", BLUE, "o-"),
         "bonds": ("bonds", "black", "s--"),
         "correlation": ("correlation of the maps", RED, "^:"),
     }
-    for name, (label, colour, style) in lines.items():
-        axes.plot(found.dose, found[name], style, color=colour, markersize=4, label=label)
-    axes.set(xscale="log", xlabel="Dose (counts/Å$^2$)", ylabel="Share right, correlation (1)", ylim=(0, 1.04))
-    axes.legend(loc="lower right")
+    every_axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for letter, axes, (title, one) in zip("abcd", every_axes, found.items(), strict=False):
+        for name, (label, colour, style) in lines.items():
+            axes.plot(one.dose, one[name], style, color=colour, markersize=4, label=label)
+        axes.set(xscale="log", xlabel="Dose (counts/Å$^2$)", ylim=(0, 1.04))
+        panels.letter(axes, letter, title)
+    every_axes[0].set_ylabel("Share right, correlation (1)")
+    every_axes[-1].legend(loc="lower right")
     return figure

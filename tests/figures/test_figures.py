@@ -161,7 +161,7 @@ def drawn(network, goodness):
         "overlay": figures.overlay(pixels, imaged, patch, {"probed": inside, "predicted": 2 * inside}),
         "structure_beside": figures.structure_beside(structure),
         "first_events": figures.first_events(studied, ["a"]),
-        "noise": figures.noise(xr.Dataset(dosed, coords={"dose": [20.0, 50.0, 200.0]})),
+        "noise": figures.noise({"made up": xr.Dataset(dosed, coords={"dose": [20.0, 50.0, 200.0]})}),
     }
 
 
