@@ -4,8 +4,9 @@ from . import published
 from .ensemble import events, thresholds
 from .glasses import glasses
 from .goodness_variants import boxes, readings
+from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import fig4, fig5, fig6, inputs
-from .maps import fig9, fig10
+from .maps import fig9
 from .mechanics import fig1, fig2
 from .prediction import forecast, fresh, late, predictors, rules, strains
 from .sensitivity import boundary, cost, hysteresis, independence, radius
@@ -29,6 +30,7 @@ __all__ = [
     "fig8",
     "fig9",
     "fig10",
+    "first_events",
     "forecast",
     "fresh",
     "glass",
@@ -37,6 +39,8 @@ __all__ = [
     "independence",
     "inputs",
     "late",
+    "noise",
+    "overlay",
     "predictors",
     "published",
     "radius",
@@ -45,5 +49,6 @@ __all__ = [
     "rules",
     "save",
     "strains",
+    "structure_beside",
     "thresholds",
 ]

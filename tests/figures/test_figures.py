@@ -20,6 +20,9 @@ from listi.analysis.sample import Sample
 from listi.figures import panels, published, style
 from listi.figures.ensemble import overlap
 from listi.figures.mechanics import drop_of_event
+from listi.imaging.circle import Circle
+from listi.imaging.picture import Imaged
+from listi.imaging.statistics import compare
 from listi.learning.cutouts import cutouts
 from listi.network.patch import free_patch
 
@@ -130,8 +133,16 @@ def drawn(network, goodness):
     read = goodness.expand_dims(reading=["as read", "another"])
     models = goodness.expand_dims(model=["probing", "lstm", "cnn", "gcn", "ours"])
     patch = free_patch(network, 36.0)
+    imaged = Imaged(patch, 4.0 * patch.positions[patch.silicon], 0.25, np.zeros(2), {})
+    pixels = np.random.default_rng(6).random((224, 224))
     inside = threshold_map(patch, (7, 7))
     inside[0, 0] = np.nan
+    circle = Circle(patch.cell / 2, 15.0)
+    switched = network.replace(bonds=network.bonds[1:])
+    structure = compare({"one": [switched], "two": [switched, switched]})
+    studied = {"patch": ["a", "a", "b"], "reading": ["free", "held", "free"]}
+    studied |= {"event_strain": [0.1, 0.05, 0.08], "goodness": [0.8, 0.9, -0.2]}
+    dosed = {name: ("dose", [0.5, 0.9, 1.0]) for name in ("atoms", "bonds", "correlation")}
     learning = (one, history, points, points)
     made_up = rows_of_events()
     settings = threshold.stack(point=("x", "y"), create_index=False).expand_dims(setting=["tolerance 1e-6", "skin 2 Å"])
@@ -172,14 +183,19 @@ def drawn(network, goodness):
         "fig7": figures.fig7(models),
         "fig8": figures.fig8(models),
         "fig9": figures.fig9(network, shear, threshold, 2 * threshold, "gcn"),
-        "fig10": figures.fig10(network, patch, inside, deformation(patch), 0.9, patch.cell / 2, 15.0),
+        "fig10": figures.fig10(pixels, imaged, patch, inside, deformation(patch), 0.9, circle, "made up"),
+        "overlay": figures.overlay(pixels, imaged, patch, {"probed": inside, "predicted": 2 * inside}),
+        "structure_beside": figures.structure_beside(structure),
+        "first_events": figures.first_events(studied, ["a"]),
+        "noise": figures.noise({"made up": xr.Dataset(dosed, coords={"dose": [20.0, 50.0, 200.0]})}),
     }
 
 
 OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
+IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
 STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
 BEYOND = ["forecast", "strains", "fresh", "late", "predictors", "rules"]
-NAMES = [*OURS, *STUDIES, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
+NAMES = [*OURS, *IMAGED, *STUDIES, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
 @pytest.mark.parametrize("name", NAMES)
