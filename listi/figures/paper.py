@@ -84,8 +84,8 @@ def _fig5(folder: Path) -> Figure:
 
 def _fig9(folder: Path) -> Figure:
     sample = first_unseen(folder)
-    maps = (data_set.threshold_of(sample, source) for source in ("probing", "gcn"))
-    return figures.fig9(sample.network, sample.shear, *maps, "gcn")
+    maps = (data_set.threshold_of(sample, source) for source in ("probing", "listi"))
+    return figures.fig9(sample.network, sample.shear, *maps, "listi")
 
 
 def _fig10(folder: Path) -> Figure:
@@ -93,7 +93,7 @@ def _fig10(folder: Path) -> Figure:
     source = first_unseen(folder)
     known = patch.shear.attrs["parameters"]
     circle = np.array(known["free_centre"]), known["free_radius"]
-    threshold = patch.predictions.gcn
+    threshold = patch.predictions.listi
     value = float(goodness(threshold, patch.shear.event_position[:1], patch.network.cell)[0])
     return figures.fig10(source.network, patch.network, threshold, patch.shear, value, *circle)
 
