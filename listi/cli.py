@@ -1,4 +1,4 @@
-"""Run the chain of notebooks, redraw the figures, say what is done and what is whole."""
+"""Run the chain of notebooks, redraw the figures, say what is done and whole; map the weak spots of an image."""
 
 from __future__ import annotations
 
@@ -78,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = add("verify", _verify, "check that every stored file is as it was written")
     verify.add_argument("folder", nargs="?", type=Path, help="folder or file to check (default: data/ and results/)")
+
+    image = add("image", _image, "read a patch of silica from an image and map its weak spots")
+    image.add_argument("file", type=Path, help="PNG, TIFF, ...; DM3, DM4 and others with listi[microscopes]")
+    image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: the file's, or estimated)")
+    image.add_argument("--dark", action="store_true", help="atoms are dark on a bright ground")
+    image.add_argument("--model", help="trained network that predicts a map: a file, or the name of one that ships")
+    image.add_argument("--output", type=Path, metavar="FOLDER", help="where to (default: beside the image)")
 
     bench = add("bench", _bench, "measure how long things take here, with LAMMPS as the reference")
     bench.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(_BENCHMARKS)} (default: all)")
@@ -303,6 +310,39 @@ def _verify(given: argparse.Namespace) -> int:
         print(f"listi: {problem}", file=sys.stderr)
     print(f"{len(found) - len(wrong)} of {len(found)} files are whole")
     return 1 if wrong else 0
+
+
+def _image(given: argparse.Namespace) -> int:
+    import xarray as xr
+
+    from . import figures
+    from .compendium import sample_files
+    from .imaging.circle import changed_bonds, gridded, inner_points, relaxed_freely
+    from .imaging.picture import patch_in
+    from .imaging.read import read_image
+    from .learning.predict import predict
+    from .network.formats import write_extxyz
+    from .probing.probe import probe
+
+    image = read_image(given.file)
+    imaged = patch_in(image.pixels, given.scale or image.scale, given.dark)
+    patch = relaxed_freely(imaged.patch).patch
+    points = inner_points(patch)
+    maps = {"probed": gridded(probe(patch, points=points).threshold)}
+    if given.model:
+        maps["predicted"] = gridded(predict(patch, given.model, points=points).threshold)
+    folder, stem = given.output or given.file.parent, f"{given.file.stem}_listi"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {"image": given.file.name, "scale": imaged.scale}
+    sample_files.save_sample(folder / f"{stem}.nc", patch, predictions=xr.Dataset(maps), attrs={"parameters": made})
+    write_extxyz(patch, folder / f"{stem}.xyz")
+    drawn = figures.save(figures.overlay(image.pixels, imaged, patch, maps), folder, stem)
+    print(f"{len(imaged.silicon)} Si, {len(imaged.patch.bonds)} bonds; a pixel is {imaged.scale:.4g} Å")
+    print("repaired:", ", ".join(f"{number} {what}" for what, number in imaged.repairs.items()))
+    print("strain of the image taken out: {:.2%} and {:.2%}".format(*imaged.drift))
+    print(f"bonds changed by the energy minimum: {changed_bonds(imaged.patch, patch)}")
+    print("written:", ", ".join(_short(path) for path in (folder / f"{stem}.nc", folder / f"{stem}.xyz", *drawn)))
+    return 0
 
 
 def _bench(given: argparse.Namespace) -> int:

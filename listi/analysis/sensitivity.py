@@ -103,6 +103,22 @@ def sampled_goodness(
     -------
     ndarray, shape (n_events,)
     """
+    points = points_to_sample(network, event_position, n_probes, seed, grid, shift)
+    return goodness_of_sampled(probe(network, points=points, **settings).threshold.values, len(event_position))
+
+
+def points_to_sample(
+    network: Network,
+    event_position: np.ndarray | xr.DataArray,
+    n_probes: int,
+    seed: int = 0,
+    grid: tuple[int, int] = (50, 50),
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
+    """Return the grid points nearest to the events and then `n_probes` random ones, shape (n_events + n_probes, 2) [Å].
+
+    Parameters are those of `sampled_goodness`.
+    """
     if n_probes < 1:
         raise ValueError(f"n_probes: {n_probes!r} is not a whole number > 0")
     axes = [
@@ -110,11 +126,14 @@ def sampled_goodness(
         for c, (line, s) in enumerate(zip(grid_lines(network.cell, grid), shift, strict=True))
     ]
     every = crossings(*axes)
-    events = np.asarray(event_position, dtype=float)
-    nearest = nearest_point(every, events, network.cell)
+    nearest = nearest_point(every, np.asarray(event_position, dtype=float), network.cell)
     chosen = np.random.default_rng(np.random.SeedSequence(seed)).choice(len(every), min(n_probes, len(every)), False)
-    threshold = probe(network, points=every[np.concatenate([nearest, chosen])], **settings).threshold.values
-    at_events, others = threshold[: len(events)], threshold[len(events) :]
+    return every[np.concatenate([nearest, chosen])]
+
+
+def goodness_of_sampled(values: np.ndarray, n_events: int) -> np.ndarray:
+    """Goodness of events (n_events,) from values at `points_to_sample`."""
+    at_events, others = values[:n_events], values[n_events:]
     return 1.0 - 2.0 * np.mean(others[None] < at_events[:, None], axis=1)
 
 

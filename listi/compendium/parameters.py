@@ -97,7 +97,7 @@ PARAMETERS: dict[str, Parameter] = {
     "strain_step": Parameter(float, "strain a step of the remote deformation", "1", 1e-6, 0.01, paper=1e-4),
     "max_strain": Parameter(float, "strain at which the remote deformation stops", "1", 1e-4, 1.0, paper=0.04),
     "n_events": Parameter(int, "events after which it stops", "1", 1, 1_000, paper=6),
-    "min_strain": Parameter(float, "strain up to which it goes on although they have come", "1", 0.0, 1.0),
+    "min_strain": Parameter(float, "strain up to which it goes on although they have come", "1", 0.0, 1.0, paper=0.04),
     "grid_x": Parameter(int, "probes along x", "1", 2, 10_000, paper=50),
     "grid_y": Parameter(int, "probes along y", "1", 2, 10_000, paper=50),
     "r_free": Parameter(float, "radius of the free atoms of a probe", "angstrom", 5.0, 100.0, paper=11.0),
@@ -110,6 +110,10 @@ PARAMETERS: dict[str, Parameter] = {
     "learning_rate": Parameter(float, "learning rate of AdaMax", "1", 1e-6, 1.0, paper=1e-3),
     "cnn_pixels": Parameter(int, "edge of the CNN's image", "pixel", 28, 1_024, paper=220),
     "mirror": Parameter(bool, "train on mirror images too", paper=False),
+    "image": Parameter(
+        str, "image of silica to read, empty for the imaged patch", pattern=r"|\S.*", like="empty or a file"
+    ),
+    "n_patches": Parameter(int, "patches to cut from shipped samples, 0 for stored results", "1", 0, 60),
     "workers": Parameter(int, "local workers, 0 for every core", "1", 0, 10_000),
     "scheduler": Parameter(
         str,

@@ -2,10 +2,13 @@
 
 from . import published
 from .ensemble import events, thresholds
+from .glasses import glasses
 from .goodness_variants import boxes, readings
+from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import fig4, fig5, fig6, inputs
-from .maps import fig9, fig10
+from .maps import fig9
 from .mechanics import fig1, fig2
+from .prediction import forecast, fresh, late, predictors, rules, strains
 from .sensitivity import boundary, cost, hysteresis, independence, radius
 from .statistics import fig3, fig7, fig8
 from .structure import curves, glass, rings
@@ -27,14 +30,25 @@ __all__ = [
     "fig8",
     "fig9",
     "fig10",
+    "first_events",
+    "forecast",
+    "fresh",
     "glass",
+    "glasses",
     "hysteresis",
     "independence",
     "inputs",
+    "late",
+    "noise",
+    "overlay",
+    "predictors",
     "published",
     "radius",
     "readings",
     "rings",
+    "rules",
     "save",
+    "strains",
+    "structure_beside",
     "thresholds",
 ]

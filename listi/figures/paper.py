@@ -25,6 +25,8 @@ from ..compendium.data_set import (
     pictured,
 )
 from ..compendium.trained import model_file
+from ..imaging.circle import Circle
+from ..imaging.picture import Imaged
 
 
 def regenerate(data_dir: str | Path, figure_dir: str | Path) -> dict[str, str]:
@@ -90,12 +92,12 @@ def _fig9(folder: Path) -> Figure:
 
 def _fig10(folder: Path) -> Figure:
     patch = sample_files.load_sample(folder / PATCH)
-    source = first_unseen(folder)
-    known = patch.shear.attrs["parameters"]
-    circle = np.array(known["free_centre"]), known["free_radius"]
-    threshold = patch.predictions.listi
-    value = float(goodness(threshold, patch.shear.event_position[:1], patch.network.cell)[0])
-    return figures.fig10(source.network, patch.network, threshold, patch.shear, value, *circle)
+    known, kept = patch.shear.attrs["parameters"], patch.predictions
+    circle = Circle(np.array(known["free_centre"]), known["free_radius"])
+    imaged = Imaged(patch.network, kept.silicon.values, known["scale"], np.zeros(2), {})
+    value = float(goodness(kept.listi, patch.shear.event_position[:1], patch.network.cell)[0])
+    pixels, network = kept.pixels.values, patch.network
+    return figures.fig10(pixels, imaged, network, kept.listi, patch.shear, value, circle, known["shown"])
 
 
 MECHANICAL = ("fig1", "fig2", "fig3")  # drawn without networks

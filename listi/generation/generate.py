@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..mechanics.forms import SILICA
 from ..mechanics.system import minimise
 from ..network.network import Network
 from .dual import LARGEST_RING, SPACING, bond_ends
@@ -25,6 +26,7 @@ MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must
 TARGET_RING_STATISTICS = {4: 0.03997, 5: 0.27565, 6: 0.40165, 7: 0.21279, 8: 0.05789, 9: 0.01014}
 TARGET_ALPHA = 0.3
 BOXES = ("as-generated", "zero-pressure")
+SMALLEST_RADIUS = 8.0  # around a switch [Å]: the four rings of a switch must have room to relax
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
@@ -41,6 +43,7 @@ def generate(
     ring_statistics: Mapping[int, float] | None = None,
     alpha: float = TARGET_ALPHA,
     box: str = "as-generated",
+    radius: float = 11.0,
 ) -> Network:
     """Generate a network glass of `nx` x `ny` rings at a minimum of the full potential.
 
@@ -59,6 +62,8 @@ def generate(
     box : str
         "as-generated" keeps the cell of the honeycomb with Si-Si 3.05 Å (a slight biaxial tension,
         as in the paper); "zero-pressure" relaxes both edges until neither normal stress is left.
+    radius : float
+        Distance from a switch [Å] within which atoms are relaxed at once; the others follow with the whole sample.
 
     Returns
     -------
@@ -73,9 +78,9 @@ def generate(
     RuntimeError
         If the statistics cannot be reached (within 0.01 in p_n, 0.05 in alpha_4 and alpha_5, and a few rings).
     """
-    target = _check(nx, ny, seed, ring_statistics, alpha, box)
+    target = _check(nx, ny, seed, ring_statistics, alpha, box, radius)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    lattices = Lattices(nx, ny)
+    lattices = Lattices(nx, ny, radius)
     order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
     _switch(lattices, random, target, alpha, _WARM / len(lattices.dual.sizes), _WARM_PASSES, order)
     best = np.inf
@@ -114,7 +119,7 @@ def _finished(lattices: Lattices, box: str) -> Network:
     return Network(np.mod(positions, cell), lattices.atoms.species, bond_ends(lattices.dual), cell)
 
 
-def _check(nx, ny, seed, statistics, alpha, box) -> np.ndarray:
+def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
     """Refuse impossible parameters; return the wanted fraction of every ring size from 0 on."""
     for name, value, spacing in (("nx", nx, SPACING[0]), ("ny", ny, SPACING[1])):
         least = math.ceil(MINIMUM_CELL / spacing)
@@ -128,6 +133,9 @@ def _check(nx, ny, seed, statistics, alpha, box) -> np.ndarray:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
     if box not in BOXES:
         raise ValueError(f"box: {box!r} is not one of {', '.join(BOXES)}")
+    largest = 0.5 * min(nx * SPACING[0], ny * SPACING[1]) - SILICA.cutoff
+    if not isinstance(radius, (int, float, np.number)) or not SMALLEST_RADIUS <= radius <= largest:
+        raise ValueError(f"radius: {radius!r} is not a number from {SMALLEST_RADIUS} to {largest:.3g} Å in this cell")
     return _check_statistics(TARGET_RING_STATISTICS if statistics is None else statistics)
 
 

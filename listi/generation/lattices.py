@@ -14,7 +14,6 @@ from .dual import Dual, bond_ends, honeycomb
 from .neighbourhood import Atoms, centre_rings
 from .switching import metropolis
 
-RADIUS = 11.0  # of the neighbourhood relaxed after a switch
 _SMALL_FORCE = 1e-6  # largest force component after a relaxation of the whole sample [energy/Å]
 _NEWTON_STEPS = 8  # of such a relaxation between two looks at the network
 _LOOKS = 6  # after which it counts as torn
@@ -40,7 +39,7 @@ class Lattices:
         Numbers of switches made, and of those undone since the network would have torn.
     """
 
-    def __init__(self, nx: int, ny: int, radius: float = RADIUS) -> None:
+    def __init__(self, nx: int, ny: int, radius: float = 11.0) -> None:
         self.dual, self.radius, self.made, self.torn = honeycomb(nx, ny), radius, 0, 0
         ends = bond_ends(self.dual)
         silicon = _centroids(self.dual)

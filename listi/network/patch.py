@@ -8,8 +8,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from .geometry import minimum_image, wrap
-from .network import MAXIMUM_BOND, Network
+from .network import MAXIMUM_BOND, OXYGEN, SILICON, Network
+from .rings import rings
 
+BOND = 3.05  # mean Si-Si distance that an imaged patch is scaled to [Å]; the paper's
 VACUUM = 20.0  # gap between a patch and its periodic images [Å]: beyond the cutoff also when strained
 
 
@@ -47,7 +49,7 @@ def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None 
         raise ValueError(f"centre: {middle.tolist()} is not two finite coordinates")
     relative = minimum_image(network.positions - middle, network.cell)
     inside = np.all(np.abs(relative) <= size / 2, axis=1)
-    kept, bonds = _held_silicon(network, inside)
+    kept, bonds = held_silicon(network, inside)
     if not kept.any():
         raise ValueError(f"size: a square of {size} Å around {middle.tolist()} holds no ring of the network")
     kept |= _oxygen_on_bonds(network, bonds)
@@ -56,8 +58,76 @@ def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None 
     return Network(relative[kept] + cell / 2, network.species[kept], number[bonds], cell)
 
 
-def _held_silicon(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return flags (n_atoms,) of the Si that stay, and the bonds (n, 2) among them in the sample's numbers."""
+def patch_of_silicon(silicon: np.ndarray, bonds: np.ndarray, bond_length: float = BOND) -> Network:
+    """Make the patch that silicon positions of an image stand for, as the paper's Methods do.
+
+    Lengths are scaled until the mean Si-Si bond is `bond_length`, an O is put at the middle of every bond, and the
+    patch into the middle of a cell with vacuum around it. Nothing is relaxed.
+
+    Parameters
+    ----------
+    silicon : array, shape (n, 2)
+        Positions of the Si, in any unit.
+    bonds : array, shape (m, 2)
+        Which of them share an O.
+    bond_length : float
+        Mean Si-Si distance [Å]; the paper's is 3.05.
+
+    Returns
+    -------
+    Network
+        The Si in their order, then the O in the order of the bonds.
+
+    Raises
+    ------
+    ValueError
+        If there is no bond, `bond_length` is not positive, or as `Network`.
+    """
+    silicon, bonds = np.asarray(silicon, dtype=float), np.asarray(bonds, dtype=np.int64)
+    if len(bonds) == 0:
+        raise ValueError("bonds: there are none; a patch needs one at least")
+    if not (np.isfinite(bond_length) and bond_length > 0.0):
+        raise ValueError(f"bond_length: {bond_length} is not > 0 Å")
+    first, second = silicon[bonds.T]
+    scale = bond_length / np.linalg.norm(first - second, axis=1).mean()
+    positions = np.concatenate([silicon, 0.5 * (first + second)]) * scale
+    species = np.repeat([SILICON, OXYGEN], [len(silicon), len(bonds)])
+    return _in_vacuum(positions, species, bonds)
+
+
+def edge_silicon(patch: Network) -> np.ndarray:
+    """Return the numbers of the Si at a free edge: those that fewer rings meet at than bonds."""
+    n_atoms = patch.n_atoms
+    n_bonds = np.bincount(patch.bonds.ravel(), minlength=n_atoms)
+    ring_members = np.concatenate([np.empty(0, dtype=np.int64), *rings(patch)])
+    n_rings = np.bincount(ring_members, minlength=n_atoms)
+    return np.flatnonzero((n_bonds > n_rings) & (patch.species == SILICON))
+
+
+def _in_vacuum(positions: np.ndarray, species: np.ndarray, bonds: np.ndarray) -> Network:
+    """Return a patch in a cell that is wider by `VACUUM` than its atoms."""
+    corner = positions.min(axis=0) - VACUUM / 2
+    return Network(positions - corner, species, bonds, np.ptp(positions, axis=0) + VACUUM)
+
+
+def held_silicon(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what of a network stays in one piece without loose ends.
+
+    Si with fewer than two bonds are left out until there are none, then all but the largest connected piece.
+
+    Parameters
+    ----------
+    network : Network
+    inside : ndarray of bool, shape (n_atoms,)
+        Which atoms may stay.
+
+    Returns
+    -------
+    kept : ndarray of bool, shape (n_atoms,)
+        The Si that stay.
+    bonds : ndarray, shape (n, 2)
+        The bonds among them, in the network's numbers.
+    """
     n_atoms = network.n_atoms
     kept = inside.copy()
     while True:
@@ -77,7 +147,7 @@ def _held_silicon(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.
 def _oxygen_on_bonds(network: Network, bonds: np.ndarray) -> np.ndarray:
     """Return flags (n_atoms,) of the O whose two nearest Si are joined by one of `bonds`."""
     flags = np.zeros(network.n_atoms, dtype=bool)
-    silicon, oxygen = network.silicon, np.flatnonzero(network.species == 1)
+    silicon, oxygen = network.silicon, np.flatnonzero(network.species == OXYGEN)
     wrapped = wrap(network.positions, network.cell)
     if len(oxygen):
         nearest = cKDTree(wrapped[silicon], boxsize=network.cell).query(wrapped[oxygen], k=2)[1]

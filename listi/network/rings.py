@@ -95,7 +95,7 @@ def ring_statistics(sizes: np.ndarray) -> dict[int, float]:
 
 def ring_neighbour_sizes(network: Network) -> dict[int, float]:
     """Return the mean size m_n of the neighbours (sharing a bond) of n-membered rings, ascending in n."""
-    sizes, adjacency = _ring_adjacency(network)
+    sizes, adjacency = ring_adjacency(network)
     total = adjacency @ sizes
     shared = np.asarray(adjacency.sum(axis=1)).ravel()
     return {int(n): float(total[sizes == n].sum() / shared[sizes == n].sum()) for n in np.unique(sizes)}
@@ -112,7 +112,7 @@ def aboav_weaire(network: Network) -> float:
     ValueError
         If all rings have the same size, where alpha is undefined.
     """
-    sizes, _ = _ring_adjacency(network)
+    sizes, _ = ring_adjacency(network)
     mu, variance = sizes.mean(), sizes.var()
     if variance == 0:
         raise ValueError(f"network: all rings have size {sizes[0]}; alpha needs rings of different sizes")
@@ -123,7 +123,7 @@ def aboav_weaire(network: Network) -> float:
     return float(1.0 - np.sum(w * x * y) / (mu * np.sum(w * x * x)))
 
 
-def _ring_adjacency(network: Network) -> tuple[np.ndarray, csr_array]:
+def ring_adjacency(network: Network) -> tuple[np.ndarray, csr_array]:
     """Return the ring sizes and the number of bonds that two rings share, shape (n_rings, n_rings)."""
     _, reverse, _, face, sizes = _faces(network)
     shared = (face >= 0) & (face[reverse] >= 0)

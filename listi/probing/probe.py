@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from scipy.spatial import cKDTree
 
 from .. import parallel
 from ..mechanics.forms import SILICA
@@ -21,7 +22,7 @@ from ..mechanics.load import Load, make_load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
 from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
-from ..network.geometry import grid_lines, grid_points
+from ..network.geometry import grid_lines, grid_points, wrap
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .branch import EMPTY, INSTABILITY, TOO_STRONG, UNCONVERGED, WALKED
@@ -50,6 +51,7 @@ def probe(
     scheduler: str | None = None,
     workers: int | None = None,
     potential: Potential = SILICA,
+    held: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Map of the local stress threshold.
 
@@ -83,6 +85,9 @@ def probe(
         Extra reach of the pair lists [Å]; changes nothing but speed.
     scheduler, workers
         See `listi.parallel.run`; the result does not depend on them.
+    held : ndarray of bool, shape (n_atoms,), optional
+        Atoms that something outside holds in place, such as those at the edges of a patch under tension: the forces on
+        them need not vanish. A disc that would relax one of them is not probed.
 
     Returns
     -------
@@ -93,8 +98,8 @@ def probe(
         (sigma_xx - sigma_yy)/2 in the turned frame, from the virial of the free atoms (pairs with a frozen atom count
         half) over pi r_free². ``initial_tensor`` and ``critical_tensor`` hold all its components (xx, xy, yy) in the
         cell's frame. ``status`` says how each probe ended, a number in `STATUS`: a probe that cannot be followed is
-        walked by the plain protocol. NaN where no atom is free (outside a patch with free edges), and, with one
-        warning that counts them, where no instability came up to `max_strain` or the forces did not vanish.
+        walked by the plain protocol. NaN where no atom is free (outside a patch with free edges) or one is held, and,
+        with one warning that counts them, where no instability came up to `max_strain` or the forces did not vanish.
 
     Raises
     ------
@@ -104,12 +109,16 @@ def probe(
     load = make_load(mode, angle, strain_step)
     settings = _settings(network, r_free, tether, max_strain, load, tolerance, skin, potential)
     centres = _centres(network, grid, points)
-    system_of(network, potential)
+    system_of(network, potential, None if held is None else ~held)
+    chosen = np.arange(len(centres)) if held is None else _clear_of(network, held, centres, r_free)
     blocks = [
-        (network, centres[k : k + BLOCK], load, settings, every_step, potential) for k in range(0, len(centres), BLOCK)
+        (network, centres[chosen[k : k + BLOCK]], load, settings, every_step, potential)
+        for k in range(0, len(chosen), BLOCK)
     ]
     parts = parallel.run(_probe_block, blocks, scheduler, workers, label="probing")
-    found = Found(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    found = nothing_found(len(centres))
+    for whole, each in zip(found, zip(*parts, strict=True), strict=True):
+        whole[chosen] = np.concatenate(each)
     _warn(found.status, centres, max_strain)
     dataset = _dataset(found, load, network.cell, grid, None if points is None else centres)
     return dataset.assign_attrs(cell=network.cell, r_free=r_free, mode=mode, angle=angle, strain_step=strain_step)
@@ -229,6 +238,15 @@ def trace(
         coords={"strain": ("strain", strain, _attrs("1", "strain")), "xy": ["x", "y"]},
         attrs={"point": point, "r_free": r_free, "strain_step": strain_step},
     )
+
+
+def _clear_of(network: Network, held: np.ndarray, centres: np.ndarray, r_free: float) -> np.ndarray:
+    """Return the numbers of the centres that have no held atom within `r_free`."""
+    atoms = cKDTree(wrap(network.positions[held], network.cell), boxsize=network.cell)
+    clear = np.flatnonzero(atoms.query(wrap(centres, network.cell))[0] >= r_free)
+    if not len(clear):
+        raise ValueError(f"held: each of {len(centres)} discs of {r_free} Å would relax a held atom")
+    return clear
 
 
 def _probe_block(block: tuple) -> Found:

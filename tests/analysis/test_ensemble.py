@@ -39,7 +39,7 @@ def test_table_tells_a_glass_at_rest_from_one_that_is_not(glass, shaken):
     assert table.force.values[0] < 1e-8 < 1e-3 < table.force.values[1]
     assert table.ring_deviation.values[0] < 0.02
     assert table.mu2.values[0] == pytest.approx(0.94, abs=0.1)
-    assert table.alpha.values[0] == pytest.approx(0.3, abs=0.05)
+    assert table.alpha.values[0] == pytest.approx(0.26, abs=0.05)  # of all sizes; 0.3 is asked of 4- and 5-rings
 
 
 def test_ring_deviation_sees_sizes_that_should_not_occur():

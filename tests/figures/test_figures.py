@@ -15,10 +15,14 @@ from matplotlib.text import Text
 from skimage.color import rgb2lab
 
 from listi import figures
+from listi.analysis import load
 from listi.analysis.sample import Sample
 from listi.figures import panels, published, style
 from listi.figures.ensemble import overlap
 from listi.figures.mechanics import drop_of_event
+from listi.imaging.circle import Circle
+from listi.imaging.picture import Imaged
+from listi.imaging.statistics import compare
 from listi.learning.cutouts import cutouts
 from listi.network.patch import free_patch
 
@@ -77,6 +81,19 @@ def of_events(network, seed):
     return Sample(network, shear, None, None, {})
 
 
+def rows_of_events():
+    """Columns of the studies of events: 6 events of each of 8 samples."""
+    numbers = np.random.default_rng(7)
+    columns = ("goodness_threshold", "goodness_strain", "stale", "carried", "fresh", "probed", "irreversible", "drop")
+    made_up = {name: numbers.uniform(0.5, 1.0, 48) for name in columns}
+    made_up |= {"sample": np.repeat(np.arange(8), 6), "event": np.tile(np.arange(1, 7), 8)}
+    made_up |= {
+        name: 0.01 * made_up["event"] * numbers.uniform(0.8, 1.2, 48) for name in ("actual", "at_site", "strain")
+    }
+    distance = [None if n == 1 else d for n, d in zip(made_up["event"], numbers.uniform(0, 60, 48), strict=True)]
+    return made_up | {"distance": distance, "stress": numbers.random(48), "peak": np.ones(48)}
+
+
 @pytest.fixture(scope="module")
 def network():
     return honeycomb(9, 10)
@@ -116,9 +133,18 @@ def drawn(network, goodness):
     read = goodness.expand_dims(reading=["as read", "another"])
     models = goodness.expand_dims(model=["probing", "lstm", "cnn", "gcn", "ours"])
     patch = free_patch(network, 36.0)
+    imaged = Imaged(patch, 4.0 * patch.positions[patch.silicon], 0.25, np.zeros(2), {})
+    pixels = np.random.default_rng(6).random((224, 224))
     inside = threshold_map(patch, (7, 7))
     inside[0, 0] = np.nan
+    circle = Circle(patch.cell / 2, 15.0)
+    switched = network.replace(bonds=network.bonds[1:])
+    structure = compare({"one": [switched], "two": [switched, switched]})
+    studied = {"patch": ["a", "a", "b"], "reading": ["free", "held", "free"]}
+    studied |= {"event_strain": [0.1, 0.05, 0.08], "goodness": [0.8, 0.9, -0.2]}
+    dosed = {name: ("dose", [0.5, 0.9, 1.0]) for name in ("atoms", "bonds", "correlation")}
     learning = (one, history, points, points)
+    made_up = rows_of_events()
     settings = threshold.stack(point=("x", "y"), create_index=False).expand_dims(setting=["tolerance 1e-6", "skin 2 Å"])
     varied = xr.Dataset({"reference": 1.001 * settings[0], "threshold": settings})
     loop = {"strain_up": [0.0501, 0.05015, 0.0502], "stress_up": [5e-3, 4e-3, 3e-3]}
@@ -137,6 +163,17 @@ def drawn(network, goodness):
         "radius": figures.radius({5.0: [0.1, 0.8, 0.6], 11.0: [1.0, 0.9, 0.95]}),
         "boundary": figures.boundary(target, {10.0: 0.9 * target, 0.1: 0.5 * target}),
         "cost": figures.cost({"one probe": {600: 0.01, 2400: 0.01}, "one force": {600: 1e-4, 2400: 4e-4}}),
+        "forecast": figures.forecast(
+            5 * threshold, load.forecast(threshold, network.cell, 6, 6.0), shear, network.cell
+        ),
+        "strains": figures.strains(made_up),
+        "fresh": figures.fresh(made_up),
+        "late": figures.late(made_up),
+        "predictors": figures.predictors(
+            {name: [[0.9, 0.5], [0.8, 0.6], [1.0, 0.1]] for name in ("threshold", "ring_size")},
+            {name: {"ring_size": value} for name, value in (("change", 0.01), ("low", -0.01), ("high", 0.02))},
+        ),
+        "rules": figures.rules(made_up, target, 0.9 * target),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),
@@ -146,13 +183,19 @@ def drawn(network, goodness):
         "fig7": figures.fig7(models),
         "fig8": figures.fig8(models),
         "fig9": figures.fig9(network, shear, threshold, 2 * threshold, "gcn"),
-        "fig10": figures.fig10(network, patch, inside, deformation(patch), 0.9, patch.cell / 2, 15.0),
+        "fig10": figures.fig10(pixels, imaged, patch, inside, deformation(patch), 0.9, circle, "made up"),
+        "overlay": figures.overlay(pixels, imaged, patch, {"probed": inside, "predicted": 2 * inside}),
+        "structure_beside": figures.structure_beside(structure),
+        "first_events": figures.first_events(studied, ["a"]),
+        "noise": figures.noise({"made up": xr.Dataset(dosed, coords={"dose": [20.0, 50.0, 200.0]})}),
     }
 
 
 OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
+IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
 STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
-NAMES = [*OURS, *STUDIES, *(f"fig{n}" for n in range(1, 11))]
+BEYOND = ["forecast", "strains", "fresh", "late", "predictors", "rules"]
+NAMES = [*OURS, *IMAGED, *STUDIES, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -333,3 +376,18 @@ def test_a_loop_within_a_step_is_drawn_in_parts_of_the_step(drawn):
 def test_discs_overlap_wholly_at_the_same_place_and_not_when_apart():
     np.testing.assert_allclose(overlap(np.array([0.0, 11.0, 22.0, 30.0]), 11.0), [1, 0.391, 0, 0],
                                atol=1e-3)  # fmt: skip
+
+
+def test_strains_are_drawn_in_per_cent_first_events_apart(drawn):
+    rows = rows_of_events()
+    (first,) = [line for line in drawn["strains"].axes[1].lines if line.get_label() == "first events"]
+    chosen = rows["event"] == 1
+    np.testing.assert_allclose(first.get_xdata(), 100 * rows["at_site"][chosen])
+    np.testing.assert_allclose(first.get_ydata(), 100 * rows["actual"][chosen])
+
+
+def test_predictors_are_ordered_and_the_base_adds_nothing_to_itself(drawn):
+    left, right = drawn["predictors"].axes
+    assert [text.get_text() for text in left.get_yticklabels()] == ["threshold", "ring size"]
+    changes = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "D"]
+    assert changes == [0.01]

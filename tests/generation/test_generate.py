@@ -208,9 +208,9 @@ def test_ring_centres_follow_the_atoms():
         np.testing.assert_allclose(offset.mean(axis=0), 0.0, atol=1e-9)
 
 
-def stretched(nx, ny, factor=1.25):
+def stretched(nx, ny, radius=11.0, factor=1.25):
     """Make a crystal in a box in which it hardly holds together."""
-    lattices = Lattices(nx, ny)
+    lattices = Lattices(nx, ny, radius)
     for array in (lattices.atoms.positions, lattices.dual.centres, lattices.dual.cell):
         array *= factor
     return lattices
@@ -407,6 +407,9 @@ def test_statistics_out_of_reach_are_an_error():
         ({"alpha": np.nan}, "alpha: nan is not"),
         ({"alpha": 2}, "alpha: 2 is not a number between -1 and 1"),
         ({"box": "relaxed"}, "box: 'relaxed' is not one of as-generated, zero-pressure"),
+        ({"radius": 7.9}, "radius: 7.9 is not a number from 8.0 to 16.4 Å in this cell"),
+        ({"radius": np.nan}, "radius: nan is not"),
+        ({"radius": 20.0}, "radius: 20.0 is not a number from 8.0 to 16.4 Å in this cell"),
         ({"ring_statistics": [0.5, 0.5]}, "ring_statistics: .* is not a mapping"),
         ({"ring_statistics": {}}, "ring_statistics: .* is not a mapping"),
         (

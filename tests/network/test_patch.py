@@ -5,7 +5,7 @@ import pytest
 from handmade import BOND, honeycomb
 
 from listi.network.geometry import minimum_image
-from listi.network.patch import VACUUM, free_patch
+from listi.network.patch import VACUUM, edge_silicon, free_patch, patch_of_silicon
 from listi.network.rings import ring_sizes
 
 
@@ -88,3 +88,36 @@ def test_the_sample_is_left_as_it_was(crystal):
 def test_bad_input_is_named(crystal, size, centre, message):
     with pytest.raises(ValueError, match=message):
         free_patch(crystal, size, centre)
+
+
+def test_patch_of_silicon_is_scaled_with_oxygen_on_its_bonds(crystal):
+    cut = free_patch(crystal, 27.0)
+    silicon = cut.positions[cut.silicon] * 7.0 - 100.0  # pixels, somewhere
+    number = np.cumsum(cut.species == 0) - 1
+    patch = patch_of_silicon(silicon, number[cut.bonds])
+    first, second = patch.positions[patch.bonds.T]
+    np.testing.assert_allclose(np.linalg.norm(first - second, axis=1), 3.05)
+    np.testing.assert_allclose(patch.positions[len(silicon) :], (first + second) / 2)
+    np.testing.assert_allclose(patch.cell, np.ptp(patch.positions, axis=0) + VACUUM)
+    np.testing.assert_allclose(patch.positions.min(axis=0), VACUUM / 2)
+
+
+def test_edges_are_where_a_ring_is_missing(crystal):
+    patch = free_patch(crystal, 27.0)
+    edge = np.zeros(patch.n_atoms, dtype=bool)
+    edge[edge_silicon(patch)] = True
+    count = np.bincount(patch.bonds.ravel(), minlength=patch.n_atoms)
+    assert edge[patch.silicon][count[patch.silicon] == 2].all()
+    middle = np.linalg.norm(patch.positions - patch.cell / 2, axis=1) < 6.0
+    assert not edge[middle].any()
+    assert edge.sum() > (count[patch.silicon] == 2).sum()  # Si with three bonds where two rings meet the outside
+    assert edge_silicon(crystal).size == 0
+
+
+@pytest.mark.parametrize(
+    ("bonds", "length", "why"),
+    [([], 3.05, "bonds: there are none"), ([[0, 1]], 0.0, "bond_length: 0.0 is not > 0 Å")],
+)
+def test_patch_of_silicon_refuses_nonsense(bonds, length, why):
+    with pytest.raises(ValueError, match=why):
+        patch_of_silicon([[0.0, 0.0], [3.0, 0.0]], bonds, length)

@@ -1,0 +1,56 @@
+"""Discs around the points of a grid: sums and means over the atoms in them, as maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
+
+from ..network.geometry import grid_lines, grid_points, wrap
+from ..network.units import LENGTH_UNIT
+
+R_FREE = 11.0  # radius of the free atoms of a probe [Å]
+
+
+def membership(positions: np.ndarray, cell: np.ndarray, grid: tuple[int, int], radius: float) -> csr_array:
+    """Return which positions lie within `radius` [Å] of each grid point: ones, shape (n_points, n_positions).
+
+    Raises
+    ------
+    ValueError
+        If the grid is not two whole numbers > 0, or the radius not above 0 and at most half the smaller edge.
+    """
+    largest = float(np.min(cell)) / 2
+    if not 0.0 < radius <= largest:
+        raise ValueError(f"r_free: {radius} Å is not in 0 < r_free <= {largest:.4g} Å, half the smaller edge")
+    tree = cKDTree(wrap(positions, cell), boxsize=cell)
+    found = tree.query_ball_point(grid_points(cell, grid), radius, return_sorted=True)
+    counts = [len(atoms) for atoms in found]
+    first = np.concatenate([[0], np.cumsum(counts)])
+    atoms = np.concatenate([np.asarray(atoms, dtype=np.int64) for atoms in found])
+    return csr_array((np.ones(len(atoms)), atoms, first), shape=(len(found), len(positions)))
+
+
+def disc_mean(values: np.ndarray, inside: csr_array) -> np.ndarray:
+    """Mean of values (n_positions,) over each disc, shape (n_points,); NaN where none is inside."""
+    counts = inside.sum(axis=1)
+    return np.divide(inside @ values, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+
+
+def disc_variance(values: np.ndarray, inside: csr_array) -> np.ndarray:
+    """Variance of values (n_positions,) over each disc, shape (n_points,); NaN where none is inside."""
+    centred = values - np.mean(values)  # less is lost in the difference of two sums
+    return np.maximum(disc_mean(centred**2, inside) - disc_mean(centred, inside) ** 2, 0.0)
+
+
+def as_map(
+    values: np.ndarray, cell: np.ndarray, grid: tuple[int, int], name: str, units: str, long_name: str
+) -> xr.DataArray:
+    """Return values (n_x * n_y,) at the points of a grid as a map over (x, y)."""
+    coords = {
+        axis: (axis, line, {"units": LENGTH_UNIT, "long_name": f"{axis} of the grid point"})
+        for axis, line in zip("xy", grid_lines(cell, grid), strict=True)
+    }
+    attrs = {"units": units, "long_name": long_name}
+    return xr.DataArray(np.asarray(values).reshape(grid), coords, ("x", "y"), name=name, attrs=attrs)

@@ -1,0 +1,174 @@
+"""A map kept fresh while a sample is sheared: what it says of the next event, again after every event.
+
+The paper's map is that of the undeformed sample and grows stale: each event changes the glass around it, and strain
+loads every spot. A fresh map is one of the sample as it stands after the event before.
+
+Not every disc needs to be probed for that. Where atoms have only followed the affine deformation since a disc was
+probed, the disc is on the path that its probe has walked already: it has the same critical state, and less left to
+it. Its threshold is its critical stress minus its stress of now, which costs one evaluation of the forces for all
+discs. How far atoms have strayed from the affine deformation decides which discs are probed again. All atoms stray a
+little, so this is a matter of tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import csr_array
+
+from ..mechanics.forms import SILICA
+from ..mechanics.shear import relax, state_after
+from ..mechanics.system import System
+from ..network.geometry import grid_points, minimum_image
+from ..network.network import Network
+from ..network.units import STRESS_UNIT
+from ..probing.probe import probe
+from .discs import R_FREE, as_map, membership
+from .load import pairs_of, shear_virial
+from .prediction_goodness import goodness
+
+MOVED = 0.1  # atoms of a disc that strayed further from the affine deformation [Å] have it probed again
+FRACTURED = 0.1  # share of the largest stress; less is left of a sample in which a crack goes across
+
+
+def states(network: Network, shear: xr.Dataset) -> Iterator[Network]:
+    """Yield the sample as it stands before each event, at its energy minimum: the first is undeformed.
+
+    Raises
+    ------
+    ValueError
+        If `shear` holds no configurations.
+    """
+    yield network
+    for event in shear.event.values[:-1]:
+        yield relax(state_after(network, shear, int(event)))
+
+
+class FreshMap:
+    """Threshold map that is carried along from state to state, probed again only where atoms have strayed.
+
+    Parameters
+    ----------
+    grid : (int, int)
+        Number of points along x and y; they move with the cell.
+    r_free : float
+        Radius of the free atoms of a probe [Å].
+    moved : float
+        Discs with an atom that strayed further are probed again [Å]; 0 probes all.
+    """
+
+    def __init__(self, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE, moved: float = MOVED) -> None:
+        if not moved >= 0.0:
+            raise ValueError(f"moved: {moved} Å is not >= 0 Å")
+        self.grid, self.r_free, self.moved = grid, r_free, moved
+        self.probed = 0.0  # share of the discs that were probed for the last map
+        self._critical = np.empty(0)
+        self._last = np.empty(0, dtype=int)  # state in which each disc was last probed
+        self._states: list[Network] = []
+
+    def __call__(self, network: Network) -> xr.DataArray:
+        """Return the threshold map of the next state of the same sample."""
+        number = len(self._states)
+        self._states.append(network)
+        again = self._strayed(network) if number else np.ones(np.prod(self.grid), dtype=bool)
+        if number == 0:
+            self._critical, self._last = np.full(len(again), np.nan), np.zeros(len(again), dtype=int)
+        if again.any():
+            points = grid_points(network.cell, self.grid)[again]
+            self._critical[again] = probe(network, points=points, r_free=self.r_free).critical_stress
+        self._last[again] = number
+        self.probed = float(again.mean())
+        threshold = self._critical - local_stress(network, self.grid, self.r_free)
+        return as_map(threshold, network.cell, self.grid, "threshold", STRESS_UNIT, "local stress threshold")
+
+    def _strayed(self, network: Network) -> np.ndarray:
+        """Which discs hold an atom that moved against its neighbours since they were probed, shape (n_points,)."""
+        strayed = np.zeros(len(self._last), dtype=bool)
+        for number in np.unique(self._last):
+            before, own = self._states[number], np.flatnonzero(self._last == number)
+            whole = membership(before.positions, before.cell, self.grid, self.r_free + SILICA.cutoff)[own]
+            shift = minimum_image(network.positions / network.cell - before.positions / before.cell, np.ones(2))
+            strayed[own] = _spread(shift * network.cell, whole) > self.moved
+        return strayed
+
+
+def _spread(moved: np.ndarray, inside: csr_array) -> np.ndarray:
+    """Largest distance of the displacements (n_atoms, 2) in each disc from their mean, shape (n_points,) [Å]."""
+    mean = (inside @ moved) / inside.sum(axis=1)[:, None]
+    disc = np.repeat(np.arange(inside.shape[0]), np.diff(inside.indptr))
+    distance = np.linalg.norm(moved[inside.indices] - mean[disc], axis=1)
+    return np.maximum.reduceat(distance, inside.indptr[:-1])
+
+
+def local_stress(network: Network, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE) -> np.ndarray:
+    """Local shear stress at every grid point, (n_points,) [energy/Å²]: `initial_stress` of `listi.probe`, unprobed."""
+    system = System(network.positions, network.species, network.cell)
+    virial = shear_virial(pairs_of(system), network.n_atoms)
+    return membership(network.positions, network.cell, grid, r_free) @ virial / (np.pi * r_free**2)
+
+
+def follow(
+    network: Network,
+    shear: xr.Dataset,
+    indicator: Callable[[Network], xr.DataArray] | None = None,
+) -> xr.Dataset:
+    """Run along a deformation: before every event, a map of the sample as it then stands; how well it knows the next.
+
+    Parameters
+    ----------
+    network : Network
+        The undeformed sample, at its energy minimum.
+    shear : Dataset
+        What `listi.deform` made of it, with its `configuration`; any number of events.
+    indicator : callable, optional
+        (network) -> map over (x, y), low where soft, such as ``lambda state: listi.predict(state, model).threshold``.
+        By default a `FreshMap`: probing, where the sample has changed.
+
+    Returns
+    -------
+    Dataset over event
+        `fresh`, goodness of each event by the map of the state before it; `stale`, by the undeformed sample's map;
+        `probed`, share of the discs probed for the fresh map (1 unless it is a `FreshMap`); `strain` of the event; and
+        `maps` (event, x, y), the fresh maps, with x and y in the undeformed cell.
+
+    Raises
+    ------
+    ValueError
+        If `shear` holds no configurations, or a parameter makes no sense.
+    """
+    indicator = FreshMap() if indicator is None else indicator
+    fields: list[xr.DataArray] = []
+    fresh, probed = [], []
+    for state, atom in zip(states(network, shear), shear.event_atom.values, strict=True):
+        field = indicator(state).transpose("x", "y")
+        fresh.append(goodness(field, state.positions[[atom]], state.cell).item())
+        probed.append(getattr(indicator, "probed", 1.0))
+        fields.append(field.assign_coords({name: fields[0][name] for name in "xy"} if fields else {}))
+    stale = goodness(fields[0], network.positions[shear.event_atom.values], network.cell)
+    one = {"units": "1"}
+    return xr.Dataset(
+        {
+            "stale": ("event", stale.values, one | {"long_name": "goodness by the undeformed sample's map"}),
+            "fresh": ("event", fresh, one | {"long_name": "goodness by the map of the state before"}),
+            "probed": ("event", probed, one | {"long_name": "share of the discs probed again"}),
+            "strain": ("event", shear.event_strain.values, one | {"long_name": "strain just after the event"}),
+            "maps": xr.concat(fields, xr.Variable("event", shear.event.values), combine_attrs="override"),
+        },
+        coords={"event": shear.event.values},
+    )
+
+
+def until_fractured(shear: xr.Dataset, share: float = FRACTURED) -> xr.Dataset:
+    """Return the part of a deformation until the stress has fallen to a share of its peak: the sample is torn.
+
+    All of it if it does not fall so far: shear that keeps the area closes along y what it opens along x.
+    """
+    stress = shear.stress.values
+    top = int(np.argmax(stress))
+    low = top + np.flatnonzero(stress[top:] < share * stress[top])
+    if low.size == 0:
+        return shear
+    strain = float(shear.strain[low[0]])
+    return shear.isel(event=shear.event_strain.values <= strain, strain=slice(low[0] + 1))

@@ -1,0 +1,273 @@
+"""How fast a spot is loaded when the whole sample is sheared, and at which strain it should therefore give.
+
+A probe tells how much stress a spot takes; the sample decides how fast that stress comes. To first order in strain the
+atoms move affinely and, on top, by what keeps all forces zero (Lemaître, Maloney, J. Stat. Phys. 123, 415 (2006)):
+one linear solve for the whole sample. Strain to failure = threshold / stress rate.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ..mechanics.forms import SILICA
+from ..mechanics.pair_sums import pair_stiffness
+from ..mechanics.potential import Potential
+from ..mechanics.system import System, system_of
+from ..network.geometry import crossings, minimum_image, nearest_point
+from ..network.network import Network
+from ..network.units import LENGTH_UNIT, STRESS_UNIT
+from .discs import R_FREE, as_map, membership
+
+UNBALANCED = 0.01  # share of the affine change of the forces that the non-affine motion may leave at most
+PURE_SHEAR = np.array([1.0, -1.0])  # diagonal of the strain per unit strain
+
+
+class Pairs(NamedTuple):
+    """Pairs within the cutoff of a sample.
+
+    Attributes
+    ----------
+    first, second : ndarray, shape (n_pairs,)
+        Atom numbers.
+    vector : ndarray, shape (n_pairs, 2)
+        From the first to the second [Å].
+    stiffness : ndarray, shape (n_pairs, 3)
+        Second derivatives (xx, xy, yy) of the pair's energy [energy/Å²].
+    tension : ndarray, shape (n_pairs,)
+        U'/r [energy/Å²]: the curvature across the pair.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    vector: np.ndarray
+    stiffness: np.ndarray
+    tension: np.ndarray
+
+
+class Response(NamedTuple):
+    """First-order response of a sample to pure shear along x.
+
+    Attributes
+    ----------
+    velocity : ndarray, shape (n_atoms, 2)
+        Non-affine displacement of each atom per unit strain [Å].
+    virial_rate : ndarray, shape (n_atoms,)
+        Change per unit strain of each atom's share of the shear stress times area (half of each of its pairs) [energy].
+    affine_rate : ndarray, shape (n_atoms,)
+        The same if atoms moved affinely.
+    """
+
+    velocity: np.ndarray
+    virial_rate: np.ndarray
+    affine_rate: np.ndarray
+
+
+def pairs_of(system: System) -> Pairs:
+    """Return the pairs of a system at its present positions."""
+    system.linearise()
+    first = np.repeat(np.arange(len(system.positions)), np.diff(system.first))
+    second = system.partner.astype(np.int64)
+    vector = minimum_image(system.positions[second] - system.positions[first], system.cell)
+    stiffness = np.empty((len(second), 3))
+    evaluate = pair_stiffness.compiled(system.potential)
+    table = system.potential.table
+    evaluate(system.positions, system.species, table, system.cell, system.first, system.partner, stiffness, False)
+    x, y = vector.T
+    xx, xy, yy = stiffness.T
+    tension = (xx * y * y - 2.0 * xy * x * y + yy * x * x) / (x * x + y * y)
+    return Pairs(first, second, vector, stiffness, tension)
+
+
+def shear_virial(pairs: Pairs, n_atoms: int) -> np.ndarray:
+    """Share of each atom in the shear stress (sigma_xx - sigma_yy)/2 times area, (n_atoms,) [energy]."""
+    x, y = pairs.vector.T
+    return shared(pairs, 0.5 * pairs.tension * (x * x - y * y), n_atoms)
+
+
+def shared(pairs: Pairs, values: np.ndarray, n_atoms: int) -> np.ndarray:
+    """Give half of each pair's value to either atom; shape (n_atoms,)."""
+    return 0.5 * (np.bincount(pairs.first, values, n_atoms) + np.bincount(pairs.second, values, n_atoms))
+
+
+def respond(network: Network, potential: Potential = SILICA) -> Response:
+    """Return the first-order response of a sample to pure shear along x.
+
+    Raises
+    ------
+    ValueError
+        If the sample is not at an energy minimum, or its parts are not held together: a network torn in pieces.
+    """
+    system = system_of(network, potential)
+    pairs = pairs_of(system)
+    velocity = system.affine_response(PURE_SHEAR)
+    affine = pairs.vector * PURE_SHEAR
+    whole = affine + velocity[pairs.second] - velocity[pairs.first]
+    left = np.abs(_force_rate(pairs, whole, network.n_atoms)).max()
+    if left > UNBALANCED * np.abs(_force_rate(pairs, affine, network.n_atoms)).max():
+        raise ValueError(
+            f"network: forces change by {left:.3g} per unit strain at best; is it torn, or about to break?"
+        )
+    rates = (shared(pairs, _virial_rate(pairs, change), network.n_atoms) for change in (whole, affine))
+    return Response(velocity, *rates)
+
+
+def _force_rate(pairs: Pairs, change: np.ndarray, n_atoms: int) -> np.ndarray:
+    """Change of the force on each atom (n_atoms, 2) where the vectors of pairs change by `change` (n_pairs, 2)."""
+    (cx, cy), (xx, xy, yy) = change.T, pairs.stiffness.T
+    of_pairs = xx * cx + xy * cy, xy * cx + yy * cy
+    each = [np.bincount(pairs.first, f, n_atoms) - np.bincount(pairs.second, f, n_atoms) for f in of_pairs]
+    return np.stack(each, axis=1)
+
+
+def _virial_rate(pairs: Pairs, change: np.ndarray) -> np.ndarray:
+    """Change of (f_x x - f_y y)/2 of each pair, f = U'/r (x, y), where its vector changes by `change` (n_pairs, 2)."""
+    (x, y), (cx, cy) = pairs.vector.T, change.T
+    xx, xy, yy = pairs.stiffness.T
+    along_x = (xx * cx + xy * cy) * x + pairs.tension * x * cx
+    along_y = (xy * cx + yy * cy) * y + pairs.tension * y * cy
+    return 0.5 * (along_x - along_y)
+
+
+def stress_rate(
+    network: Network, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE, potential: Potential = SILICA
+) -> xr.DataArray:
+    """Map of the local stress per unit strain of the whole sample, d tau_loc / d gamma, in the state given.
+
+    The sample is sheared as by `listi.deform`; the stress is that of the disc of `listi.probe`, over the same atoms.
+    Spots with a high rate are loaded fast. It costs one linear solve.
+
+    Parameters
+    ----------
+    network : Network
+        A sample at its energy minimum.
+    grid : (int, int)
+        Number of points along x and y, at i L / n.
+    r_free : float
+        Radius of the discs [Å]; the paper's is 11.
+    potential : Potential
+        What atoms do to each other; the paper's by default.
+
+    Returns
+    -------
+    DataArray over (x, y)
+        [energy/Å² per unit strain].
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense or the sample is not at an energy minimum.
+    """
+    inside = membership(network.positions, network.cell, grid, r_free)
+    values = inside @ respond(network, potential).virial_rate / (np.pi * r_free**2)
+    return as_map(values, network.cell, grid, "stress_rate", STRESS_UNIT, "local shear stress per unit remote strain")
+
+
+def strain_to_failure(threshold: xr.DataArray, rate: xr.DataArray) -> xr.DataArray:
+    """Strain of the whole sample at which each spot should give: its threshold over its stress rate.
+
+    Parameters
+    ----------
+    threshold, rate : DataArray over (x, y)
+        Of the same sample, on the same grid.
+
+    Returns
+    -------
+    DataArray over (x, y)
+        NaN where there is no threshold, or a spot is not loaded (rate <= 0).
+
+    Raises
+    ------
+    ValueError
+        If the grids differ.
+    """
+    if dict(threshold.sizes) != dict(rate.sizes) or not all(np.allclose(threshold[n], rate[n]) for n in rate.dims):
+        raise ValueError(f"rate: grid {dict(rate.sizes)} is not that of the threshold, {dict(threshold.sizes)}")
+    aligned = rate.transpose(*threshold.dims).values
+    with np.errstate(divide="ignore"):
+        strain = threshold.copy(data=np.where(aligned > 0.0, threshold.values / aligned, np.nan))
+    return strain.rename("strain_to_failure").assign_attrs(units="1", long_name="remote strain at which a spot gives")
+
+
+def forecast(strain: xr.DataArray, cell: np.ndarray, n_events: int = 6, apart: float = R_FREE) -> xr.Dataset:
+    """Where and when the first events should come, from the undeformed sample alone.
+
+    The spot that gives first, then the first of those farther than `apart` from all before, and so on.
+
+    Parameters
+    ----------
+    strain : DataArray over (x, y)
+        Strain to failure.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å].
+    n_events : int
+        How many.
+    apart : float
+        Least distance of two spots [Å].
+
+    Returns
+    -------
+    Dataset over event
+        `strain`, ascending, and `position` (event, xy) [Å].
+
+    Raises
+    ------
+    ValueError
+        If the map has fewer such spots.
+    """
+    strain = strain.transpose("x", "y")
+    points, values = crossings(strain.x.values, strain.y.values), strain.values.ravel().copy()
+    chosen: list[int] = []
+    found = []
+    for number in range(1, n_events + 1):
+        if np.all(np.isnan(values)):
+            raise ValueError(f"n_events: {n_events} is more than the {number - 1} spots {apart:g} Å apart")
+        chosen.append(int(np.nanargmin(values)))
+        found.append(values[chosen[-1]])
+        near = np.linalg.norm(minimum_image(points - points[chosen[-1]], cell), axis=1) <= apart
+        values[near] = np.nan
+    attrs = {"units": "1", "long_name": "strain at which the event is expected"}
+    where = {"units": LENGTH_UNIT, "long_name": "position at which it is expected"}
+    return xr.Dataset(
+        {"strain": ("event", np.array(found), attrs), "position": (("event", "xy"), points[chosen], where)},
+        coords={"event": np.arange(1, n_events + 1), "xy": ["x", "y"]},
+    )
+
+
+def strains_of_events(strain: xr.DataArray, shear: xr.Dataset, cell: np.ndarray, near: float = R_FREE) -> xr.Dataset:
+    """What a map of strain to failure says of the events that came.
+
+    Parameters
+    ----------
+    strain : DataArray over (x, y)
+        Strain to failure of the undeformed sample.
+    shear : Dataset
+        What `listi.deform` made of it.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å].
+    near : float
+        A forecast spot this near to an event, or nearer, is that event's [Å].
+
+    Returns
+    -------
+    Dataset over event
+        `actual` strain; `at_site`, strain to failure of the grid point nearest to the event; `forecast`, strain of the
+        event of this number in `forecast`; `foreseen`, whether the event is near one of as many forecast spots as
+        there are events.
+    """
+    position = shear.event_position.transpose("event", "xy").values
+    points = crossings(strain.x.values, strain.y.values)
+    at_site = strain.transpose("x", "y").values.ravel()[nearest_point(points, position, cell)]
+    expected = forecast(strain, cell, len(position))
+    away = np.linalg.norm(minimum_image(position[:, None] - expected.position.values[None], cell), axis=2)
+    return xr.Dataset(
+        {
+            "actual": ("event", shear.event_strain.values),
+            "at_site": ("event", at_site),
+            "forecast": ("event", expected.strain.values),
+            "foreseen": ("event", away.min(axis=1) <= near),
+        },
+        coords={"event": shear.event.values},
+    )

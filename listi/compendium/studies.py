@@ -1,0 +1,228 @@
+"""Studies beyond the paper, over a folder of samples; notebooks 20 to 23 show them.
+
+`update("data/paper")` does them all and keeps the results in the folder's `studies.json`, beside those that are there.
+Every study is a function of one sample that returns its rows; a row is a mapping of plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from .. import files, parallel
+from ..analysis import load, predictors, rules
+from ..analysis.comparison import Case, contributions, goodness_of_maps, rank_correlations
+from ..analysis.ensemble import distance_to_earlier
+from ..analysis.follow import FreshMap, follow, until_fractured
+from ..analysis.prediction_goodness import goodness
+from ..analysis.sample import Sample
+from ..generation.generate import generate
+from ..mechanics.shear import deform
+from ..network.network import Network
+from . import data_set, sample_files
+
+FILE = "studies.json"
+STUDIES = ("load", "fresh_maps", "predictors", "rules", "angles", "late")
+N_ANGLES, N_PROBES = 20, 500  # samples probed in other directions, and random probes in each
+LATE_SEEDS = tuple(range(3000, 3010))  # of the small glasses that are sheared far
+
+
+def grid_of(sample: Sample) -> tuple[int, int]:
+    """Grid on which a sample was probed."""
+    return sample.probing.sizes["x"], sample.probing.sizes["y"]
+
+
+def number_of(sample: Sample) -> int:
+    """Number of a sample by its file's name."""
+    return int(Path(sample.attrs["name"]).stem.split("_")[-1])
+
+
+def load_rows(sample: Sample) -> list[dict]:
+    """Return threshold against strain to failure, one row per event."""
+    threshold, shear, cell = sample.probing.threshold, sample.shear, sample.network.cell
+    rate = load.stress_rate(sample.network, grid_of(sample), float(sample.probing.attrs.get("r_free", load.R_FREE)))
+    strain = load.strain_to_failure(threshold, rate)
+    told = load.strains_of_events(strain, shear, cell)
+    told["goodness_threshold"] = goodness(threshold, shear.event_position, cell)
+    told["goodness_strain"] = goodness(strain, shear.event_position, cell)
+    told["distance"] = distance_to_earlier(shear, cell)
+    told["spread"] = float(rate.std() / rate.mean())
+    return _rows(told, sample)
+
+
+def fresh_rows(sample: Sample, model: str | None = None) -> list[dict]:
+    """Goodness of the next event by the stale map and by fresh ones, one row per event.
+
+    `stale` is the undeformed sample's map; `carried` has its critical stresses less the stress of now, nothing probed;
+    `fresh` is probed again where atoms strayed; `whole` everywhere; `network` predicted, and `network_stale` for the
+    undeformed sample, if a model is given. No rows of a sample whose states are not kept.
+    """
+    if "configuration" not in sample.shear:
+        return []
+    grid = grid_of(sample)
+    ways = {"carried": FreshMap(grid, moved=np.inf), "fresh": FreshMap(grid), "whole": FreshMap(grid, moved=0.0)}
+    found = {name: follow(sample.network, sample.shear, way) for name, way in ways.items()}
+    told = found["fresh"][["stale", "strain", "probed"]]
+    told = told.assign({name: one.fresh for name, one in found.items()})
+    told["correlation"] = xr.corr(found["fresh"].maps, found["whole"].maps, ["x", "y"])
+    if model is not None:
+        from ..learning.predict import predict  # TensorFlow takes seconds to import
+
+        by_network = follow(sample.network, sample.shear, lambda state: predict(state, model, grid).threshold)
+        told = told.assign(network=by_network.fresh, network_stale=by_network.stale)
+    return _rows(told, sample)
+
+
+def case_of(sample: Sample) -> Case:
+    """Maps of one sample to be compared: thresholds, probed and predicted, their strains to failure, and predictors."""
+    grid = grid_of(sample)
+    rate = load.stress_rate(sample.network, grid)
+    learnt = {} if sample.predictions is None else dict(sample.predictions.data_vars)
+    thresholds = {"threshold": sample.probing.threshold, **learnt}
+    strains = {
+        "strain_to_failure" if name == "threshold" else f"{name}_strain_to_failure": load.strain_to_failure(one, rate)
+        for name, one in thresholds.items()
+    }
+    maps = xr.Dataset({**thresholds, **strains, **predictors.maps(sample.network, grid)})
+    return Case(maps, sample.shear.event_position, sample.network.cell)
+
+
+def compare(cases: Sequence[Case], fitted: Sequence[bool]) -> dict:
+    """Goodness of all maps, correlations with the threshold, what each adds to it and to each network's prediction."""
+    names = [str(name) for name in cases[0].maps]
+    scores = goodness_of_maps(cases)
+    bases = [name for name in names if name not in predictors.PREDICTORS and not name.endswith("strain_to_failure")]
+    added = {base: contributions(cases, fitted, base).to_dataframe() for base in bases}
+    return {
+        "goodness": {name: [_there(row) for row in scores.sel(map=name).values] for name in names},
+        "correlation": {name: [float(rank_correlations(case).sel(map=name)) for case in cases] for name in names},
+        "added": {base: {column: dict(table[column]) for column in table} for base, table in added.items()},
+        "fitted": [bool(one) for one in fitted],
+    }
+
+
+def rules_rows(sample: Sample) -> list[dict]:
+    """Goodness of every event by either rule, one row per event, with how far the rules differ in this sample.
+
+    For each network whose predictions the sample holds: their correlation with the thresholds by either rule.
+    """
+    maps, shear = rules.thresholds(sample.probing), sample.shear
+    names = dict(zip(("irreversible", "drop"), rules.RULES, strict=True))
+    told = xr.Dataset(
+        {key: goodness(maps.sel(rule=rule), shear.event_position, sample.network.cell) for key, rule in names.items()}
+    )
+    told = told.assign(rules.difference(sample.probing))
+    for name, predicted in ({} if sample.predictions is None else sample.predictions).items():
+        told = told.assign({f"{name}_{key}": xr.corr(maps.sel(rule=rule), predicted) for key, rule in names.items()})
+    return _rows(told, sample)
+
+
+def angle_rows(sample: Sample, n_probes: int = N_PROBES) -> list[dict]:
+    """Goodness by the threshold along the shear and by the weakest direction, one row per event."""
+    position = sample.shear.event_position.transpose("event", "xy").values
+    told = rules.over_angles(sample.network, position, n_probes, number_of(sample), grid_of(sample), workers=1)
+    return _rows(told, sample)
+
+
+def late_rows(
+    seed: int, nx: int = 16, ny: int = 20, grid: tuple[int, int] = (20, 20), max_strain: float = 0.3
+) -> list[dict]:
+    """Return rows of every event of a small glass sheared until it is torn, or to `max_strain`."""
+    network = generate(nx, ny, seed=seed)
+    shear = until_fractured(deform(network, n_events=1000, max_strain=max_strain))
+    return rows_far(network, shear, grid, seed)
+
+
+def rows_far(network: Network, shear: xr.Dataset, grid: tuple[int, int], number: int) -> list[dict]:
+    """Return goodness of every event of a long deformation by the stale and the fresh map, with the stress after it."""
+    told = follow(network, shear, FreshMap(grid))[["stale", "fresh", "strain", "probed"]]
+    told["stress"] = ("event", np.interp(shear.event_strain, shear.strain, shear.stress))
+    told["peak"] = float(shear.stress.max())
+    return [{"sample": number, **row} for row in _plain(told)]
+
+
+def _rows(told: xr.Dataset, sample: Sample) -> list[dict]:
+    return [{"sample": number_of(sample), **row} for row in _plain(told)]
+
+
+def _plain(told: xr.Dataset) -> list[dict]:
+    """One mapping per event, of rounded plain numbers."""
+    table = told.reset_coords(drop=True).to_dataframe().reset_index()
+    return [
+        {name: value if isinstance(value, (bool, int, str)) else _short(value) for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _short(value: float) -> float | None:
+    """Six digits are enough for any figure; None where there is no number."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _there(row: np.ndarray) -> list[float]:
+    return [_short(value) for value in row[~np.isnan(row)]]
+
+
+def update(
+    folder: str | Path,
+    names: Sequence[str] = STUDIES,
+    workers: int | None = None,
+    model: str | None = None,
+) -> None:
+    """Do studies over all samples of a folder and keep what they find in its `studies.json`.
+
+    Parameters
+    ----------
+    folder : path
+        Of data, such as "data/paper".
+    names : sequence of str
+        Which of load, fresh_maps (samples whose states are kept), predictors (weights chosen on those not called
+        test), rules (samples with `peak_stress`), angles (the first twenty) and late (ten small glasses, made here).
+    workers : int, optional
+        Local processes; all cores by default.
+    model : str, optional
+        Network that fresh maps are predicted with too.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study.
+    """
+    unknown = set(names) - set(STUDIES)
+    if unknown:
+        raise ValueError(f"names: {unknown.pop()!r} is not one of {', '.join(STUDIES)}")
+    folder = Path(folder)
+    sets = data_set.read_split(folder)
+    paths = [path for role in sets.values() for path in role if path.is_file()]
+    unseen = {path for role in data_set.UNSEEN for path in sets[role]}
+    kept = files.read_json(folder / FILE) if (folder / FILE).is_file() else {}
+    for name in names:
+        run = partial(parallel.run, workers=workers, processes=workers != 1, label=name)
+        if name == "late":
+            kept[name] = _joined(run(late_rows, LATE_SEEDS))
+        elif name == "predictors":
+            kept[name] = compare(run(partial(_of_file, case_of), paths), [path not in unseen for path in paths])
+        else:
+            one = partial(fresh_rows, model=model) if name == "fresh_maps" else _ROWS[name]
+            chosen = paths[:N_ANGLES] if name == "angles" else paths
+            kept[name] = _joined(run(partial(_of_file, one), chosen))
+        files.write_json(folder / FILE, kept)
+    if (folder / files.SUMS).is_file():
+        files.write_checksums(folder)
+
+
+_ROWS = {"load": load_rows, "fresh_maps": fresh_rows, "rules": rules_rows, "angles": angle_rows}
+
+
+def _of_file(function: Callable[[Sample], object], path: Path) -> object:
+    return function(sample_files.load_sample(path))
+
+
+def _joined(parts: Sequence[Sequence[dict]]) -> dict[str, list]:
+    """All rows as one list per column, which takes a third of the room."""
+    rows = [row for part in parts for row in part]
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

@@ -1,0 +1,268 @@
+"""Figures of what else predicts events: strain to failure, fresh maps, structural predictors, other ends of a probe.
+
+Tables are mappings of columns of equal length, a row per event of a sample, as `compendium.studies` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.patheffects as effects
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..analysis.ensemble import bootstrap
+from . import panels, published
+from .style import BLUE, GREY, RED, STRESS_SCALE, styled
+
+Table = Mapping[str, Sequence]
+GREEN = "#3d9a6b"
+NEAR = 22.0  # an earlier event within this distance [Å] has changed the disc
+
+
+@styled
+def forecast(strain: xr.DataArray, expected: xr.Dataset, shear: xr.Dataset, cell: np.ndarray) -> Figure:
+    """Map of the strain to failure; rings where events are expected, dots where they came, each with its number.
+
+    Parameters
+    ----------
+    strain : DataArray over (x, y)
+        Strain to failure.
+    expected : Dataset over event
+        From `analysis.load.forecast`.
+    shear : Dataset
+        Deformation of the sample.
+    cell : ndarray, shape (2,)
+        Edge lengths [Å].
+    """
+    figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+    axes = figure.subplots()
+    mesh = panels.draw_map(axes, strain, cell, scale=100.0)
+    for number, place in zip(expected.event.values, expected.position.values, strict=True):
+        panels.ring_mark(axes, place, 0.035 * cell[0], edgecolor="white", linewidth=2.4)
+        panels.ring_mark(axes, place, 0.035 * cell[0], edgecolor="black", linewidth=1.0)
+        outline = [effects.withStroke(linewidth=1.6, foreground="white")]
+        axes.annotate(str(number), place, ha="center", va="center", fontsize=7, path_effects=outline)
+    panels.mark_events(axes, shear.event_position.values, shear.event.values, cell)
+    panels.colour_bar(mesh, [axes], "strain to failure (%)")
+    return figure
+
+
+@styled
+def strains(rows: Table) -> Figure:
+    """Threshold against strain to failure: goodness; predicted and actual strains of events; where they differ.
+
+    Parameters
+    ----------
+    rows : mapping
+        Columns event, goodness_threshold, goodness_strain, at_site, actual and distance (to the nearest earlier event).
+    """
+    figure = Figure(figsize=(7.2, 2.7), layout="constrained")
+    first, second, third = figure.subplots(1, 3)
+    event, actual, at_site = (np.asarray(rows[name], dtype=float) for name in ("event", "actual", "at_site"))
+    _means(first, rows, "goodness_threshold", "threshold", BLUE, "o", -0.08)
+    _means(first, rows, "goodness_strain", "strain to failure", RED, "s", 0.08)
+    _goodness_axes(first, event)
+    top = 100.0 * 1.05 * np.nanmax([actual, at_site])
+    second.plot([0, top], [0, top], color=GREY, linewidth=0.7)
+    for chosen, label, look in (
+        (event > 1, "later", {"color": GREY, "marker": "."}),
+        (event == 1, "first events", {"color": RED, "marker": "o"}),
+    ):
+        second.plot(100 * at_site[chosen], 100 * actual[chosen], linestyle="none", markersize=4, label=label, **look)
+    second.set(xlim=(0, top), ylim=(0, top), aspect="equal")
+    second.set(xlabel="Strain to failure at its site (%)", ylabel="Strain of the event (%)")
+    second.legend(loc="lower right")
+    distance = np.array([np.inf if d is None else d for d in rows["distance"]], dtype=float)
+    near = np.where(np.isnan(distance), np.inf, distance) < NEAR
+    for chosen, label, look, shift in (
+        (~near, f"none within {NEAR:g} Å before", {"color": BLUE, "marker": "o"}, -0.12),
+        (near, f"one within {NEAR:g} Å before", {"color": RED, "marker": "s"}, 0.12),
+    ):
+        _quartiles(third, event[chosen] + shift, (actual / at_site)[chosen], label, look)
+    third.axhline(1.0, color=GREY, linewidth=0.7)
+    third.set(xlabel="Event number n", ylabel="Actual strain / predicted (1)", yscale="log", xticks=np.unique(event))
+    third.set_yticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
+    third.minorticks_off()
+    third.legend(loc="upper left")
+    for axes, name in zip((first, second, third), "abc", strict=True):
+        panels.letter(axes, name)
+    return figure
+
+
+def _quartiles(axes: Axes, place: np.ndarray, values: np.ndarray, label: str, look: Mapping) -> None:
+    """Median and quartiles of the values at each place; single values where there are fewer than four."""
+    for number, x in enumerate(np.unique(place)):
+        low, middle, high = np.percentile(values[place == x], [25, 50, 75])
+        error = [[middle - low], [high - middle]]
+        axes.errorbar(x, middle, error, capsize=2, markersize=4, label=None if number else label, **look)
+
+
+def _means(axes: Axes, rows: Table, name: str, label: str, colour: str, marker: str, shift: float) -> None:
+    """Mean of a column by event number, with its 95 % bootstrap interval over samples."""
+    event, values = np.asarray(rows["event"]), np.asarray(rows[name], dtype=float)
+    numbers = np.unique(event)
+    mean, low, high = np.array([bootstrap(values[event == n]) for n in numbers]).T
+    look = {"color": colour, "marker": marker, "markersize": 4, "capsize": 2}
+    axes.errorbar(numbers + shift, mean, [mean - low, high - mean], label=label or None, **look)
+
+
+def _goodness_axes(axes: Axes, event: np.ndarray) -> None:
+    axes.axhline(1.0, color=GREY, linestyle="--", linewidth=0.7)
+    axes.set(xlabel="Event number n", ylabel="Mean goodness (1)", xticks=np.unique(event))
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom - 0.4 * (top - bottom))  # room for the legend
+    axes.legend(loc="lower left")
+
+
+@styled
+def fresh(rows: Table) -> Figure:
+    """Goodness of the next event by the undeformed sample's map and by fresh ones; share of the discs probed for them.
+
+    Parameters
+    ----------
+    rows : mapping
+        Columns event, stale, carried, fresh and probed; with whole (all discs probed) and network, if there.
+    """
+    figure = Figure(figsize=(6.4, 2.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
+    looks = {
+        "stale": ("undeformed sample's map", GREY, "o"),
+        "carried": ("less the stress of now", GREEN, "v"),
+        "network": ("network, fresh", "#c8553d", "^"),
+        "fresh": ("probed where atoms strayed", BLUE, "s"),
+    }
+    there = [name for name in looks if name in rows]
+    for place, name in enumerate(there):
+        label, colour, marker = looks[name]
+        _means(left, rows, name, label, colour, marker, 0.1 * (place - (len(there) - 1) / 2))
+    _goodness_axes(left, np.asarray(rows["event"]))
+    _means(right, rows, "probed", "", BLUE, "s", 0.0)
+    right.set(xlabel="Event number n", ylabel="Share of discs probed (1)", ylim=(0, 1.05))
+    right.set_xticks(np.unique(rows["event"]))
+    panels.letter(left, "a", "goodness of the next event")
+    panels.letter(right, "b", "work")
+    return figure
+
+
+@styled
+def late(rows: Table, width: float = 0.03) -> Figure:
+    """Far past the sixth event: goodness by the stale and the fresh map, and the stress left, against strain.
+
+    Parameters
+    ----------
+    rows : mapping
+        Columns sample, strain, stale, fresh, stress and peak (the largest stress of the sample).
+    width : float
+        Of the intervals of strain over which means are taken.
+    """
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+    strain = np.asarray(rows["strain"], dtype=float)
+    part = (strain // width).astype(int)
+    for name, label, colour, marker in (
+        ("stale", "undeformed sample's map", GREY, "o"),
+        ("fresh", "fresh map", BLUE, "s"),
+    ):
+        values = np.asarray(rows[name], dtype=float)
+        upper.plot(100 * strain, values, ".", color=colour, markersize=2, alpha=0.5)
+        several = [p for p in np.unique(part) if np.count_nonzero(part == p) > 2]
+        mean, low, high = np.array([bootstrap(values[part == p]) for p in several]).T
+        middle = 100 * width * (np.array(several) + 0.5)
+        error = [mean - low, high - mean]
+        upper.errorbar(middle, mean, error, color=colour, marker=marker, markersize=4, capsize=2, label=label)
+    upper.axhline(0.0, color="black", linestyle="--", linewidth=0.7)
+    upper.set(ylabel="Goodness of the event (1)", ylim=(-1.05, 1.05))
+    upper.legend(loc="lower left")
+    left = np.asarray(rows["stress"], dtype=float) / np.asarray(rows["peak"], dtype=float)
+    for sample in np.unique(rows["sample"]):
+        own = np.asarray(rows["sample"]) == sample
+        lower.plot(100 * strain[own], left[own], color=GREY, linewidth=0.7)
+    lower.set(
+        xlabel="Strain of the event (%)", ylabel="Stress after it\n/ its peak (1)", ylim=(min(0.0, left.min()), 1.02)
+    )
+    panels.letter(upper, "a")
+    panels.letter(lower, "b")
+    return figure
+
+
+@styled
+def predictors(goodness: Mapping[str, Sequence[Sequence[float]]], added: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Mean goodness of the first and of all events by every map, and what it adds to the base.
+
+    Parameters
+    ----------
+    goodness : mapping
+        Name of the map to the goodness of every event of every sample.
+    added : mapping
+        change, low and high, each a mapping of the maps' names: change of the mean goodness on samples that were not
+        fitted, when a map is combined with the base.
+    """
+    means = {name: bootstrap(np.array([np.mean(one) for one in each])) for name, each in goodness.items()}
+    order = sorted(means, key=lambda name: means[name][0])
+    figure = Figure(figsize=(6.8, 0.22 * len(order) + 1.0), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.5, 1])
+    for row, name in enumerate(order):
+        mean, low, high = means[name]
+        first = bootstrap(np.array([one[0] for one in goodness[name]]))
+        for value, below, above, shift, colour, marker, label in (
+            (*first, 0.15, RED, "s", "first event"),
+            (mean, low, high, -0.15, BLUE, "o", "all events"),
+        ):
+            error = [[value - below], [above - value]]
+            text = None if row else label
+            left.errorbar(
+                value, row + shift, xerr=error, color=colour, marker=marker, ms=3.5, capsize=2, ls="", label=text
+            )
+        if name in added["change"]:
+            change, below, above = (added[key][name] for key in ("change", "low", "high"))
+            right.errorbar(
+                change, row, xerr=[[change - below], [above - change]], color="black", marker="D", ms=3, capsize=2
+            )
+    left.set_yticks(range(len(order)), [name.replace("_", " ") for name in order])
+    for axes in (left, right):
+        axes.axvline(0.0, color=GREY, linewidth=0.7)
+    left.set(xlabel="Mean goodness (1)", xlim=(-1.05, 1.05))
+    right.set_xlabel("Change of the mean goodness (1)")
+    left.legend(loc="lower right")
+    panels.letter(left, "a", "each by itself")
+    panels.letter(right, "b", "added to the threshold")
+    return figure
+
+
+@styled
+def rules(rows: Table, irreversible: np.ndarray, drop: np.ndarray) -> Figure:
+    """Where a probe ends: goodness and thresholds by the first irreversible step and by the first drop of the stress.
+
+    Parameters
+    ----------
+    rows : mapping
+        Columns event, irreversible and drop: goodness of each event.
+    irreversible, drop : ndarray
+        Thresholds of the same probes.
+    """
+    figure = Figure(figsize=(6.2, 2.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _means(left, rows, "irreversible", "first irreversible step", BLUE, "o", -0.08)
+    _means(left, rows, "drop", "first stress drop", RED, "s", 0.08)
+    paper = {n: value for n, value in published.PROBING_MEAN.items() if n in set(rows["event"])}
+    left.plot(
+        list(paper), list(paper.values()), "*", color="white", mec="black", ms=9, label="paper (its text)", zorder=5
+    )
+    _goodness_axes(left, np.asarray(rows["event"]))
+    top = STRESS_SCALE * 1.05 * max(np.nanmax(irreversible), np.nanmax(drop))
+    right.plot([0, top], [0, top], color=GREY, linewidth=0.7)
+    right.plot(
+        STRESS_SCALE * irreversible, STRESS_SCALE * drop, ".", color=BLUE, markersize=2, alpha=0.6, rasterized=True
+    )
+    right.set(xlim=(0, top), ylim=(0, top), aspect="equal")
+    right.set_yticks(right.get_xticks()[right.get_xticks() <= top])
+    unit = "($10^{-3}$ reduced energy/Å$^2$)"
+    right.set(
+        xlabel=f"$\\Delta\\tau$, first irreversible step\n{unit}", ylabel=f"$\\Delta\\tau$, first stress drop\n{unit}"
+    )
+    panels.letter(left, "a")
+    panels.letter(right, "b")
+    return figure

@@ -1,0 +1,1 @@
+"""From pixels to a patch of glass, and what such a patch predicts."""

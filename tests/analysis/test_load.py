@@ -1,0 +1,109 @@
+"""Stress rates against a strained and relaxed sample; strain to failure and what is forecast from it."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import listi
+from listi.analysis import discs, load
+from listi.mechanics.system import System, system_of
+
+R_FREE = 9.0
+GRID = (5, 6)
+
+
+def local_stress(network):
+    """Local shear stress [energy/Å²] of the discs around fractional grid points, atoms chosen in the given state."""
+    virial = load.shear_virial(load.pairs_of(system_of(network)), network.n_atoms)
+    return virial, discs.membership(network.positions, network.cell, GRID, R_FREE)
+
+
+def strained(network, strain):
+    stretch = np.array([1.0 + strain, 1.0 / (1.0 + strain)])
+    system = System(network.positions * stretch, network.species, network.cell * stretch)
+    system.relax()
+    return load.shear_virial(load.pairs_of(system), network.n_atoms)
+
+
+def test_the_stress_rate_is_the_change_of_local_stress_of_a_strained_sample(glass):
+    step = 1e-5
+    _, inside = local_stress(glass)
+    numeric = inside @ (strained(glass, step) - strained(glass, -step)) / (2 * step * np.pi * R_FREE**2)
+    found = listi.stress_rate(glass, GRID, R_FREE)
+    np.testing.assert_allclose(found.values.ravel(), numeric, rtol=1e-3, atol=1e-3 * numeric.mean())
+    affine = inside @ load.respond(glass).affine_rate / (np.pi * R_FREE**2)
+    assert np.max(np.abs(affine / numeric - 1)) > 0.3  # atoms do not move affinely, and it matters
+
+
+def test_it_is_the_stress_that_a_probe_measures(glass):
+    virial, inside = local_stress(glass)
+    probed = listi.probe(glass, grid=GRID, r_free=R_FREE)
+    np.testing.assert_allclose(
+        (inside @ virial).reshape(GRID) / (np.pi * R_FREE**2), probed.initial_stress, rtol=1e-8, atol=1e-12
+    )
+
+
+def test_shares_of_all_atoms_add_up_to_the_stress_of_the_sample(glass):
+    virial, _ = local_stress(glass)
+    stress = system_of(glass).stress()
+    assert virial.sum() / np.prod(glass.cell) == pytest.approx((stress[0, 0] - stress[1, 1]) / 2, rel=1e-9)
+
+
+def test_strain_to_failure_is_threshold_over_rate():
+    coords = {"x": [0.0, 2.0], "y": [0.0, 3.0]}
+    threshold = xr.DataArray([[1.0, 2.0], [3.0, np.nan]], coords, ("x", "y"))
+    rate = xr.DataArray([[10.0, -1.0], [10.0, 10.0]], coords, ("x", "y")).transpose("y", "x")
+    strain = listi.strain_to_failure(threshold, rate)
+    np.testing.assert_allclose(strain, [[0.1, np.nan], [0.3, np.nan]])
+    with pytest.raises(ValueError, match="^rate: grid"):
+        listi.strain_to_failure(threshold, rate.isel(x=[0]))
+
+
+def map_of(values):
+    n = len(values)
+    return xr.DataArray(values, {"x": 5.0 * np.arange(n), "y": 5.0 * np.arange(n)}, ("x", "y"))
+
+
+def test_forecast_takes_the_softest_spots_that_are_apart_across_the_border():
+    values = np.full((8, 8), 9.0)
+    values[0, 0], values[7, 0], values[4, 4], values[4, 1] = 1.0, 2.0, 3.0, 4.0  # the second adjoins the first
+    cell = np.array([40.0, 40.0])
+    found = load.forecast(map_of(values), cell, 3, apart=11.0)
+    np.testing.assert_allclose(found.strain, [1, 3, 4])
+    np.testing.assert_allclose(found.position, [[0, 0], [20, 20], [20, 5]])
+    with pytest.raises(ValueError, match="^n_events: 50"):
+        load.forecast(map_of(values), cell, 50)
+
+
+def test_forecast_beside_what_came():
+    values = np.full((8, 8), 9.0)
+    values[0, 0], values[4, 4] = 0.01, 0.03
+    shear = xr.Dataset(
+        {"event_position": (("event", "xy"), [[39.0, 1.0], [20.0, 0.0]]), "event_strain": ("event", [0.012, 0.02])},
+        coords={"event": [1, 2]},
+    )
+    found = load.strains_of_events(map_of(values), shear, np.array([40.0, 40.0]))
+    np.testing.assert_allclose(found.at_site, [0.01, 9.0])
+    np.testing.assert_allclose(found.forecast, [0.01, 0.03])
+    assert found.foreseen.values.tolist() == [True, False]
+
+
+def test_bad_input_is_refused(glass, shaken):
+    with pytest.raises(ValueError, match="^r_free: 40"):
+        listi.stress_rate(glass, r_free=40.0)
+    with pytest.raises(ValueError, match="not at an energy minimum"):
+        listi.stress_rate(shaken)
+    with pytest.raises(ValueError, match="^grid"):
+        listi.stress_rate(glass, grid=(0, 5))
+
+
+def test_means_and_variances_over_discs(glass):
+    inside = discs.membership(glass.positions, glass.cell, (3, 2), 6.0)
+    values = 1e6 + np.arange(glass.n_atoms)
+    for row, mean, variance in zip(
+        inside.toarray(), discs.disc_mean(values, inside), discs.disc_variance(values, inside), strict=True
+    ):
+        assert mean == pytest.approx(values[row > 0].mean())
+        assert variance == pytest.approx(values[row > 0].var(), rel=1e-6)
+    empty = discs.membership(np.array([[0.0, 0.0]]), glass.cell, (2, 2), 5.0)
+    assert np.isnan(discs.disc_mean(np.ones(1), empty)[1:]).all()

@@ -1,0 +1,50 @@
+"""Studies over a folder of small samples: rows of plain values, kept beside what is there."""
+
+import numpy as np
+import pytest
+
+import listi
+from listi import files
+from listi.compendium import data_set, sample_files, studies
+
+R_FREE, GRID = 11.0, (5, 6)
+
+
+@pytest.fixture(scope="module")
+def folder(glass, tmp_path_factory):
+    """Two samples of the same glass, seen and unseen, the first with its states."""
+    folder = tmp_path_factory.mktemp("data")
+    shear = listi.deform(glass, n_events=2, max_strain=0.2)
+    probing = listi.probe(glass, GRID, r_free=R_FREE)
+    sets = data_set.split(folder, train=1, validation=0, test=1, extra_test=0)
+    data_set.write_split(folder, sets)
+    for path, kept in ((sets["train"][0], shear), (sets["test"][0], shear.drop_vars(["configuration", "non_affine"]))):
+        sample_files.save_sample(path, glass, kept, probing, attrs={"seed": 0, "parameters": {}})
+    files.write_json(folder / studies.FILE, {"other": 1})
+    files.write_checksums(folder)
+    return folder
+
+
+def test_studies_are_kept_beside_what_is_there_and_checked(folder):
+    studies.update(folder, ("load", "fresh_maps", "predictors", "rules"), workers=1)
+    kept = files.read_json(folder / studies.FILE)
+    assert set(kept) == {"other", "load", "fresh_maps", "predictors", "rules"}
+    assert not any(sample_files.verify(folder).values())
+    assert kept["load"]["sample"] == [0, 0, 1, 1]
+    assert kept["load"]["event"] == [1, 2, 1, 2]
+    assert kept["load"]["distance"][0] is None
+    assert kept["fresh_maps"]["sample"] == [0, 0]  # whose states are kept
+    assert kept["fresh_maps"]["fresh"][0] == kept["fresh_maps"]["stale"][0]
+    assert kept["predictors"]["fitted"] == [True, False]
+    assert np.shape(kept["predictors"]["goodness"]["soft_modes"]) == (2, 2)
+    assert set(kept["predictors"]["added"]) == {"threshold"}
+    assert kept["rules"]["irreversible"][:2] == kept["load"]["goodness_threshold"][:2]
+
+
+def test_bad_input_is_refused(folder):
+    with pytest.raises(ValueError, match="^names: 'loads'"):
+        studies.update(folder, ("loads",))
+    sample = data_set.of_roles(folder, "train")[0]
+    old = type(sample)(sample.network, sample.shear, sample.probing.drop_vars("peak_stress"), None, sample.attrs)
+    with pytest.raises(ValueError, match="^probing: holds no peak_stress"):
+        studies.rules_rows(old)

@@ -1,0 +1,72 @@
+"""Structure of glasses side by side, with the errors of counting."""
+
+import numpy as np
+import pytest
+from handmade import BOND, honeycomb
+
+from listi.imaging.experimental import imaged_patch
+from listi.imaging.statistics import compare
+from listi.network.patch import free_patch
+from listi.network.rings import aboav_weaire, ring_sizes
+
+
+def test_counting_errors_and_alpha(glass):
+    sizes = ring_sizes(glass)
+    one = compare({"one": [glass]}).sel(glass="one")
+    five = np.mean(sizes == 5)
+    assert float(one.n_rings) == len(sizes) == 120
+    assert float(one.fraction.sel(size=5)) == pytest.approx(five)
+    assert float(one.fraction_error.sel(size=5)) == pytest.approx(np.sqrt(five * (1 - five) / 120))
+    assert float(one.fraction.sum()) == pytest.approx(1.0)
+    assert float(one.alpha) == pytest.approx(aboav_weaire(glass))
+    assert 0.005 < float(one.alpha_error) < 0.1
+    assert float(one.mu2) == pytest.approx(sizes.var())
+    assert np.isnan(one.neighbour_size.sel(size=12))
+
+
+def test_many_samples_count_together(glass):
+    turned = glass.replace(positions=glass.positions[:, ::-1], cell=glass.cell[::-1])
+    both = compare({"one": [glass], "both": [glass, turned]})
+    np.testing.assert_allclose(both.fraction.sel(glass="both"), both.fraction.sel(glass="one"))
+    assert both.n_rings.values.tolist() == [120, 240]
+    ratio = both.fraction_error.sel(glass="one", size=6) / both.fraction_error.sel(glass="both", size=6)
+    assert float(ratio) == pytest.approx(np.sqrt(2.0))
+    assert float(both.alpha_error.sel(glass="both")) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_lengths_and_angles_of_a_crystal_and_of_a_patch(glass):
+    both = compare({"glass": [glass], "glass and crystal": [glass, _with_two_sizes()]})
+    assert float(both.angle.sel(glass="glass")) == pytest.approx(120.0)
+    assert float(both.angle_spread.sel(glass="glass")) > 5.0
+    assert float(both.bond_length.sel(glass="glass")) == pytest.approx(3.05, abs=0.05)
+    assert float(both.angle_spread.sel(glass="glass and crystal")) < float(both.angle_spread.sel(glass="glass"))
+
+
+def _with_two_sizes():
+    """A crystal with one bond taken out, which leaves a ring of ten: angles stay 120 degrees."""
+    crystal = honeycomb(10, 10)
+    return crystal.replace(bonds=crystal.bonds[1:])
+
+
+def test_a_crystal_has_one_angle_and_one_length():
+    found = compare({"crystal": [_with_two_sizes()]}).sel(glass="crystal")
+    assert float(found.bond_length) == pytest.approx(BOND)
+    assert float(found.bond_length_spread) == pytest.approx(0.0, abs=1e-9)
+    assert float(found.angle) == pytest.approx(120.0)
+    assert float(found.angle_spread) == pytest.approx(0.0, abs=1e-6)
+    assert float(found.fraction.sel(size=10)) == pytest.approx(1 / 99)
+
+
+def test_nothing_to_compare():
+    with pytest.raises(ValueError, match="'none' has no network"):
+        compare({"none": []})
+    lonely = free_patch(honeycomb(10, 10), 20.0)
+    with pytest.raises(ValueError, match="without rings"):
+        compare({"chain": [lonely.replace(bonds=lonely.bonds[:2])]})
+
+
+def test_imaged_glass_has_more_regular_angles_than_ours(imaged_files, glass):
+    found = compare({"Huang": [imaged_patch("cornell_A")], "Lichtenstein": [imaged_patch("heyde")], "ours": [glass]})
+    assert found.angle_spread.values[:2] == pytest.approx([11.96, 12.49], abs=0.05)
+    assert found.angle_spread.values[2] > 14.0
+    assert found.fraction.sel(glass="Lichtenstein", size=6) == pytest.approx(0.448, abs=1e-3)
