@@ -21,7 +21,7 @@ from .trained import history_of, model_file
 
 ROLES = ("train", "validation", "test", "extra_test")
 UNSEEN = ("test", "extra_test")
-NETWORKS = ("lstm", "cnn", "gcn")
+NETWORKS = ("lstm", "cnn", "gcn", "listi")
 SPLIT = "split.json"  # which sample has which role
 TRACE = "trace.json"  # stress-strain curve of the probe that Fig. 1 shows
 PATCH = "patch.nc"  # the patch with free edges of Fig. 10

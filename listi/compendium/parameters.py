@@ -105,6 +105,7 @@ PARAMETERS: dict[str, Parameter] = {
     "lstm_epochs": Parameter(meaning="epochs of the LSTM", paper=1500, **_EPOCHS),
     "cnn_epochs": Parameter(meaning="epochs of the CNN", paper=300, **_EPOCHS),
     "gcn_epochs": Parameter(meaning="epochs of the GCN", paper=1000, **_EPOCHS),
+    "listi_epochs": Parameter(meaning="epochs of the network of whole samples", **_EPOCHS),
     "batch_size": Parameter(int, "points per training step", "1", 1, 100_000),
     "learning_rate": Parameter(float, "learning rate of AdaMax", "1", 1e-6, 1.0, paper=1e-3),
     "cnn_pixels": Parameter(int, "edge of the CNN's image", "pixel", 28, 1_024, paper=220),

@@ -86,8 +86,8 @@ def _fig5(folder: Path) -> Figure:
 
 def _fig9(folder: Path) -> Figure:
     sample = first_unseen(folder)
-    maps = (data_set.threshold_of(sample, source) for source in ("probing", "gcn"))
-    return figures.fig9(sample.network, sample.shear, *maps, "gcn")
+    maps = (data_set.threshold_of(sample, source) for source in ("probing", "listi"))
+    return figures.fig9(sample.network, sample.shear, *maps, "listi")
 
 
 def _fig10(folder: Path) -> Figure:
@@ -95,9 +95,9 @@ def _fig10(folder: Path) -> Figure:
     known, kept = patch.shear.attrs["parameters"], patch.predictions
     circle = Circle(np.array(known["free_centre"]), known["free_radius"])
     imaged = Imaged(patch.network, kept.silicon.values, known["scale"], np.zeros(2), {})
-    value = float(goodness(kept.gcn, patch.shear.event_position[:1], patch.network.cell)[0])
+    value = float(goodness(kept.listi, patch.shear.event_position[:1], patch.network.cell)[0])
     pixels, network = kept.pixels.values, patch.network
-    return figures.fig10(pixels, imaged, network, kept.gcn, patch.shear, value, circle, known["shown"])
+    return figures.fig10(pixels, imaged, network, kept.listi, patch.shear, value, circle, known["shown"])
 
 
 MECHANICAL = ("fig1", "fig2", "fig3")  # drawn without networks

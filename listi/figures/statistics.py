@@ -115,7 +115,7 @@ def _frame(axes: Axes, goodness: xr.DataArray) -> None:
     )
     axes.set_xticklabels([str(int(n)) for n in goodness.event.values])
     labels = axes.get_legend_handles_labels()[1]
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(len(labels), 5))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(len(labels), 3))
 
 
 @styled

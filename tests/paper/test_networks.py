@@ -32,7 +32,7 @@ def compared(*roles):
 def imaged_first_event():
     patch = sample_files.load_sample(DATA / data_set.PATCH)
     event = patch.shear.event_position[:1]
-    return float(prediction_goodness.goodness(patch.predictions.gcn, event, patch.network.cell)[0])
+    return float(prediction_goodness.goodness(patch.predictions.listi, event, patch.network.cell)[0])
 
 
 SEEN, UNSEEN = ("train", "validation"), ("test", "extra_test")
