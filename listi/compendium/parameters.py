@@ -111,7 +111,7 @@ PARAMETERS: dict[str, Parameter] = {
     "cnn_pixels": Parameter(int, "edge of the CNN's image", "pixel", 28, 1_024, paper=220),
     "mirror": Parameter(bool, "train on mirror images too", paper=False),
     "image": Parameter(
-        str, "image of silica to read, empty for the imaged patch", pattern=r"|\S.*", like="empty or a file"
+        str, "image of silica to read, empty for the imaged patch", pattern=r"|\S.*\.\w+", like="empty or a file"
     ),
     "n_patches": Parameter(int, "patches to cut from shipped samples, 0 for stored results", "1", 0, 60),
     "workers": Parameter(int, "local workers, 0 for every core", "1", 0, 10_000),

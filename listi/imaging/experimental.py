@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,7 +97,9 @@ def _find(name: str) -> Path:
 
 def _fetch(name: str, file: _File) -> Path:
     """Return the file as kept by `pooch`, fetched from the public repository if it is not."""
-    import pooch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in notebooks, of a progress bar that is not used
+        import pooch
     from requests.exceptions import RequestException
 
     pooch.get_logger().setLevel(logging.ERROR)
