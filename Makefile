@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export JUPYTER_PREFER_ENV_PATH = 1
 
-.PHONY: env demo lab lint test figures
+.PHONY: env demo lab lint test test-code test-notebooks figures
 
 # The environment is made when it is missing or the lock has changed. The copy of the lock is written last, so that
 # an environment whose making was interrupted is made again.
@@ -34,8 +34,15 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Side by side, each with compiled kernels of its own: two processes that write the same cache would spoil it.
 test: env
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env tests notebooks
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-code test-notebooks
+
+test-code: env
+	NUMBA_CACHE_DIR=$(abspath $(VENV))/kernels/code $(BIN)/python -m pytest tests
+
+test-notebooks: env
+	NUMBA_CACHE_DIR=$(abspath $(VENV))/kernels/notebooks $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
 
 figures: env
 	$(BIN)/python -m listi figures

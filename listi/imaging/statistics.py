@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from ..network.bonds import bond_orientational_order
 from ..network.geometry import minimum_image
 from ..network.network import Network
 from ..network.rings import aboav_weaire, ring_adjacency, ring_neighbour_sizes, ring_sizes
@@ -28,7 +29,7 @@ def compare(glasses: Mapping[str, Sequence[Network]]) -> xr.Dataset:
         Over size (of rings) too: ``fraction`` and its standard error ``fraction_error`` by counting,
         sqrt(p (1 - p) / n_rings); ``neighbour_size``, the mean size of their neighbours, NaN where there are none. Then
         ``n_rings``, ``mu2`` (variance of ring sizes) and ``alpha`` (Aboav-Weaire parameter), each with its ``_error``;
-        ``bond_length`` between Si [Å] and ``angle`` Si-Si-Si [degrees], each as mean and ``_spread`` (standard
+        ``order``, the bond-orientational order; ``bond_length`` between Si [Å] and ``angle`` Si-Si-Si [degrees], each as mean and ``_spread`` (standard
         deviation). Rings that a free edge cuts open are no rings.
 
     Raises
@@ -66,6 +67,7 @@ def _of_glass(networks: list[Network]) -> xr.Dataset:
         "alpha_error": alpha_error,
         "bond_length": length.mean(),
         "bond_length_spread": length.std(),
+        "order": np.mean([bond_orientational_order(one.positions, one.bonds, one.cell) for one in networks]),
         "angle": angle.mean(),
         "angle_spread": angle.std(),
     }
