@@ -26,7 +26,8 @@ MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must
 TARGET_RING_STATISTICS = {4: 0.03997, 5: 0.27565, 6: 0.40165, 7: 0.21279, 8: 0.05789, 9: 0.01014}
 TARGET_ALPHA = 0.3
 BOXES = ("as-generated", "zero-pressure")
-SMALLEST_RADIUS = 8.0  # around a switch [Å]: the four rings of a switch must have room to relax
+RADIUS = 17.0  # around a switch [Å] within which atoms are relaxed at once
+SMALLEST_RADIUS = 8.0  # [Å]: the four rings of a switch must have room to relax
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
@@ -43,7 +44,7 @@ def generate(
     ring_statistics: Mapping[int, float] | None = None,
     alpha: float = TARGET_ALPHA,
     box: str = "as-generated",
-    radius: float = 11.0,
+    radius: float | None = None,
 ) -> Network:
     """Generate a network glass of `nx` x `ny` rings at a minimum of the full potential.
 
@@ -63,7 +64,9 @@ def generate(
         "as-generated" keeps the cell of the honeycomb with Si-Si 3.05 Å (a slight biaxial tension,
         as in the paper); "zero-pressure" relaxes both edges until neither normal stress is left.
     radius : float
-        Distance from a switch [Å] within which atoms are relaxed at once; the others follow with the whole sample.
+        Distance from a switch [Å] within which atoms are relaxed at once; the others follow with the whole sample. By
+        default 17 Å, or what fits a smaller cell. Below 14 Å the frozen surroundings forbid switches that the network
+        bears.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def generate(
     """
     target = _check(nx, ny, seed, ring_statistics, alpha, box, radius)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    lattices = Lattices(nx, ny, radius)
+    lattices = Lattices(nx, ny, min(RADIUS, _largest_radius(nx, ny)) if radius is None else radius)
     order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
     _switch(lattices, random, target, alpha, _WARM / len(lattices.dual.sizes), _WARM_PASSES, order)
     best = np.inf
@@ -133,10 +136,16 @@ def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
     if box not in BOXES:
         raise ValueError(f"box: {box!r} is not one of {', '.join(BOXES)}")
-    largest = 0.5 * min(nx * SPACING[0], ny * SPACING[1]) - SILICA.cutoff
-    if not isinstance(radius, (int, float, np.number)) or not SMALLEST_RADIUS <= radius <= largest:
+    largest = _largest_radius(nx, ny)
+    fits = isinstance(radius, (int, float, np.number)) and SMALLEST_RADIUS <= radius <= largest
+    if not (radius is None or fits):
         raise ValueError(f"radius: {radius!r} is not a number from {SMALLEST_RADIUS} to {largest:.3g} Å in this cell")
     return _check_statistics(TARGET_RING_STATISTICS if statistics is None else statistics)
+
+
+def _largest_radius(nx: int, ny: int) -> float:
+    """Radius [Å] with which a disc and what acts on it fit into the cell once."""
+    return 0.5 * min(nx * SPACING[0], ny * SPACING[1]) - SILICA.cutoff
 
 
 def _check_statistics(statistics: Mapping[int, float]) -> np.ndarray:

@@ -39,7 +39,7 @@ class Lattices:
         Numbers of switches made, and of those undone since the network would have torn.
     """
 
-    def __init__(self, nx: int, ny: int, radius: float = 11.0) -> None:
+    def __init__(self, nx: int, ny: int, radius: float) -> None:
         self.dual, self.radius, self.made, self.torn = honeycomb(nx, ny), radius, 0, 0
         ends = bond_ends(self.dual)
         silicon = _centroids(self.dual)

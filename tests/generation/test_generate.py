@@ -82,8 +82,8 @@ def test_honeycomb_dual_has_six_neighbours_everywhere():
 
 
 def test_crystal_is_numbered_along_bonded_rows_from_the_top_left():
-    net = Lattices(8, 10).dual
-    atoms = Lattices(8, 10).atoms.positions
+    net = Lattices(8, 10, 11.0).dual
+    atoms = Lattices(8, 10, 11.0).atoms.positions
     x, y = np.mod(atoms[:160], net.cell).T
     place = np.arange(160) % 16
     np.testing.assert_allclose(x, (0.5 * place + 0.25) * np.sqrt(3) * 3.05, atol=1e-6)
@@ -94,7 +94,7 @@ def test_crystal_is_numbered_along_bonded_rows_from_the_top_left():
 
 
 def test_crystal_sits_at_the_stated_stress():
-    atoms = Lattices(8, 10).atoms
+    atoms = Lattices(8, 10, 11.0).atoms
     crystal = system.System(atoms.positions, atoms.species, atoms.cell)
     np.testing.assert_allclose(crystal.stress(), 0.00552 * np.eye(2), atol=5e-6)
     assert np.abs(crystal.energy_forces()[1]).max() < 1e-12
@@ -178,7 +178,7 @@ def propose(lattices, n, seed=0, most=10**6, temperature=1.0):
 
 
 def test_a_switch_relaxes_the_atoms_around_it_and_no_others():
-    lattices = Lattices(10, 12)
+    lattices = Lattices(10, 12, 11.0)
     before = lattices.atoms.positions.copy()
     assert propose(lattices, 50, most=1) == (1, 0)
     moved = np.linalg.norm(lattices.atoms.positions - before, axis=1)
@@ -196,7 +196,7 @@ def test_a_switch_relaxes_the_atoms_around_it_and_no_others():
 
 
 def test_ring_centres_follow_the_atoms():
-    lattices = Lattices(10, 12)
+    lattices = Lattices(10, 12, 11.0)
     made, _ = propose(lattices, 60)
     assert made > 10
     assert_consistent(lattices.dual)
@@ -227,7 +227,7 @@ def test_a_switch_that_tears_the_network_is_undone():
 
 
 def test_a_batch_that_tears_the_sample_is_made_again_without_the_bonds_around(monkeypatch):
-    lattices, tears = Lattices(20, 24), [np.array([5]), np.array([5])]
+    lattices, tears = Lattices(20, 24, 11.0), [np.array([5]), np.array([5])]
     real = Lattices.relax
     monkeypatch.setattr(Lattices, "relax", lambda self: tears.pop() if tears else real(self))
     before, start = copy(lattices.dual), lattices.atoms.positions.copy()
@@ -244,7 +244,7 @@ def test_a_batch_that_tears_the_sample_is_made_again_without_the_bonds_around(mo
 @pytest.fixture(scope="module")
 def cut():
     """A neighbourhood of the crystal, with the dual and the places of its atoms."""
-    lattices = Lattices(10, 12)
+    lattices = Lattices(10, 12, 11.0)
     atoms = lattices.atoms
     grid = sort_into_bins(atoms.positions, atoms.cell)
     centre = atoms.positions[300]
@@ -312,7 +312,7 @@ def test_sample_meets_the_targets(sample):
 
 def test_no_direction_of_the_crystal_is_left(sample):
     assert bond_orientational_order(sample.positions, sample.bonds, sample.cell) < 4 / np.sqrt(960)
-    lattices = Lattices(8, 10)
+    lattices = Lattices(8, 10, 11.0)
     crystal = lattices.atoms.positions, dual.bond_ends(lattices.dual), lattices.dual.cell
     assert bond_orientational_order(*crystal) == pytest.approx(1.0)
 
@@ -331,7 +331,7 @@ def test_sample_is_whole_and_at_a_minimum(sample):
 
 
 def test_atoms_stay_about_where_the_honeycomb_numbered_them(sample):
-    start = Lattices(16, 20).atoms.positions[:640]
+    start = Lattices(16, 20, 11.0).atoms.positions[:640]
     moved = np.linalg.norm(minimum_image(sample.positions[:640] - start, sample.cell), axis=1)
     assert np.median(moved) < 3.05
 
@@ -361,12 +361,12 @@ def test_zero_pressure_box_has_no_normal_stress():
 
 def test_no_silicon_is_misbonded_in_a_large_crystal():
     """Pairs of 38 400 Si and 57 600 O are more than 32 bits count."""
-    lattices = Lattices(120, 160)
+    lattices = Lattices(120, 160, 11.0)
     assert misbonded(lattices.atoms.positions, lattices.dual, lattices.dual.cell).size == 0
 
 
 def test_misbonded_silicon_are_found():
-    lattices = Lattices(8, 10)
+    lattices = Lattices(8, 10, 11.0)
     net, atoms, ends = lattices.dual, lattices.atoms.positions, dual.bond_ends(lattices.dual)
     stray = atoms.copy()
     along = minimum_image(atoms[ends[5, 1]] - atoms[ends[5, 0]], net.cell)
