@@ -44,6 +44,20 @@ def disc_variance(values: np.ndarray, inside: csr_array) -> np.ndarray:
     return np.maximum(disc_mean(centred**2, inside) - disc_mean(centred, inside) ** 2, 0.0)
 
 
+def disc_max(values: np.ndarray, inside: csr_array) -> np.ndarray:
+    """Largest of the values in each disc, shape (n_points,); NaN where none is inside.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_inside,)
+        One for every position in every disc, in the order of `inside.indices`.
+    """
+    there = np.diff(inside.indptr) > 0
+    largest = np.full(inside.shape[0], np.nan)
+    largest[there] = np.maximum.reduceat(values, inside.indptr[:-1][there])
+    return largest
+
+
 def as_map(
     values: np.ndarray, cell: np.ndarray, grid: tuple[int, int], name: str, units: str, long_name: str
 ) -> xr.DataArray:

@@ -25,7 +25,7 @@ from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
 from ..network.units import STRESS_UNIT
 from ..probing.probe import probe
-from .discs import R_FREE, as_map, membership
+from .discs import R_FREE, as_map, disc_max, membership
 from .load import pairs_of, shear_virial
 from .prediction_goodness import goodness
 
@@ -98,8 +98,7 @@ def _spread(moved: np.ndarray, inside: csr_array) -> np.ndarray:
     """Largest distance of the displacements (n_atoms, 2) in each disc from their mean, shape (n_points,) [Å]."""
     mean = (inside @ moved) / inside.sum(axis=1)[:, None]
     disc = np.repeat(np.arange(inside.shape[0]), np.diff(inside.indptr))
-    distance = np.linalg.norm(moved[inside.indices] - mean[disc], axis=1)
-    return np.maximum.reduceat(distance, inside.indptr[:-1])
+    return disc_max(np.linalg.norm(moved[inside.indices] - mean[disc], axis=1), inside)
 
 
 def local_stress(network: Network, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE) -> np.ndarray:

@@ -18,10 +18,11 @@ from ..mechanics.system import System, system_of
 from ..network.geometry import minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import rings
-from .discs import R_FREE, as_map, disc_mean, disc_variance, membership
+from .discs import R_FREE, as_map, disc_max, disc_mean, disc_variance, membership
 from .load import Pairs, pairs_of, respond, shared
 
 Grid = tuple[int, int]
+UNSTRESSED = 3.01465  # Si-Si distance of the honeycomb crystal at zero pressure [Å]
 N_MODES = 30  # softest vibrational modes whose participation is summed
 
 
@@ -122,6 +123,24 @@ def bond_variance(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
     return _map(-disc_variance(np.linalg.norm(vector, axis=1), inside), network, grid, "bond_variance")
 
 
+def longest_bond(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
+    """Minus the largest Si-Si distance of the bonds whose middle is in the disc [Å]."""
+    vector, inside = _bonds_in(network, grid, r_free)
+    length = np.linalg.norm(vector, axis=1)
+    return _map(-disc_max(length[inside.indices], inside), network, grid, "longest_bond")
+
+
+def stretched_bond(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
+    """Minus the largest elongation of a bond in the disc along x: beyond the unstressed length, times |cos a| [Å].
+
+    The bond that is nearest to breaking, if it also lies so that the shear stretches it further.
+    """
+    vector, inside = _bonds_in(network, grid, r_free)
+    length = np.linalg.norm(vector, axis=1)
+    along = (length - UNSTRESSED) * np.abs(vector[:, 0]) / length
+    return _map(-disc_max(along[inside.indices], inside), network, grid, "stretched_bond")
+
+
 def bond_alignment(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
     """Minus the mean of cos 2a over bonds at angle a to x: bonds along the stretch carry it (fabric tensor xx - yy)."""
     cosine, _, inside = _fabric(network, grid, r_free)
@@ -151,8 +170,9 @@ def centrosymmetry(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
 PREDICTORS: dict[str, Callable[[Network, Grid, float], xr.DataArray]] = {
     one.__name__: one
     for one in (
-        density, ring_size, ring_variance, bond_variance, bond_alignment, anisotropy, centrosymmetry, energy,
-        initial_stress, initial_tension, shear_modulus, affine_modulus, non_affinity, soft_modes,
+        density, ring_size, ring_variance, bond_variance, longest_bond, stretched_bond, bond_alignment, anisotropy,
+        centrosymmetry, energy, initial_stress, initial_tension, shear_modulus, affine_modulus, non_affinity,
+        soft_modes,
     )
 }  # fmt: skip
 

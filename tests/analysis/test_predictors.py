@@ -41,6 +41,20 @@ def test_stretched_bonds_are_aligned(crystal):
     assert predictors.anisotropy(stretched, GRID, R_FREE).max() < -0.1
 
 
+def test_one_stretched_bond_is_seen_from_discs_that_hold_it(crystal):
+    """Bonds of 3.0 Å, below the unstressed length; one Si moved by 0.2 Å along x stretches one bond, another less."""
+    positions = crystal.positions.copy()
+    atom = int(np.argmin(np.linalg.norm(positions - crystal.cell / 2, axis=1) + 99 * crystal.species))
+    positions[atom, 0] += 0.2
+    found = predictors.stretched_bond(crystal.replace(positions=positions), (5, 7), R_FREE)
+    middle = found.sel(x=crystal.cell[0] / 2, y=crystal.cell[1] / 2, method="nearest")
+    assert -0.2 < middle.item() < -0.1
+    assert found.max() == pytest.approx(0.0, abs=1e-9)  # bonds across x, not stretched by the shear
+    longest = predictors.longest_bond(crystal.replace(positions=positions), (5, 7), R_FREE)
+    assert longest.max() == pytest.approx(-3.0)
+    assert longest.min() < -3.1
+
+
 def test_stress_and_energy_are_those_of_the_mechanics(glass):
     counts = membership(glass.positions, glass.cell, GRID, R_FREE).sum(axis=1).reshape(GRID)
     probed = listi.probe(glass, grid=GRID, r_free=R_FREE).initial_tensor
