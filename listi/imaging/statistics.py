@@ -29,8 +29,8 @@ def compare(glasses: Mapping[str, Sequence[Network]]) -> xr.Dataset:
         Over size (of rings) too: ``fraction`` and its standard error ``fraction_error`` by counting,
         sqrt(p (1 - p) / n_rings); ``neighbour_size``, the mean size of their neighbours, NaN where there are none. Then
         ``n_rings``, ``mu2`` (variance of ring sizes) and ``alpha`` (Aboav-Weaire parameter), each with its ``_error``;
-        ``order``, the bond-orientational order; ``bond_length`` between Si [Å] and ``angle`` Si-Si-Si [degrees], each as mean and ``_spread`` (standard
-        deviation). Rings that a free edge cuts open are no rings.
+        ``order``, the bond-orientational order; ``bond_length`` between Si [Å] and ``angle`` Si-Si-Si [degrees], each
+        as mean and ``_spread`` (standard deviation). Rings that a free edge cuts open are no rings.
 
     Raises
     ------
