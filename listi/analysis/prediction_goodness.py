@@ -17,8 +17,8 @@ def goodness(
 
     F is the fraction of the map's values that are strictly lower than the value at the grid point
     nearest to the event, periodic borders included: 1 where the event sits on the softest point of
-    the map, about 0 for a map that says nothing, towards -1 on the hardest. Where two grid points
-    are equally near, the first in the order of the map counts.
+    the map, about 0 for a map that says nothing, towards -1 on the hardest. A constant map says nothing: 0. Where two
+    grid points are equally near, the first in the order of the map counts.
 
     Parameters
     ----------
@@ -46,9 +46,10 @@ def goodness(
     cell = _cell_of_grid(threshold_map) if cell is None else _checked_cell(cell)
     nearest = nearest_point(points, events, cell)
     lower = np.searchsorted(np.sort(values), values[nearest], side="left")
+    score = 1.0 - 2.0 * lower / len(values) if np.ptp(values) > 0.0 else np.zeros(len(events))
     number = getattr(event_position, "coords", {}).get("event", np.arange(1, len(events) + 1))
     return xr.DataArray(
-        1.0 - 2.0 * lower / len(values),
+        score,
         dims="event",
         coords={"event": np.asarray(number)},
         name="goodness",

@@ -45,9 +45,10 @@ def test_the_periodically_nearest_point_counts_and_the_first_of_two_equally_near
     assert goodness(line, [[x, 3.9]], CELL).item() == pytest.approx(EXPECTED_AT_POINT[nearest])
 
 
-def test_ties_count_as_not_lower(line):
+def test_a_constant_map_says_nothing(line):
+    """Nothing is lower than its values, but an event at any place would be as well predicted."""
     flat = xr.full_like(line, 7.0)
-    np.testing.assert_array_equal(goodness(flat, [[0, 0], [5, 1]], CELL), [1.0, 1.0])
+    np.testing.assert_array_equal(goodness(flat, [[0, 0], [5, 1]], CELL), [0.0, 0.0])
 
 
 def test_both_axes_and_the_cell_that_the_grid_fills():
