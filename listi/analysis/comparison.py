@@ -44,9 +44,12 @@ def goodness_of_maps(cases: Sequence[Case]) -> xr.DataArray:
 
 
 def rank_correlations(case: Case, base: str = "threshold") -> xr.DataArray:
-    """Rank correlation (Spearman) of every map with the base, over map."""
+    """Rank correlation (Spearman) of every map with the base, over map; 0 where a map is constant."""
     own = {str(name): field.transpose("x", "y").values.ravel() for name, field in case.maps.items()}
-    values = [spearmanr(own[base], other, nan_policy="omit").statistic for other in own.values()]
+    values = [
+        spearmanr(own[base], other, nan_policy="omit").statistic if np.nanstd(other) > 0.0 else 0.0
+        for other in own.values()
+    ]
     return xr.DataArray(values, {"map": list(own)}, "map")
 
 
