@@ -117,7 +117,9 @@ def rules_rows(sample: Sample) -> list[dict]:
     )
     told = told.assign(rules.difference(sample.probing))
     for name, predicted in ({} if sample.predictions is None else sample.predictions).items():
-        told = told.assign({f"{name}_{key}": xr.corr(maps.sel(rule=rule), predicted) for key, rule in names.items()})
+        told = told.assign(
+            {f"{name}_{key}": xr.corr(maps.sel(rule=rule, drop=True), predicted) for key, rule in names.items()}
+        )
     return _rows(told, sample)
 
 
