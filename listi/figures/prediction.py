@@ -73,6 +73,7 @@ def strains(rows: Table) -> Figure:
     ):
         second.plot(100 * at_site[chosen], 100 * actual[chosen], linestyle="none", markersize=4, label=label, **look)
     second.set(xlim=(0, top), ylim=(0, top), aspect="equal")
+    second.set_yticks(second.get_xticks()[second.get_xticks() <= top])
     second.set(xlabel="Strain to failure at its site (%)", ylabel="Strain of the event (%)")
     second.legend(loc="lower right")
     distance = np.array([np.inf if d is None else d for d in rows["distance"]], dtype=float)
@@ -86,7 +87,7 @@ def strains(rows: Table) -> Figure:
     third.set(xlabel="Event number n", ylabel="Actual strain / predicted (1)", yscale="log", xticks=np.unique(event))
     third.set_yticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
     third.minorticks_off()
-    third.legend(loc="upper left")
+    third.legend(loc="lower left")
     for axes, name in zip((first, second, third), "abc", strict=True):
         panels.letter(axes, name)
     return figure
