@@ -99,7 +99,7 @@ def test_a_damaged_sample_is_named_not_drawn(folder, tmp_path):
 
 def test_comparison_takes_the_samples_of_the_roles(folder):
     both = data_set.compared(folder, *data_set.UNSEEN)
-    assert both.sizes == {"model": 4, "sample": 2, "event": 1}
+    assert both.sizes == {"model": 5, "sample": 2, "event": 1}
     one = data_set.goodness_of(data_set.of_roles(folder, "extra_test"), "cnn")
     np.testing.assert_array_equal(both.sel(model="cnn").isel(sample=1), one.isel(sample=0))
 
