@@ -31,7 +31,9 @@ def glasses(compared: xr.Dataset) -> Figure:
     _over_events(right, compared, "goodness", 1.0)
     paper = published.PROBING_MEAN
     right.plot(list(paper), list(paper.values()), "k*", markersize=8, label="paper's text")
-    right.set(title="(b) how well probing predicts them", xlabel="Event (1)", ylabel="Goodness (1)", ylim=(0.6, 1.02))
+    lowest = min(0.75, float(compared.goodness_low.min()))
+    right.set(title="(b) how well probing predicts them", xlabel="Event (1)", ylabel="Goodness (1)")
+    right.set_ylim(lowest - 0.03, 1.02)
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
