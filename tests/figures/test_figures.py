@@ -106,6 +106,19 @@ def goodness():
     return xr.DataArray(values, dims=("sample", "event"), coords={"event": EVENTS})
 
 
+def two_glasses():
+    """Compare two glasses, one of which has no sixth event."""
+    mean = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [0.95, 0.9, 0.85, 0.8, 0.7, np.nan]])
+    over = {
+        f"{name}{end}": (("glass", "event"), scale * mean + shift)
+        for name, scale in (("strain", 0.05), ("goodness", 1.0))
+        for end, shift in (("", 0.0), ("_low", -0.02), ("_high", 0.02))
+    }
+    return xr.Dataset(
+        over | {"samples": ("glass", [13, 20])}, coords={"glass": ["one", "other"], "event": np.arange(1, 7)}
+    )
+
+
 @pytest.fixture(scope="module")
 def drawn(network, goodness):
     """Every figure, drawn once from data made up here."""
@@ -174,6 +187,7 @@ def drawn(network, goodness):
             {name: {"ring_size": value} for name, value in (("change", 0.01), ("low", -0.01), ("high", 0.02))},
         ),
         "rules": figures.rules(made_up, target, 0.9 * target),
+        "glasses": figures.glasses(two_glasses()),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),
@@ -194,7 +208,7 @@ def drawn(network, goodness):
 OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
 IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
 STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
-BEYOND = ["forecast", "strains", "fresh", "late", "predictors", "rules"]
+BEYOND = ["forecast", "strains", "fresh", "late", "predictors", "rules", "glasses"]
 NAMES = [*OURS, *IMAGED, *STUDIES, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
