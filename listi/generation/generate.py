@@ -26,7 +26,7 @@ MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must
 TARGET_RING_STATISTICS = {4: 0.03997, 5: 0.27565, 6: 0.40165, 7: 0.21279, 8: 0.05789, 9: 0.01014}
 TARGET_ALPHA = 0.3
 BOXES = ("as-generated", "zero-pressure")
-RADIUS = 17.0  # around a switch [Å] within which atoms are relaxed at once
+RADIUS = 14.0  # around a switch [Å] within which atoms are relaxed at once
 SMALLEST_RADIUS = 8.0  # [Å]: the four rings of a switch must have room to relax
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
@@ -65,7 +65,7 @@ def generate(
         as in the paper); "zero-pressure" relaxes both edges until neither normal stress is left.
     radius : float
         Distance from a switch [Å] within which atoms are relaxed at once; the others follow with the whole sample. By
-        default 17 Å, or what fits a smaller cell. Below 14 Å the frozen surroundings forbid switches that the network
+        default 14 Å, or what fits a smaller cell. Below 14 Å the frozen surroundings forbid switches that the network
         bears.
 
     Returns
@@ -98,7 +98,7 @@ def generate(
 def _switch(
     lattices: Lattices, random, target, alpha: float, temperature: float, passes: int, order: float = 0.0
 ) -> None:
-    """Propose `passes` switches per bond, until bonds have as little order or no switch is possible."""
+    """Propose `passes` switches per bond, until bonds have as little order; without `order`, until none is possible."""
     n_bonds = len(lattices.dual.owner)
     batch = max(20, round(_BATCH * len(lattices.dual.sizes)))
     for _ in range(passes):
@@ -107,7 +107,7 @@ def _switch(
             begin += lattices.switch(bonds[begin:], chances[begin:], target, alpha, temperature, batch)
             if lattices.order() < order:
                 return
-        if lattices.made == before:
+        if lattices.made == before and not order:
             return
 
 

@@ -15,8 +15,7 @@ from .neighbourhood import Atoms, centre_rings
 from .switching import metropolis
 
 _SMALL_FORCE = 1e-6  # largest force component after a relaxation of the whole sample [energy/Å]
-_NEWTON_STEPS = 8  # of such a relaxation between two looks at the network
-_LOOKS = 6  # after which it counts as torn
+_NEWTON_STEPS = 50  # after which the sample counts as torn
 _SPARED = 20.0  # distance from a tear within which a batch of switches is not made again
 
 
@@ -64,7 +63,7 @@ class Lattices:
             Number of bonds proposed.
         """
         kept = [array.copy() for array in (*self.dual, self.atoms.positions)]
-        spared, tears = np.zeros(len(self.dual.owner), dtype=bool), 0
+        spared, reach = np.zeros(len(self.dual.owner), dtype=bool), _SPARED
         while True:
             open_ = np.flatnonzero(~spared[bonds])
             proposed, made, torn = metropolis.compiled(SILICA)(
@@ -78,8 +77,9 @@ class Lattices:
             self.torn += made
             for array, old in zip((*self.dual, self.atoms.positions), kept, strict=True):
                 array[...] = old
-            tears += 1
-            spared |= self._bonds_near(bad, _SPARED * tears)
+            while np.all(spared[around := self._bonds_near(bad, reach)]):  # it tears by bonds further away
+                reach *= 1.5
+            spared |= around
 
     def order(self) -> float:
         """Return the bond-orientational order: how much of the crystal's directions is left."""
@@ -88,18 +88,18 @@ class Lattices:
     def relax(self) -> np.ndarray:
         """Relax all atoms, ring centres following; return the Si at which the network tears, if any."""
         system = System(self.atoms.positions, self.atoms.species, self.dual.cell)
-        for _ in range(_LOOKS):
+        for _ in range(_NEWTON_STEPS):
             try:
-                system.relax(_SMALL_FORCE, _NEWTON_STEPS)
+                system.relax(_SMALL_FORCE, steps=1)
+                at_minimum = True
             except ConvergenceError:
-                bad = misbonded(system.positions, self.dual, system.cell)
-                if bad.size:
-                    return bad
-            else:
-                bad = misbonded(system.positions, self.dual, system.cell)
-                if not bad.size:
-                    self.atoms.positions[:] = system.positions
-                    centre_rings(self.dual, self.atoms.positions)
+                at_minimum = False
+            bad = misbonded(system.positions, self.dual, system.cell)
+            if bad.size:
+                return bad
+            if at_minimum:
+                self.atoms.positions[:] = system.positions
+                centre_rings(self.dual, self.atoms.positions)
                 return bad
         forces = np.abs(system.energy_forces()[1]).max(axis=1)
         return np.array([np.argmax(forces[: len(self.dual.corners)])])  # it goes on falling

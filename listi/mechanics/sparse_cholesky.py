@@ -37,7 +37,7 @@ class Factor:
     first, partner, blocks
         Half neighbour list and the pair stiffness (n_pairs, 3) from `listi.mechanics.pair_sums`.
     reach : float
-        Distance [Å] beyond which pairs have no stiffness.
+        Distance [Å] beyond which pairs are left out: strips are as wide as this.
     mobile : ndarray of bool, optional
         Atoms whose rows and columns are kept; all by default, with a weak spring on every atom in place of the
         two translations that cost no energy.
@@ -51,8 +51,9 @@ class Factor:
     def __init__(self, positions, cell, first, partner, blocks, reach, mobile=None) -> None:
         n = len(positions)
         keep = np.ones(n, dtype=bool) if mobile is None else mobile
-        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(first))
-        column = partner.astype(np.int64)
+        row, column = _pairs_within(reach, positions, cell, first, partner)
+        near = np.flatnonzero(row >= 0)
+        row, column, blocks = row[near], column[near], blocks[near]
         diagonal = np.zeros((n, 3))
         for c in range(3):
             diagonal[:, c] = np.bincount(row, blocks[:, c], n) + np.bincount(column, blocks[:, c], n)
@@ -98,6 +99,21 @@ class Factor:
         x = right.astype(np.float32).ravel()
         _substitute(*self._fronts, x)
         return np.where(self._kept[:, None], x.reshape(-1, 2), 0.0).astype(right.dtype)
+
+
+@numba.njit(**JIT)
+def _pairs_within(reach, positions, cell, first, partner):
+    """Atoms of each pair, both -1 where they are further apart than `reach`."""
+    row, column = np.full(len(partner), -1), np.full(len(partner), -1)
+    for i in range(len(positions)):
+        for k in range(first[i], first[i + 1]):
+            j = partner[k]
+            dx, dy = positions[j, 0] - positions[i, 0], positions[j, 1] - positions[i, 1]
+            dx -= cell[0] * np.rint(dx / cell[0])
+            dy -= cell[1] * np.rint(dy / cell[1])
+            if dx * dx + dy * dy < reach * reach:
+                row[k], column[k] = i, j
+    return row, column
 
 
 def _dissect(atoms, positions, cell, reach, periodic) -> list[tuple[np.ndarray, list[int]]]:

@@ -17,8 +17,9 @@ from .sparse_cholesky import Factor, IndefiniteError
 from .tolerances import AT_MINIMUM, TOLERANCE
 from .tolerances import SKIN_SAMPLE as SKIN
 
-FRESH = 3  # iterations that a solve takes with a new factor
-WORTH = 60  # iterations that a new factor costs; so many are spent beyond FRESH before the old one is given up
+NEAR = 0.7  # share of the cutoff within which pairs enter the factor: the others cost more than they help
+FRESH = 6  # iterations that a solve takes with a new factor
+WORTH = 40  # iterations that a new factor costs; so many are spent beyond FRESH before the old one is given up
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
 TINY = 1e-300  # so that no curvature is divided by
 
@@ -120,7 +121,7 @@ class System:
     def refactor(self) -> None:
         """Factorise the Hessian of the last `linearise`, or its convex part where it is not positive definite."""
         arguments = self.positions, self.cell, self.first, self.partner
-        reach = self.potential.cutoff
+        reach = NEAR * self.potential.cutoff
         try:
             self._factor = Factor(*arguments, self._blocks, reach, self.mobile)
         except IndefiniteError:

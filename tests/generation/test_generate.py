@@ -235,7 +235,7 @@ def test_a_batch_that_tears_the_sample_is_made_again_without_the_bonds_around(mo
     assert lattices.switch(bonds, np.full(200, 0.5), TARGET, 0.3, 1.0, 1000) == 200
     away = np.linalg.norm(minimum_image(start[:960] - start[5], before.cell), axis=1)
     changed = (lattices.dual.neighbours != before.neighbours).any(axis=1)
-    assert away[changed].min() > 40.0 - 6.0  # twice torn, twice 20 Å; an O is half a bond from its Si
+    assert away[changed].min() > 30.0 - 6.0  # twice torn, then 1.5 x 20 Å; an O is half a bond from its Si
     assert changed.sum() > 20
     assert lattices.made > 3
     assert lattices.torn > lattices.made
