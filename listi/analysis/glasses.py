@@ -10,11 +10,10 @@ import xarray as xr
 from ..mechanics.system import System
 from ..network.bonds import bond_orientational_order
 from .ensemble import autocorrelation, bootstrap, correlation_length, radial
-from .prediction_goodness import goodness
+from .prediction_goodness import EVENTS, goodness
 from .sample import Sample
 
 END = 0.04  # strain at which the paper's deformation ends
-EVENTS = 6  # that its figures show
 
 
 def compare(glasses: Mapping[str, Sequence[Sample]]) -> xr.Dataset:

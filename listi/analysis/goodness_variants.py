@@ -16,7 +16,7 @@ from scipy.ndimage import map_coordinates, minimum_filter
 
 from ..network.geometry import crossings, nearest_point
 from .ensemble import indicators
-from .prediction_goodness import goodness
+from .prediction_goodness import first_events, goodness
 from .sample import Sample
 
 SPACING = 4.4  # just above the spacing of the paper's grid [Å]: a point and its four neighbours
@@ -101,8 +101,8 @@ class Reading:
     evaluate: Callable = at_nearest
 
     def of_sample(self, sample: Sample) -> xr.DataArray:
-        """Goodness over event."""
-        place = sample.shear[self.position]
+        """Goodness of the first six events."""
+        place = first_events(sample.shear)[self.position]
         values = self.evaluate(self._field(sample), place.values, sample.network.cell)
         return xr.DataArray(values, dims="event", coords={"event": place.event.values})
 

@@ -7,6 +7,8 @@ import xarray as xr
 
 from ..network.geometry import crossings, nearest_point
 
+EVENTS = 6  # that the paper's figures show
+
 
 def goodness(
     threshold_map: xr.DataArray,
@@ -140,6 +142,11 @@ def _points_and_values(threshold_map: xr.DataArray) -> tuple[np.ndarray, np.ndar
     if not there.any():
         raise ValueError(f"threshold_map: shape {threshold_map.shape} has no values")
     return points[there], values[there]
+
+
+def first_events(over_events: xr.Dataset) -> xr.Dataset:
+    """Leave out what came after the sixth event: samples that broke early were sheared on to 4 %."""
+    return over_events.sel(event=slice(None, EVENTS))
 
 
 def _checked_events(event_position: xr.DataArray | np.ndarray) -> np.ndarray:

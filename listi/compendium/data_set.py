@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from .. import files
-from ..analysis.prediction_goodness import goodness
+from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample
 from ..files import shipped
 from ..learning.cutouts import Cutouts, cutouts
@@ -73,7 +73,7 @@ def load(paths: Sequence[Path], expect: Mapping | None = None) -> list[Sample]:
 
 
 def goodness_of(samples: Sequence[Sample], source: str = "probing") -> xr.DataArray:
-    """Goodness of every sample and event.
+    """Goodness of the first six events of every sample.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def goodness_of(samples: Sequence[Sample], source: str = "probing") -> xr.DataAr
     DataArray over (sample, event)
         NaN where a sample had fewer events than another.
     """
-    each = [goodness(threshold_of(s, source), s.shear.event_position, s.network.cell) for s in samples]
+    each = [goodness(threshold_of(s, source), first_events(s.shear).event_position, s.network.cell) for s in samples]
     return xr.concat(each, dim="sample", join="outer")
 
 

@@ -6,7 +6,9 @@ Every study is a function of one sample that returns its rows; a row is a mappin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,20 +16,24 @@ import numpy as np
 import xarray as xr
 
 from .. import files, parallel
-from ..analysis import load, predictors, rules
+from ..analysis import glasses, load, predictors, rules
 from ..analysis.comparison import Case, contributions, goodness_of_maps, rank_correlations
 from ..analysis.ensemble import distance_to_earlier
 from ..analysis.follow import FreshMap, follow, until_fractured
-from ..analysis.prediction_goodness import goodness
+from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample
 from ..generation.generate import generate
+from ..imaging import statistics
+from ..imaging.experimental import imaged_patch
 from ..mechanics.shear import deform
 from ..network.network import Network
 from . import data_set, sample_files
 
 FILE = "studies.json"
-STUDIES = ("load", "fresh_maps", "predictors", "rules", "angles", "late")
+STUDIES = ("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses")
 N_ANGLES, N_PROBES = 20, 500  # samples probed in other directions, and random probes in each
+NAME = "both lattices"  # of the glass that `listi.generate` makes
+IMAGED = {"Huang et al.": "cornell_A", "Lichtenstein et al.": "heyde"}
 LATE_SEEDS = tuple(range(3000, 3010))  # of the small glasses that are sheared far
 
 
@@ -183,7 +189,8 @@ def update(
         Of data, such as "data/paper".
     names : sequence of str
         Which of load, fresh_maps (samples whose states are kept), predictors (weights chosen on those not called
-        test), rules (samples with `peak_stress`), angles (the first twenty) and late (ten small glasses, made here).
+        test), rules (samples with `peak_stress`), angles (the first twenty), late (ten small glasses, made here) and
+        glasses (beside the imaged patches and the glasses that are compared already).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional
@@ -206,6 +213,8 @@ def update(
         run = partial(parallel.run, workers=workers, processes=workers != 1, label=name)
         if name == "late":
             kept[name] = _joined(run(late_rows, LATE_SEEDS))
+        elif name == "glasses":
+            kept[name] = compare_glasses(folder, kept.get(name, {}))
         elif name == "predictors":
             kept[name] = compare(run(partial(_of_file, case_of), paths), [path not in unseen for path in paths])
         else:
@@ -220,8 +229,43 @@ def update(
 _ROWS = {"load": load_rows, "fresh_maps": fresh_rows, "rules": rules_rows, "angles": angle_rows}
 
 
+def compare_glasses(folder: Path, kept: Mapping) -> dict:
+    """Compare the samples of a folder, in both boxes, with the imaged patches and with glasses compared earlier.
+
+    Parameters
+    ----------
+    folder : Path
+        Of data.
+    kept : mapping
+        What an earlier call returned, or nothing: rows of other glasses in it stay.
+
+    Returns
+    -------
+    dict
+        ``mechanics`` and ``structure``: Datasets over glass, as plain dictionaries, from `analysis.glasses.compare` and
+        `imaging.statistics.compare`; whatever else was kept.
+    """
+    made = {NAME: data_set.of_roles(folder, *data_set.ROLES)}
+    if (folder / "zero_pressure").is_dir():
+        made[f"{NAME}, zero pressure"] = data_set.of_roles(folder / "zero_pressure", "train")
+    networks = {name: [sample.network for sample in samples] for name, samples in made.items()}
+    imaged = {name: [imaged_patch(patch)] for name, patch in IMAGED.items()}
+    found = {"mechanics": glasses.compare(made), "structure": statistics.compare(networks | imaged)}
+    return dict(kept) | {name: _with_others(one, kept.get(name)) for name, one in found.items()}
+
+
+def _with_others(found: xr.Dataset, kept: Mapping | None) -> dict:
+    """Add rows of other glasses, and return plain values."""
+    if kept is not None:
+        before = xr.Dataset.from_dict(kept)
+        others = [name for name in before.glass.values if name not in found.glass.values]
+        found = xr.concat([found, before.sel(glass=others)], "glass", data_vars="all", join="outer")
+    return json.loads(json.dumps(found.to_dict(), default=float))
+
+
 def _of_file(function: Callable[[Sample], object], path: Path) -> object:
-    return function(sample_files.load_sample(path))
+    sample = sample_files.load_sample(path)
+    return function(replace(sample, shear=first_events(sample.shear)))
 
 
 def _joined(parts: Sequence[Sequence[dict]]) -> dict[str, list]:

@@ -41,6 +41,7 @@ def readings(goodness: xr.DataArray, events: xr.Dataset, apart: float = 22.0) ->
     first, (second, third) = top.subplots(), low.subplots(1, 2, sharey=True)
     _by_number(first, goodness)
     read = goodness.isel(reading=0)
+    events = events.sel(event=read.event.values)
     _by_strain(second, read, events.strain)
     _by_neighbour(third, read, events.distance, apart)
     titles = ("mean goodness, read in several ways", "by strain", "by distance to earlier events")

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from scipy.spatial import cKDTree
 
 from ..network.bonds import bond_orientational_order
-from ..network.geometry import minimum_image
+from ..network.geometry import minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import aboav_weaire, ring_adjacency, ring_neighbour_sizes, ring_sizes
 
 SIZES = np.arange(3, 13)  # of rings
+REACH, WIDTH = 12.0, 0.1  # of the radial distribution function, and of its bins [Å]
+DISTANCES = np.arange(0.5 * WIDTH, REACH, WIDTH)  # their middles
 
 
 def compare(glasses: Mapping[str, Sequence[Network]]) -> xr.Dataset:
@@ -30,7 +33,9 @@ def compare(glasses: Mapping[str, Sequence[Network]]) -> xr.Dataset:
         sqrt(p (1 - p) / n_rings); ``neighbour_size``, the mean size of their neighbours, NaN where there are none. Then
         ``n_rings``, ``mu2`` (variance of ring sizes) and ``alpha`` (Aboav-Weaire parameter), each with its ``_error``;
         ``order``, the bond-orientational order; ``bond_length`` between Si [Å] and ``angle`` Si-Si-Si [degrees], each
-        as mean and ``_spread`` (standard deviation). Rings that a free edge cuts open are no rings.
+        as mean and ``_spread`` (standard deviation). ``si_o`` and ``o_o`` (of the O around one Si) likewise, NaN where
+        O are missing or were put at the middles of bonds, as an image shows none. Over distance [Å]:
+        ``radial_distribution`` of the Si, 1 where there is no order. Rings that a free edge cuts open are no rings.
 
     Raises
     ------
@@ -44,6 +49,8 @@ def compare(glasses: Mapping[str, Sequence[Network]]) -> xr.Dataset:
         rows.append(_of_glass(list(networks)))
     dataset = xr.concat(rows, xr.Variable("glass", list(glasses)))
     dataset.bond_length.attrs["units"] = dataset.bond_length_spread.attrs["units"] = "angstrom"
+    for name in ("si_o", "o_o"):
+        dataset[name].attrs["units"] = dataset[f"{name}_spread"].attrs["units"] = "angstrom"
     dataset.angle.attrs["units"] = dataset.angle_spread.attrs["units"] = "degree"
     return dataset
 
@@ -57,6 +64,7 @@ def _of_glass(networks: list[Network]) -> xr.Dataset:
     neighbour_size = [_mean([each[n] for each in neighbours if n in each]) for n in SIZES.tolist()]
     length = np.concatenate([np.linalg.norm(_bond_vectors(network), axis=1) for network in networks])
     angle = np.concatenate([_angles(network) for network in networks])
+    oxygen = [np.concatenate(parts) for parts in zip(*map(_oxygen_distances, networks), strict=True)]
     deviation = (sizes - sizes.mean()) ** 2
     alpha, alpha_error = _alpha(networks)
     scalars = {
@@ -71,19 +79,59 @@ def _of_glass(networks: list[Network]) -> xr.Dataset:
         "angle": angle.mean(),
         "angle_spread": angle.std(),
     }
+    for name, each in zip(("si_o", "o_o"), oxygen, strict=True):
+        scalars |= {name: _mean(each), f"{name}_spread": each.std() if len(each) else np.nan}
     return xr.Dataset(
         {
             "fraction": ("size", fraction),
             "fraction_error": ("size", np.sqrt(fraction * (1.0 - fraction) / len(sizes))),
             "neighbour_size": ("size", neighbour_size),
+            "radial_distribution": ("distance", np.mean([radial_distribution(one) for one in networks], axis=0)),
             **scalars,
         },
-        coords={"size": SIZES},
+        coords={"size": SIZES, "distance": DISTANCES},
     )
 
 
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def radial_distribution(network: Network) -> np.ndarray:
+    """Return the radial distribution function of the Si at `DISTANCES`.
+
+    Around Si at least `REACH` from those of a free edge; the density is that within `REACH` of them.
+    """
+    silicon = network.silicon
+    at = wrap(network.positions[silicon], network.cell)
+    three = np.bincount(network.bonds.ravel(), minlength=network.n_atoms)[silicon] == 3
+    inner = at
+    if not three.all():
+        inner = at[cKDTree(at[~three], boxsize=network.cell).query(at)[0] >= REACH]
+    pairs = cKDTree(inner, boxsize=network.cell).sparse_distance_matrix(
+        cKDTree(at, boxsize=network.cell), REACH, output_type="ndarray"
+    )
+    distance = pairs["v"][pairs["v"] > 0.0]
+    count = np.histogram(distance, np.append(DISTANCES - 0.5 * WIDTH, REACH))[0]
+    return count * REACH**2 / (2.0 * DISTANCES * WIDTH * len(distance))
+
+
+def _oxygen_distances(network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """Return Si-O and O-O distances [Å]; empty where there are no O, or they lie at the middles of the bonds."""
+    n_si, bonds = len(network.silicon), network.bonds
+    none = np.empty(0), np.empty(0)
+    if network.n_atoms != n_si + len(bonds):
+        return none
+    oxygen = network.positions[n_si:]
+    vectors = [minimum_image(oxygen - network.positions[bonds[:, end]], network.cell) for end in (0, 1)]
+    if np.allclose(vectors[0], -vectors[1]):
+        return none
+    start = bonds.T.ravel()
+    order = np.argsort(start, kind="stable")
+    start, vector = start[order], np.concatenate(vectors)[order]
+    three = vector[np.bincount(start, minlength=n_si)[start] == 3].reshape(-1, 3, 2)
+    between = three - np.roll(three, 1, axis=1)
+    return np.linalg.norm(vector, axis=1), np.linalg.norm(between, axis=2).ravel()
 
 
 def _alpha(networks: list[Network]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import listi
 from listi import files
@@ -39,6 +40,22 @@ def test_studies_are_kept_beside_what_is_there_and_checked(folder):
     assert np.shape(kept["predictors"]["goodness"]["soft_modes"]) == (2, 2)
     assert set(kept["predictors"]["added"]) == {"threshold"}
     assert kept["rules"]["irreversible"][:2] == kept["load"]["goodness_threshold"][:2]
+
+
+def test_glasses_are_compared_with_those_compared_before(folder, monkeypatch):
+    monkeypatch.setattr(studies, "IMAGED", {})  # its coordinates are not everywhere
+    former = studies.compare_glasses(folder, {"radius": [1]})
+    renamed = {
+        name: xr.Dataset.from_dict(former[name]).isel(glass=[0]).assign_coords(glass=["former"]).to_dict()
+        for name in ("mechanics", "structure")
+    }
+    found = studies.compare_glasses(folder, former | renamed)
+    assert found["radius"] == [1]
+    mechanics, structure = (xr.Dataset.from_dict(found[name]) for name in ("mechanics", "structure"))
+    assert mechanics.glass.values.tolist() == ["both lattices", "former"]
+    assert structure.glass.values.tolist() == ["both lattices", "former"]
+    xr.testing.assert_allclose(mechanics.isel(glass=0, drop=True), mechanics.isel(glass=1, drop=True))
+    assert structure.n_rings.sel(glass="former") == 240
 
 
 def test_bad_input_is_refused(folder):

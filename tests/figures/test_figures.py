@@ -119,6 +119,21 @@ def two_glasses():
     )
 
 
+def structures():
+    """Structure of one of them and of an image, whose radial distribution was not kept."""
+    sizes, distance = np.arange(3, 13), np.linspace(0.05, 11.95, 120)
+    g = np.array([np.exp(-((distance - 3.0) ** 2)), np.full(120, np.nan)])
+    fraction = np.array([np.exp(-((sizes - 6.0) ** 2)) / 1.8] * 2)
+    return xr.Dataset(
+        {
+            "fraction": (("glass", "size"), fraction),
+            "fraction_error": (("glass", "size"), 0.1 * fraction),
+            "radial_distribution": (("glass", "distance"), g),
+        },
+        coords={"glass": ["one", "image"], "size": sizes, "distance": distance},
+    )
+
+
 @pytest.fixture(scope="module")
 def drawn(network, goodness):
     """Every figure, drawn once from data made up here."""
@@ -187,7 +202,7 @@ def drawn(network, goodness):
             {name: {"ring_size": value} for name, value in (("change", 0.01), ("low", -0.01), ("high", 0.02))},
         ),
         "rules": figures.rules(made_up, target, 0.9 * target),
-        "glasses": figures.glasses(two_glasses()),
+        "glasses": figures.glasses(two_glasses(), structures()),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),

@@ -5,7 +5,7 @@ import pytest
 from handmade import BOND, honeycomb
 
 from listi.imaging.experimental import imaged_patch
-from listi.imaging.statistics import compare
+from listi.imaging.statistics import DISTANCES, compare, radial_distribution
 from listi.network.patch import free_patch
 from listi.network.rings import aboav_weaire, ring_sizes
 
@@ -70,3 +70,22 @@ def test_imaged_glass_has_more_regular_angles_than_ours(imaged_files, glass):
     assert found.angle_spread.values[:2] == pytest.approx([11.96, 12.49], abs=0.05)
     assert found.angle_spread.values[2] > 14.0
     assert found.fraction.sel(glass="Lichtenstein", size=6) == pytest.approx(0.448, abs=1e-3)
+
+
+def test_distances_of_a_crystal_of_a_glass_and_of_an_image(glass):
+    crystal = honeycomb(12, 12)
+    g = radial_distribution(crystal)
+    shells = (g > 0.0) & (DISTANCES < 11.9)
+    expected = BOND * np.sqrt([1, 3, 4, 7, 9, 12, 13])  # of the honeycomb, below 12 Å
+    np.testing.assert_allclose(DISTANCES[shells], expected, atol=0.06)
+    around = (g * DISTANCES)[shells]
+    np.testing.assert_allclose(around / around[0], np.array([3, 6, 3, 6, 6, 6, 6]) / 3)  # neighbours
+
+    two = compare({"glass": [glass], "image": [imaged_patch("heyde")]})
+    assert float(two.si_o.sel(glass="glass")) == pytest.approx(1.53, abs=0.03)
+    assert float(two.o_o.sel(glass="glass")) == pytest.approx(2.63, abs=0.06)
+    assert np.isnan(two.o_o.sel(glass="image"))
+    peaks = two.distance[two.radial_distribution.argmax("distance")]
+    np.testing.assert_allclose(peaks, 3.05, atol=0.2)
+    far = two.radial_distribution.sel(distance=slice(9.0, 12.0)).mean("distance")
+    np.testing.assert_allclose(far, 1.0, atol=0.1)

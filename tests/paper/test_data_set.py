@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from numbers_of_the_paper import cases
 
-from listi import figures, files, probe
+from listi import figures, files
 from listi.analysis import ensemble
 from listi.analysis.prediction_goodness import statistics
 from listi.compendium import data_set, sample_files
@@ -134,27 +134,6 @@ def test_thresholds_are_what_the_stresses_say():
         tensor = probing.critical_tensor
         half = 0.5 * (tensor.sel(component="xx") - tensor.sel(component="yy"))
         np.testing.assert_allclose(probing.critical_stress, half, atol=1e-12)
-
-
-@pytest.mark.parametrize("every_step", [False, True])
-def test_forces_that_nearly_vanish_beyond_an_instability_are_no_minimum(every_step):
-    sample = of("train")[1]
-    where = sample.probing.threshold[43, 29]  # a thousandth of a step beyond its instability forces fall below 1e-7
-    point = np.array([[where.x, where.y]])
-    probed = probe(sample.network, points=point, every_step=every_step, workers=1)
-    assert probed.critical_strain.item() == pytest.approx(0.0623)
-    assert probed.threshold.item() == pytest.approx(where.item(), rel=1e-6)
-
-
-@pytest.mark.parametrize(("number", "x", "y"), [(0, 27, 12), (1, 3, 44), (3, 10, 40), (4, 15, 49), (23, 22, 45)])
-def test_a_soft_moment_is_not_the_end(number, x, y):
-    """Within a step a quarter of which looks lost, the minimum turns sharply but goes on to up to twice the strain."""
-    sample = of("train")[number]
-    where = sample.probing.critical_strain[x, y]
-    points = np.array([[where.x, where.y]])
-    for every_step in (False, True):
-        probed = probe(sample.network, points=points, every_step=every_step, workers=1)
-        assert probed.critical_strain.item() == pytest.approx(where.item(), abs=1e-9)
 
 
 def test_files_are_whole_small_and_open_in_one_line():

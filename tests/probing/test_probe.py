@@ -8,13 +8,11 @@ import pytest
 from listi import parallel
 from listi.mechanics import lammps
 from listi.mechanics.forms import SILICA, silica
-from listi.mechanics.load import make_load
 from listi.mechanics.shear import deform, relax
 from listi.network.geometry import minimum_image
 from listi.network.network import Network
 from listi.probing import probe as module
 from listi.probing.branch import INSTABILITY, UNCONVERGED
-from listi.probing.many import nothing_found, probe_many
 from listi.probing.probe import STATUS, probe, trace, yield_stress
 
 POINTS = np.array([[3.0, 4.0], [20.0, 31.0], [40.0, 11.0], [51.0, 53.0], [10.0, 44.0], [30.0, 2.0]])
@@ -203,15 +201,24 @@ def test_a_probe_that_cannot_be_followed_is_walked(glass, probing, monkeypatch):
     np.testing.assert_allclose(found.threshold, probing.threshold[:3], rtol=1e-7)
 
 
-def test_a_rough_minimum_that_is_none_does_not_stop_the_map():
-    """A probe of listi.generate(seed=2001), cut out: forces nearly vanished a step beyond its instability."""
-    stored = np.load(Path(__file__).with_name("rough_minimum.npz"))
-    disc = Network(stored["positions"], stored["species"], None, stored["cell"])
-    load = make_load()
-    settings = module._settings(disc, 11.0, None, 1.0, load, 1e-10, 0.5, SILICA)
-    found = nothing_found(1)
-    probe_many.compiled(SILICA)(module._atoms(disc, SILICA), disc.cell[None] / 2, load, settings, None, found)
-    assert (found.status[0], found.steps[0]) == (INSTABILITY, 747)
+STORED = np.load(Path(__file__).with_name("discs.npz"))  # cut out of large glasses, about their centres
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+@pytest.mark.parametrize("name", ["turns_0", "turns_1", "turns_3", "turns_4", "turns_23", "vanishing", "rough"])
+def test_discs_that_once_went_wrong(name, every_step):
+    """Their ends as every single step of 1e-4 finds them.
+
+    turns: within a step a quarter of which looks lost, the minimum turns sharply but goes on to up to twice the strain.
+    vanishing: a thousandth of a step beyond the instability forces fall below 1e-7. rough: the same a step beyond it.
+    """
+    cell = np.array([64.0, 64.0])
+    positions = STORED[f"{name}_positions"] + cell / 2
+    outside = np.linalg.norm(STORED[f"{name}_positions"], axis=1) >= 11.0
+    disc = Network(positions, STORED[f"{name}_species"], None, cell)
+    found = probe(disc, points=cell[None] / 2, held=outside, every_step=every_step, workers=1)
+    assert found.status.item() == INSTABILITY
+    assert found.critical_strain.item() == pytest.approx(1e-4 * STORED[f"{name}_steps"], abs=1e-9)
 
 
 def test_peak_is_the_first_maximum_of_the_stress(glass, probing):
