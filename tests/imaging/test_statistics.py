@@ -72,7 +72,7 @@ def test_imaged_glass_has_more_regular_angles_than_ours(imaged_files, glass):
     assert found.fraction.sel(glass="Lichtenstein", size=6) == pytest.approx(0.448, abs=1e-3)
 
 
-def test_distances_of_a_crystal_of_a_glass_and_of_an_image(glass):
+def test_distances_of_a_crystal_of_a_glass_and_of_an_image(glass, imaged_files):
     crystal = honeycomb(12, 12)
     g = radial_distribution(crystal)
     shells = (g > 0.0) & (DISTANCES < 11.9)
