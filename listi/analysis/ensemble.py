@@ -24,7 +24,7 @@ OF_EVENTS = ("strain", "stress_drop", "displacement", "size")  # what is told of
 
 
 def table(samples: Sequence[Sample]) -> xr.Dataset:
-    """One row a sample: is it the glass wanted, when does it break, how strong are its spots.
+    """One row per sample: is it the glass wanted, when does it break, how strong are its spots.
 
     Returns
     -------
