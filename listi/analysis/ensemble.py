@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from ..generation.generate import TARGET_RING_STATISTICS
 from ..mechanics.system import System
@@ -23,7 +24,7 @@ OF_EVENTS = ("strain", "stress_drop", "displacement", "size")  # what is told of
 
 
 def table(samples: Sequence[Sample]) -> xr.Dataset:
-    """One row a sample: is it the glass wanted, when does it break, how strong are its spots.
+    """One row per sample: is it the glass wanted, when does it break, how strong are its spots.
 
     Returns
     -------
@@ -251,18 +252,32 @@ def indicators(probing: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({name: field.drop_vars("component", errors="ignore") for name, field in found.items()})
 
 
-def bootstrap(values: np.ndarray, n_bootstrap: int = 10_000, seed: int = 0) -> np.ndarray:
-    """Mean over samples and its 95 % bootstrap interval: (mean, low, high).
+def bootstrap(values: np.ndarray, n_bootstrap: int = 10_000, confidence: float = 0.95, seed: int = 0) -> np.ndarray:
+    """Mean over samples and its bootstrap interval: (mean, low, high).
+
+    The interval runs between percentiles of the resampled means, which exist also where all values are the same.
 
     Parameters
     ----------
     values : ndarray, shape (n_samples,)
-        NaN are left out.
+        NaN are left out. The interval of a single value is that value.
     n_bootstrap : int
         Resamplings, with replacement.
+    confidence : float
+        Probability the interval covers, between 0 and 1.
     seed : int
-        Of the resampling.
+        Of the resampling: the same seed gives the same interval.
     """
     values = values[~np.isnan(values)]
-    drawn = np.random.default_rng(seed).integers(len(values), size=(n_bootstrap, len(values)))
-    return np.array([values.mean(), *np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])])
+    mean = values.mean()
+    if len(values) == 1:
+        return np.full(3, mean)
+    interval = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=n_bootstrap,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return np.array([mean, interval.low, interval.high])

@@ -118,7 +118,7 @@ class Reading:
 
 
 READINGS: dict[str, Reading] = {
-    "as read": Reading(),
+    "at the nearest grid point": Reading(),
     "event at centre of its field": Reading(position="event_centre"),
     "F counts lower or equal": Reading(evaluate=lower_or_equal),
     "interpolated": Reading(evaluate=interpolated),

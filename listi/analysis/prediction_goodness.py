@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ..network.geometry import crossings, nearest_point
+from .ensemble import bootstrap
 
 EVENTS = 6  # that the paper's figures show
 
@@ -107,11 +108,9 @@ def statistics(
 
 def _of_one_event(values: np.ndarray, n_bootstrap: int, confidence: float, seed: int) -> dict[str, float]:
     low, q1, median, q3, high = np.percentile(values, [0, 25, 50, 75, 100])
-    drawn = np.random.default_rng(seed).integers(len(values), size=(n_bootstrap, len(values)))
-    tails = 50.0 * (1.0 - confidence) * np.array([1.0, -1.0]) + [0.0, 100.0]
-    mean_low, mean_high = np.percentile(values[drawn].mean(axis=1), tails)
+    mean, mean_low, mean_high = bootstrap(values, n_bootstrap, confidence, seed)
     return {
-        "mean": values.mean(),
+        "mean": mean,
         "mean_low": mean_low,
         "mean_high": mean_high,
         "minimum": low,

@@ -182,7 +182,7 @@ def run(
     Returns
     -------
     list of State
-        One a step, `record` filled in.
+        One per step, `record` filled in.
 
     Raises
     ------

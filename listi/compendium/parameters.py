@@ -94,7 +94,7 @@ PARAMETERS: dict[str, Parameter] = {
     "seed": Parameter(int, "seed of all random numbers", "1", 0, 2**32 - 1),
     "alpha": Parameter(float, "wanted Aboav-Weaire parameter", "1", -0.99, 0.99),
     "box": Parameter(str, "cell of the samples", choices=("as-generated", "zero-pressure")),
-    "strain_step": Parameter(float, "strain a step of the remote deformation", "1", 1e-6, 0.01, paper=1e-4),
+    "strain_step": Parameter(float, "strain per step of the remote deformation", "1", 1e-6, 0.01, paper=1e-4),
     "max_strain": Parameter(float, "strain at which the remote deformation stops", "1", 1e-4, 1.0, paper=0.04),
     "n_events": Parameter(int, "events after which it stops", "1", 1, 1_000, paper=6),
     "min_strain": Parameter(float, "strain up to which it goes on although they have come", "1", 0.0, 1.0, paper=0.04),

@@ -1,4 +1,4 @@
-"""Samples on disk: one NetCDF file a sample, with units, provenance and a checksum.
+"""Samples on disk: one NetCDF file per sample, with units, provenance and a checksum.
 
 A file has the groups network, shear, probing and predictions. It is written whole or not at all, and refused when its
 data are not those that were written. Each group records in its attributes what it was made from and by what, when it

@@ -1,4 +1,4 @@
-"""One function a paper figure: takes data, returns a matplotlib figure; `save` writes it."""
+"""One function per figure: takes data, returns a matplotlib figure; `save` writes it."""
 
 from . import published
 from .ensemble import events, thresholds

@@ -25,7 +25,7 @@ def thresholds(probed: Sequence[xr.Dataset], r_free: float = 11.0) -> Figure:
     Parameters
     ----------
     probed : sequence of Dataset over (x, y)
-        Results of `listi.probe`, one a sample, all on grids of the same shape.
+        Results of `listi.probe`, one per sample, all on grids of the same shape.
     r_free : float
         Radius within which atoms are free [Å], whose overlap is drawn beside the correlation.
     """

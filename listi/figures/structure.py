@@ -84,7 +84,7 @@ def rings(
     Parameters
     ----------
     fractions : sequence of mappings n -> p_n
-        One a sample, as `network.ring_statistics` gives them.
+        One per sample, as `network.ring_statistics` gives them.
     target : mapping n -> p_n
     alphas : sequence of float
         Aboav-Weaire parameter of every sample.

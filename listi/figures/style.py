@@ -29,7 +29,7 @@ THRESHOLD_MAP = LinearSegmentedColormap.from_list(
     ],
 )
 
-# One colour, marker, line and name a network. The colours also differ in lightness (27, 50, 68, 85
+# One colour, marker, line and name for each network. The colours also differ in lightness (27, 50, 68, 85
 # of 100).
 NETWORKS = {
     "probing": {"color": "black", "marker": "D", "linestyle": "-", "label": "mechanical probing"},

@@ -27,7 +27,7 @@ class Inputs:
     Attributes
     ----------
     points : dict of ndarray
-        By name, arrays with one row a point.
+        By name, arrays with one row per point.
     sample : dict of ndarray
         Arrays that all points share, of the sample as a whole; none for networks that read cut-outs.
     """

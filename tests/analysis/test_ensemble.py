@@ -150,3 +150,10 @@ def test_bootstrap_interval():
     assert mean == pytest.approx(np.nanmean(values))
     assert high - low == pytest.approx(2 * 1.96 * 0.2 / 10, rel=0.2)
     np.testing.assert_array_equal(ensemble.bootstrap(values), [mean, low, high])
+    narrow = ensemble.bootstrap(values, confidence=0.5)
+    assert low < narrow[1] < mean < narrow[2] < high
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5]])
+def test_bootstrap_interval_of_what_does_not_vary(values):
+    np.testing.assert_array_equal(ensemble.bootstrap(np.array(values)), [0.5, 0.5, 0.5])

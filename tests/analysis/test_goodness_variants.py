@@ -92,9 +92,9 @@ def test_positions_and_indicators_are_those_named():
 def test_a_random_place_scores_nothing_except_by_the_generous_readings():
     found = goodness_variants.compare([sample(), sample(1)])
     assert found.goodness.dims == ("reading", "sample", "event")
-    assert np.isnan(found.goodness.sel(reading="as read").values[1, 1])
+    assert np.isnan(found.goodness.sel(reading="at the nearest grid point").values[1, 1])
     chance = found.by_chance.to_series()
-    assert chance["as read"] == pytest.approx(1 / 16)
+    assert chance["at the nearest grid point"] == pytest.approx(1 / 16)
     assert chance["F counts lower or equal"] == pytest.approx(-1 / 16)
     assert chance["sigma_xx alone"] == pytest.approx(1 / 16)
     assert chance["softest within 11 Å"] > 0.5

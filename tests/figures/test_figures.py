@@ -158,7 +158,7 @@ def drawn(network, goodness):
     )
     probed = [ensemble_map(seed) for seed in range(3)]
     maps = np.array([one.threshold.values for one in probed])
-    read = goodness.expand_dims(reading=["as read", "another"])
+    read = goodness.expand_dims(reading=["at the nearest grid point", "another"])
     models = goodness.expand_dims(model=["probing", "lstm", "cnn", "gcn", "ours"])
     patch = free_patch(network, 36.0)
     imaged = Imaged(patch, 4.0 * patch.positions[patch.silicon], 0.25, np.zeros(2), {})
