@@ -25,11 +25,7 @@ from listi.network.rings import aboav_weaire, ring_sizes
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
 
-# Name of a number below -> why ours is another.
-DISAGREEMENTS: dict[str, str] = {
-    "Fig. 3, event 6": "0.91 as the paper defines it, not about 0.8: position, interpolation and stress component move"
-    " it by hundredths; 0.83 if neighbourhoods of 11 Å are ranked, 0.76 by critical stress alone (notebook 12)",
-}
+DISAGREEMENTS: dict[str, str] = {}  # name of a number below -> why ours is another
 
 FIFTY = ("train", "validation", "test")
 
