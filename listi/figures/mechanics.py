@@ -10,9 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ..learning.cutouts import cutouts
+from ..learning.encodings import images
 from ..network.network import Network
 from . import panels
 from .style import BLUE, GREY, RED, STRESS_LABEL, STRESS_SCALE, THRESHOLD_LABEL, styled
+
+FROZEN = 10.0  # width of the ring of frozen atoms that interact with the free ones [Å]
 
 
 @styled
@@ -24,7 +28,7 @@ def fig1(
     point: np.ndarray,
     r_free: float,
 ) -> Figure:
-    """Local probing, as in Fig. 1: cut-out, its stress, the map it adds to, what a network gets.
+    """Local probing, as in Fig. 1: cut-out, its stress, the map it adds to, what a network gets and learns.
 
     Parameters
     ----------
@@ -39,19 +43,19 @@ def fig1(
     r_free : float
         Radius within which atoms are free [Å].
     """
-    figure = Figure(figsize=(6.8, 6.4), layout="constrained")
-    axes = figure.subplots(2, 2)
-    _cutout(axes[0, 0], network, point, r_free)
-    _local_curve(axes[0, 1], trace)
-    _map_with_events(axes[1, 0], network, shear, probing, point, r_free)
-    _network_input(axes[1, 1], network, point, r_free, _threshold(trace))
-    for panel, name, title in zip(
-        axes.flat,
-        "abcd",
-        ["local cut-out", "its shear", "threshold map and events", "what a network learns"],
-        strict=True,
-    ):
+    figure = Figure(figsize=(6.8, 6.0), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.05])
+    whole, cut, curve = top.subplots(1, 3, width_ratios=[1, 1.1, 1])
+    mapped, learned = bottom.subplots(1, 2)
+    _whole_sample(whole, network, point, r_free + FROZEN)
+    _cutout(cut, network, point, r_free)
+    _local_curve(curve, trace)
+    _map_with_events(mapped, network, shear, probing, point, r_free)
+    _network_input(learned, network, point, r_free, _threshold(trace))
+    titles = ("sample", "its stress", "threshold map and events", "what a network is given and learns")
+    for panel, name, title in zip((whole, curve, mapped, learned), "abcd", titles, strict=True):
         panels.letter(panel, name, title)
+    cut.set_title("cut-out, sheared (arrows)")
     return figure
 
 
@@ -64,24 +68,35 @@ def _threshold(trace: xr.Dataset) -> float:
     return float(trace.stress[_critical(trace)] - trace.stress[0])
 
 
+def _whole_sample(axes: Axes, network: Network, point: np.ndarray, radius: float) -> None:
+    panels.draw_bonds(axes, network.positions, network.bonds, network.cell, linewidths=0.25, colors="0.45")
+    for shift in np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)]) * network.cell:
+        panels.ring_mark(axes, point + shift, radius, edgecolor=RED, linewidth=1.4)
+    panels.square(axes, network.cell)
+
+
 def _cutout(axes: Axes, network: Network, point: np.ndarray, r_free: float) -> None:
-    number, position, bonds = panels.around(network, point, r_free + 10.0)
+    number, position, bonds = panels.around(network, point, r_free + FROZEN)
     free = np.linalg.norm(position, axis=1) <= r_free
     silicon = network.species[number] == 0
     panels.draw_bonds(axes, position, bonds, None, linewidths=0.8)
     for chosen, color, label in ((~free, "0.75", "frozen"), (free, BLUE, "free")):
-        axes.plot(*position[chosen & silicon].T, "o", color=color, markersize=4, label=f"Si, {label}")
+        axes.plot(*position[chosen & silicon].T, "o", color=color, markersize=3, label=f"Si, {label}")
         axes.plot(
             *position[chosen & ~silicon].T,
             "o",
             mfc="white",
             mec=color,
-            markersize=2.5,
+            markersize=2,
             label=f"O, {label}",
         )
     panels.ring_mark(axes, (0, 0), r_free)
-    panels.ring_mark(axes, (0, 0), r_free + 10.0, linestyle="--", edgecolor=GREY)
-    reach = r_free + 11.0
+    panels.ring_mark(axes, (0, 0), r_free + FROZEN, linestyle="--", edgecolor=GREY)
+    reach = r_free + FROZEN + 6.0
+    for end in np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]) * (reach - 1.0):
+        start = end * (r_free + FROZEN + 1.0) / (reach - 1.0)
+        outwards = end[0] != 0  # pure shear: stretched along x, compressed along y
+        axes.annotate("", *((end, start) if outwards else (start, end)), arrowprops={"arrowstyle": "-|>", "color": RED})
     axes.set(
         xlim=(-reach, reach),
         ylim=(-reach, reach),
@@ -104,16 +119,8 @@ def _local_curve(axes: Axes, trace: xr.Dataset) -> None:
     axes.text(0.9 * middle, 0.8 * stress[last] + 0.2 * stress[0], "$\\Delta\\tau$", color=BLUE, ha="right")
     axes.annotate("$\\tau^{(in)}$", (strain[last], stress[0]), va="bottom", ha="right")
     axes.annotate("$\\tau^{(c)}$", (0, stress[last]), va="bottom", ha="left")
-    drop = strain[last], stress[last : last + 2].mean()
-    axes.annotate(
-        "first\ninstability",
-        drop,
-        (-10, -25),
-        textcoords="offset points",
-        color=RED,
-        ha="right",
-        va="top",
-    )
+    below = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "right", "va": "center"}
+    axes.annotate("first\ninstability", (strain[last], 0.3), (-8, 0), color=RED, **below)
     axes.margins(y=0.1)
     axes.set(xlabel="Strain $\\gamma$", ylabel=STRESS_LABEL)
 
@@ -134,21 +141,27 @@ def _map_with_events(
 
 
 def _network_input(axes: Axes, network: Network, point: np.ndarray, r_free: float, threshold: float) -> None:
-    number, position, bonds = panels.around(network, point, r_free)
-    silicon = network.species[number] == 0
-    panels.draw_bonds(axes, position, bonds, None, linewidths=1.2, colors="black")
-    axes.plot(*position[silicon].T, "o", color="white", markeredgecolor="black", markersize=6)
-    panels.ring_mark(axes, (0, 0), r_free)
-    axes.set(xlim=(-1.1 * r_free, 3.6 * r_free), ylim=(-1.5 * r_free, 1.5 * r_free), aspect="equal")
-    axes.annotate("", (2.2 * r_free, 0), (1.1 * r_free, 0), arrowprops={"arrowstyle": "-|>", "lw": 1.5})
-    axes.text(1.65 * r_free, 0.12 * r_free, "LISTI", ha="center", fontweight="bold")
-    axes.text(
-        2.3 * r_free,
-        0,
-        f"$\\Delta\\tau$ = {threshold * STRESS_SCALE:.2f}\n$\\times 10^{{-3}}$",
-        va="center",
-    )
-    axes.text(0, -1.15 * r_free, f"{silicon.sum()} Si and their bonds", ha="center", va="top")
+    """The cut-out as each network reads it, and the threshold that all are to give for it."""
+    cut = cutouts(network, point[None], r_free)
+    rows = cut.positions[0, cut.mask[0]]
+    listed = "\n".join(f"{x:6.1f} {y:6.1f}" for x, y in rows[:6]) + "\n..."
+    sequence, image, graph = (axes.inset_axes([0.0, bottom, 0.34, 0.25]) for bottom in (0.68, 0.34, 0.0))
+    sequence.text(0.5, 0.45, listed, ha="center", va="center", fontsize=5.5, family="monospace")
+    image.imshow(images(cut, 110)[0, :, :, 0], cmap="gray")
+    panels.draw_bonds(graph, rows, np.argwhere(np.triu(cut.adjacency[0])), None, linewidths=0.8, colors="black")
+    graph.plot(*rows.T, "o", color="white", markeredgecolor="black", markersize=3, markeredgewidth=0.6)
+    graph.set_aspect("equal")
+    for inset, title in ((sequence, f"sequence of {len(rows)} Si (Å)"), (image, "image"), (graph, "graph")):
+        inset.set_title(title, fontsize=6, loc="center", pad=2)
+        inset.set_axis_off()
+    arrow = {"arrowstyle": "-|>", "lw": 1.2}
+    for height in (0.8, 0.465, 0.125):
+        axes.annotate("", (0.5, 0.465), (0.32, height), arrowprops=arrow)
+    axes.text(0.59, 0.465, "LISTI", ha="center", va="center", fontweight="bold", bbox={"fc": "white", "ec": BLUE})
+    axes.annotate("", (0.77, 0.465), (0.68, 0.465), arrowprops=arrow)
+    value = f"$\\Delta\\tau$ = {threshold * STRESS_SCALE:.2f}\n$\\times 10^{{-3}}$ reduced\nenergy/Å$^2$"
+    axes.text(0.78, 0.465, value, va="center", fontsize=7)
+    axes.text(0.68, 0.28, "trained with thresholds\nof local probing", ha="center", va="center", fontsize=6)
     axes.set_axis_off()
 
 
