@@ -205,7 +205,7 @@ def find(path: str | os.PathLike) -> Path:
     return Path(path)
 
 
-def read_config(path: str | os.PathLike) -> dict:
+def read_config(path: str | Path) -> dict:
     """Read how Keras would build a saved model, without building it.
 
     Raises
