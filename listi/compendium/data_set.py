@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,7 @@ from .. import files
 from ..analysis.prediction_goodness import goodness
 from ..analysis.sample import Sample
 from ..files import shipped
+from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
 from . import sample_files
 from .trained import history_of, model_file
@@ -156,11 +158,38 @@ def example(folder: Path) -> Cutouts:
     return cutouts(sample.network, sample.network.cell[None] / 2)
 
 
-def learning_data(folder: Path, name: str) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """History of a network, and its predictions beside the targets for seen and unseen samples."""
-    seen = points_of(of_roles(folder, "train"), name)
-    unseen = points_of(of_roles(folder, *UNSEEN), name)
-    return history_of(model_file(folder, name)), seen, unseen
+class Learned(NamedTuple):
+    """What a trained network is, and what it learned.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        See `architecture`.
+    history : Dataset over epoch
+        `loss` of the training samples and `validation_loss`.
+    train, validation, unseen : Dataset over point
+        `target` and `predicted` thresholds of the samples of these roles, see `points_of`.
+    """
+
+    layers: list[Layer]
+    history: xr.Dataset
+    train: xr.Dataset
+    validation: xr.Dataset
+    unseen: xr.Dataset
+
+
+def learned(folder: str | Path, name: str) -> Learned:
+    """Layers and losses of a trained network, and its predictions beside the targets.
+
+    Raises
+    ------
+    DataError
+        If the network or its predictions are not there, or not whole.
+    """
+    path = model_file(folder, name)
+    history = history_of(path)
+    points = [points_of(of_roles(folder, *roles), name) for roles in (["train"], ["validation"], UNSEEN)]
+    return Learned(architecture(path), history, *points)
 
 
 def compared(folder: Path, *roles: str) -> xr.DataArray:

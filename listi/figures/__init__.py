@@ -5,7 +5,7 @@ from .ensemble import events, thresholds
 from .glasses import glasses
 from .goodness_variants import boxes, readings
 from .imaging import fig10, first_events, noise, overlay, structure_beside
-from .learning import fig4, fig5, fig6, inputs
+from .learning import inputs, learning
 from .maps import fig9
 from .mechanics import fig1, fig2
 from .prediction import forecast, fresh, late, predictors, rules, strains
@@ -23,9 +23,6 @@ __all__ = [
     "fig1",
     "fig2",
     "fig3",
-    "fig4",
-    "fig5",
-    "fig6",
     "fig7",
     "fig8",
     "fig9",
@@ -39,6 +36,7 @@ __all__ = [
     "independence",
     "inputs",
     "late",
+    "learning",
     "noise",
     "overlay",
     "predictors",

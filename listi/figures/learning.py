@@ -1,50 +1,57 @@
-"""Figures of the networks: what they get, how they learn, what they predict (Figs. 4 to 6)."""
+"""Figures of the networks: what they get, how they are built and learn, what they predict (Figs. 4 to 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.transforms import Bbox
 
+from ..compendium.data_set import Learned
+from ..learning.architecture import Layer
 from ..learning.cutouts import Cutouts
 from ..learning.encodings import images, sequences
 from . import panels, published
-from .style import BLUE, RED, STRESS_SCALE, look, styled
+from .style import BLUE, ORANGE, RED, STRESS_SCALE, look, styled
 
 PADDED = "#e8e8e8"
+SHOWN = 2500  # validation points drawn one by one, evenly chosen: more would hide the rest
 
 
 @styled
-def fig4(cutout: Cutouts, history: xr.Dataset, seen: xr.Dataset, unseen: xr.Dataset) -> Figure:
-    """The LSTM, as in Fig. 4: cut-out and sequence, losses, predicted against true thresholds.
+def learning(name: str, cutout: Cutouts, learned: Learned) -> Figure:
+    """A network as in Figs. 4 to 6: input and layers, losses, predicted against true thresholds.
 
     Parameters
     ----------
+    name : str
+        "lstm" for Fig. 4, "cnn" for Fig. 5, "gcn" for Fig. 6.
     cutout : Cutouts
         One cut-out as an example.
-    history : Dataset over epoch
-        `loss` of the training samples and `validation_loss`.
-    seen, unseen : Dataset over point
-        `target` and `predicted` thresholds of training samples and of samples the network never
-        saw.
+    learned : Learned
+        See `data_set.learned`.
     """
-    return _learning("lstm", cutout, _sequence, history, seen, unseen)
-
-
-@styled
-def fig5(cutout: Cutouts, history: xr.Dataset, seen: xr.Dataset, unseen: xr.Dataset, pixels: int) -> Figure:
-    """The CNN, as in Fig. 5: the cut-out and its image of `pixels` by `pixels`; see `fig4`."""
-    return _learning("cnn", cutout, lambda axes, cut: _image(axes, cut, pixels), history, seen, unseen)
-
-
-@styled
-def fig6(cutout: Cutouts, history: xr.Dataset, seen: xr.Dataset, unseen: xr.Dataset) -> Figure:
-    """The GCN, as in Fig. 6: the numbered cut-out and its adjacency matrix; see `fig4`."""
-    return _learning("gcn", cutout, _adjacency, history, seen, unseen)
+    figure = Figure(figsize=(6.8, 5.6), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
+    structure, given, layers = top.subplots(1, 3, width_ratios=[1, 1, 1.35])
+    losses, seen, unseen = bottom.subplots(1, 3, width_ratios=[0.8, 1, 1])
+    _structure(structure, cutout)
+    _given(given, name, cutout, learned.layers)
+    _layers(layers, learned.layers)
+    _losses(losses, learned.history, published.EPOCHS.get(name))
+    _predicted_against_true(seen, unseen, learned, published.CORRELATION.get(name))
+    titles = (f"{look(name)['label']}: a cut-out", "training", "training and validation", "unseen samples")
+    for panel, letter, title in zip((structure, losses, seen, unseen), "abcd", titles, strict=True):
+        panels.letter(panel, letter, title)
+    given.set_title({"lstm": "its sequence", "cnn": "its image"}.get(name, "its graph"))
+    layers.set_title("layers and their output (N Si)")
+    return figure
 
 
 @styled
@@ -69,36 +76,21 @@ def inputs(cutout: Cutouts, pixels: int) -> Figure:
     return figure
 
 
-def _learning(
-    name: str,
-    cutout: Cutouts,
-    draw_input: Callable[[Axes, Cutouts], None],
-    history: xr.Dataset,
-    seen: xr.Dataset,
-    unseen: xr.Dataset,
-) -> Figure:
-    figure = Figure(figsize=(6.8, 5.4), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 0.95])
-    structure, given, losses = top.subplots(1, 3)
-    left, right = bottom.subplots(1, 2)
-    _structure(structure, cutout)
-    draw_input(given, cutout)
-    _losses(losses, history)
-    paper = published.CORRELATION.get(name)
-    _predicted_against_true(left, seen, paper)
-    _predicted_against_true(right, unseen, None)
-    panels.letter(structure, "a", f"input of the {look(name)['label']}")
-    panels.letter(losses, "b", "training")
-    panels.letter(left, "c", "training samples")
-    panels.letter(right, "d", "unseen samples")
-    return figure
-
-
 def _rows(cutout: Cutouts) -> int:
     """Number of Si of the one cut-out."""
     if len(cutout) != 1:
         raise ValueError(f"cutout: {len(cutout)} cut-outs, but one is drawn")
     return int(cutout.mask[0].sum())
+
+
+def _given(axes: Axes, name: str, cutout: Cutouts, layers: Sequence[Layer]) -> None:
+    """What the network is given for the cut-out."""
+    if name == "lstm":
+        _sequence(axes, cutout)
+    elif name == "cnn":
+        _image(axes, cutout, next(layer.shape[0] for layer in layers if layer.name == "image"))
+    else:
+        _adjacency(axes, cutout)
 
 
 def _structure(axes: Axes, cutout: Cutouts) -> None:
@@ -133,7 +125,10 @@ def _sequence(axes: Axes, cutout: Cutouts) -> None:
 
 def _image(axes: Axes, cutout: Cutouts, pixels: int) -> None:
     axes.imshow(images(cutout, pixels)[0, :, :, 0], cmap="gray", vmin=0, vmax=255)
-    axes.set(xlabel=f"{pixels} pixels", ylabel=f"{pixels} pixels", xticks=[], yticks=[])
+    size = f"{pixels} x {pixels} pixels"
+    if pixels != published.PIXELS:
+        size += f" (paper {published.PIXELS} x {published.PIXELS})"
+    axes.set(xlabel=size, xticks=[], yticks=[])
 
 
 def _adjacency(axes: Axes, cutout: Cutouts) -> None:
@@ -146,34 +141,107 @@ def _adjacency(axes: Axes, cutout: Cutouts) -> None:
     axes.set(xlabel="Si", ylabel="Si")
 
 
-def _losses(axes: Axes, history: xr.Dataset) -> None:
+def _layers(axes: Axes, layers: Sequence[Layer]) -> None:
+    """The way from the first input to the threshold as a column of boxes; what joins it on the way, to its left."""
+    by_name, way = {layer.name: layer for layer in layers}, [layers[-1]]
+    while way[0].sources:
+        way.insert(0, by_name[way[0].sources[0]])
+    others = [layer for layer in layers if layer not in way]
+    left = 0.3 if others else 0.0
+    row = {layer.name: float(number) for number, layer in enumerate(way)}
+    for layer in reversed(others):  # beside those that read it; above, where these stand aside too
+        readers = [reader for reader in layers if layer.name in reader.sources]
+        beside = [row[reader.name] for reader in readers if reader in way]
+        row[layer.name] = np.mean(beside) if beside else row[readers[0].name] - 2.0
+    wide, narrow = (left, 1.0 - left, 0.6), (0.0, 0.22, 1.2)
+    boxes = {layer.name: _box(axes, row[layer.name], *(wide if layer in way else narrow)) for layer in layers}
+    for layer in layers:
+        shape = " x ".join("N" if size is None else str(size) for size in layer.shape)
+        _label(axes, boxes[layer.name], layer.name.replace("_", " "), shape, layer.kind if layer in way else "")
+        for source in layer.sources:
+            ends = _ends(boxes[source], boxes[layer.name])
+            axes.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=4, lw=0.6, color="black"))
+    axes.set(xlim=(0, 1), ylim=(len(way) - 0.5, -0.5))
+    axes.set_axis_off()
+
+
+def _box(axes: Axes, row: float, x: float, width: float, height: float) -> Bbox:
+    box = Rectangle((x, row - height / 2), width, height, facecolor="#eef2f8", edgecolor=BLUE, lw=0.6)
+    axes.add_patch(box)
+    return box.get_bbox()
+
+
+def _label(axes: Axes, box: Bbox, name: str, shape: str, kind: str) -> None:
+    row = 0.5 * (box.y0 + box.y1)
+    if kind:
+        axes.text(box.x0 + 0.02, row, f"{name} ({kind})", va="center_baseline", fontsize=5)
+        axes.text(box.x1 - 0.02, row, shape, ha="right", va="center_baseline", fontsize=5)
+    else:
+        axes.text(0.5 * (box.x0 + box.x1), row, f"{name}\n{shape}", ha="center", va="center", fontsize=5)
+
+
+def _ends(source: Bbox, reader: Bbox) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Ends of the arrow between two boxes: on the sides that face each other."""
+    if source.x0 == reader.x0:
+        x, down = 0.5 * (source.x0 + source.x1), source.y0 < reader.y0
+        return (x, source.y1 if down else source.y0), (x, reader.y0 if down else reader.y1)
+    right = source.x0 < reader.x0
+    return (
+        (source.x1 if right else source.x0, 0.5 * (source.y0 + source.y1)),
+        (reader.x0 if right else reader.x1, 0.5 * (reader.y0 + reader.y1)),
+    )
+
+
+def _losses(axes: Axes, history: xr.Dataset, paper: int | None) -> None:
     axes.plot(history.epoch, history.loss, color=BLUE, label="training")
-    axes.plot(history.epoch, history.validation_loss, color=RED, linestyle="--", label="validation")
-    axes.set(xlabel="Epoch", ylabel="Mean squared error (standardised)", yscale="log")
+    axes.plot(history.epoch, history.validation_loss, color=ORANGE, linestyle="--", label="validation")
+    epochs = "Epoch" if paper is None else f"Epoch (paper: {paper} epochs)"
+    axes.set(xlabel=epochs, ylabel="Mean squared error (standardised)")
+    axes.set_ylim(0, 1.25 * max(float(history.loss.max()), float(np.median(history.validation_loss))))
     axes.legend()
 
 
-def _predicted_against_true(axes: Axes, points: xr.Dataset, paper: float | None) -> None:
-    """How often which prediction goes with which target, and their correlation r."""
-    target, predicted = (points[name].values * STRESS_SCALE for name in ("target", "predicted"))
-    low, high = 0.0, float(np.percentile(np.append(target, predicted), 99.9)) * 1.05
-    box = (low, high, low, high)
-    cells = axes.hexbin(
-        target,
-        predicted,
-        gridsize=55,
-        cmap="Blues",
-        mincnt=1,
-        bins="log",
-        extent=box,
-        linewidths=0.1,
-    )
-    axes.plot([low, high], [low, high], color=RED, linewidth=1.0)
-    text = f"r = {np.corrcoef(target, predicted)[0, 1]:.2f}" if np.ptp(predicted) else "r undefined"
-    if paper is not None:
-        text += f"  (paper {paper:.2f})"
-    axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top")
-    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    unit = "($10^{-3}$ reduced energy/Å$^2$)"
-    axes.set(xlabel=f"True $\\Delta\\tau$ {unit}", ylabel=f"Predicted $\\Delta\\tau$\n{unit}")
-    axes.figure.colorbar(cells, ax=axes, label="points", shrink=0.8)
+def _predicted_against_true(seen: Axes, unseen: Axes, learned: Learned, paper: float | None) -> None:
+    """How often which prediction goes with which target; validation points one by one over those of training."""
+    every = np.concatenate([one.to_array().values.ravel() for one in learned[2:]])
+    high = 1.05 * STRESS_SCALE * float(np.percentile(every, 99.9))
+    cells = [_density(axes, points, high) for axes, points in ((seen, learned.train), (unseen, learned.unseen))]
+    shared = LogNorm(1, max(2.0, *(one.get_array().max() for one in cells)))
+    for one in cells:
+        one.set_norm(shared)
+    seen.figure.colorbar(cells[0], ax=[seen, unseen], label="points (training, unseen)", shrink=0.8)
+    every_nth = -(-learned.validation.sizes["point"] // SHOWN)
+    chosen = STRESS_SCALE * learned.validation.isel(point=slice(None, None, every_nth))
+    style = {"color": ORANGE, "markersize": 1.2, "markeredgewidth": 0, "rasterized": True}
+    seen.plot(chosen.target, chosen.predicted, "o", **style)
+    beside = "" if paper is None else f" (paper {paper:.2f})"
+    some = "" if every_nth == 1 else f" (every {every_nth}th)"
+    words = {BLUE: f"training, {_r(learned.train)}{beside}", ORANGE: f"validation{some}, {_r(learned.validation)}"}
+    _legend(seen, words)
+    _legend(unseen, {BLUE: _r(learned.unseen), RED: "100 % accurate"})
+    unseen.set_ylabel("")
+
+
+def _density(axes: Axes, points: xr.Dataset, high: float) -> PolyCollection:
+    """Numbers of points in hexagons, and the line on which every prediction is right."""
+    target, predicted = (STRESS_SCALE * points[name].values for name in ("target", "predicted"))
+    extent = (0.0, high, 0.0, high)
+    cells = axes.hexbin(target, predicted, gridsize=45, cmap="Blues", mincnt=1, extent=extent, linewidths=0.1)
+    axes.plot([0.0, high], [0.0, high], color=RED, linewidth=1.0, zorder=5)
+    axes.set(xlim=(0.0, high), ylim=(0.0, high), aspect="equal")
+    unit = "\n($10^{-3}$ reduced energy/Å$^2$)"
+    axes.set(xlabel=f"True $\\Delta\\tau${unit}", ylabel=f"Predicted $\\Delta\\tau${unit}")
+    return cells
+
+
+def _r(points: xr.Dataset) -> str:
+    """Correlation of predictions and targets in words."""
+    if np.ptp(points.predicted.values) == 0:
+        return "r undefined"
+    return f"r = {float(xr.corr(points.target, points.predicted)):.2f}"
+
+
+def _legend(axes: Axes, words: Mapping[str, str]) -> None:
+    """What stands in which colour."""
+    handles = [Patch(color=color, label=text) for color, text in words.items()]
+    axes.legend(handles=handles, loc="upper left", handlelength=0.8, borderaxespad=0.2, fontsize=6)

@@ -20,11 +20,10 @@ from ..compendium.data_set import (
     example,
     first_unseen,
     has_networks,
-    learning_data,
+    learned,
     of_roles,
     pictured,
 )
-from ..compendium.trained import model_file
 from ..imaging.circle import Circle
 from ..imaging.picture import Imaged
 
@@ -46,9 +45,9 @@ def regenerate(data_dir: str | Path, figure_dir: str | Path) -> dict[str, str]:
         are not in it where the data hold no networks.
     """
     found = {}
-    learned = has_networks(Path(data_dir))
+    with_networks = has_networks(Path(data_dir))
     for name, draw in FIGURES.items():
-        if name not in MECHANICAL and not learned:
+        if name not in MECHANICAL and not with_networks:
             print(f"{name}: needs trained networks, of which {Path(data_dir).name} holds none")
             continue
         try:
@@ -79,9 +78,8 @@ def _fig3(folder: Path) -> Figure:
     return figures.fig3(data_set.goodness_of(of_roles(folder, "train", "validation", "test")))
 
 
-def _fig5(folder: Path) -> Figure:
-    pixels = files.read_json(model_file(folder, "cnn").with_suffix(".json"))["made_from"]["sizes"]
-    return figures.fig5(example(folder), *learning_data(folder, "cnn"), **pixels)
+def _learning(folder: Path, name: str) -> Figure:
+    return figures.learning(name, example(folder), learned(folder, name))
 
 
 def _fig9(folder: Path) -> Figure:
@@ -105,9 +103,9 @@ FIGURES: dict[str, Callable[[Path], Figure]] = {
     "fig1": _fig1,
     "fig2": _fig2,
     "fig3": _fig3,
-    "fig4": lambda folder: figures.fig4(example(folder), *learning_data(folder, "lstm")),
-    "fig5": _fig5,
-    "fig6": lambda folder: figures.fig6(example(folder), *learning_data(folder, "gcn")),
+    "fig4": lambda folder: _learning(folder, "lstm"),
+    "fig5": lambda folder: _learning(folder, "cnn"),
+    "fig6": lambda folder: _learning(folder, "gcn"),
     "fig7": lambda folder: figures.fig7(compared(folder, "train", "validation")),
     "fig8": lambda folder: figures.fig8(compared(folder, *UNSEEN)),
     "fig9": _fig9,

@@ -15,6 +15,10 @@ UNSEEN_FIRST_EVENT = {"lstm": 0.50, "cnn": 0.75, "gcn": 0.93}
 # Text to Fig. 6: correlation of predictions and targets; none is given for the other two networks.
 CORRELATION = {"gcn": 0.96}
 
+# Text to Figs. 4 to 6: epochs of training; edge of the images.
+EPOCHS = {"lstm": 1500, "cnn": 300, "gcn": 1000}
+PIXELS = 220
+
 # Text to Fig. 10: goodness of the first event in the imaged patch.
 IMAGED_FIRST_EVENT = 0.96
 

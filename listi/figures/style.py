@@ -40,7 +40,7 @@ NETWORKS = {
 }
 OTHER = {"color": "#9a9a9a", "marker": "v", "linestyle": ":"}  # for networks of the reader's own
 
-BLUE, RED, GREY = "#2f5f9e", "#b3202c", "#8c8c8c"
+BLUE, RED, GREY, ORANGE = "#2f5f9e", "#b3202c", "#8c8c8c", "#e69f00"
 STRESS_LABEL = "Shear stress $\\tau$\n($10^{-3}$ reduced energy/Å$^2$)"
 THRESHOLD_LABEL = "Stress threshold $\\Delta\\tau$\n($10^{-3}$ reduced energy/Å$^2$)"
 STRESS_SCALE = 1e3  # stored stresses are drawn in units of 1e-3

@@ -66,7 +66,7 @@ def probe(
     r_free : float
         Radius of the disc that is relaxed [Å]; the paper's is 11.
     mode : str
-        "pure shear" (x grows by 1 + d a step, y shrinks by it), "simple shear" or "uniaxial tension" (y fixed).
+        "pure shear" (x grows by 1 + d per step, y shrinks by it), "simple shear" or "uniaxial tension" (y fixed).
     angle : float
         Direction of the load against x, anticlockwise [degrees].
     strain_step : float

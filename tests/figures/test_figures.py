@@ -11,22 +11,32 @@ from handmade import honeycomb
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.text import Text
 from skimage.color import rgb2lab
 
 from listi import figures
 from listi.analysis import load
 from listi.analysis.sample import Sample
+from listi.compendium.data_set import Learned
 from listi.figures import panels, published, style
 from listi.figures.ensemble import overlap
 from listi.figures.mechanics import drop_of_event
 from listi.imaging.circle import Circle
 from listi.imaging.picture import Imaged
 from listi.imaging.statistics import compare
+from listi.learning.architecture import Layer
 from listi.learning.cutouts import cutouts
 from listi.network.patch import free_patch
 
 EVENTS = np.arange(1, 7)
+LAYERS = [
+    Layer("image", "InputLayer", (32, 32, 1), ()),
+    Layer("bonds", "InputLayer", (None, None), ()),
+    Layer("weights", "Normalised", (None, None), ("bonds",)),
+    Layer("convolution_1", "Conv2D", (28, 28, 4), ("image", "weights")),
+    Layer("threshold", "Threshold", (1,), ("convolution_1",)),
+]
 
 
 def lightness(colors):
@@ -156,7 +166,7 @@ def drawn(network, goodness):
     studied = {"patch": ["a", "a", "b"], "reading": ["free", "held", "free"]}
     studied |= {"event_strain": [0.1, 0.05, 0.08], "goodness": [0.8, 0.9, -0.2]}
     dosed = {name: ("dose", [0.5, 0.9, 1.0]) for name in ("atoms", "bonds", "correlation")}
-    learning = (one, history, points, points)
+    learned = Learned(LAYERS, history, points, points, points)
     made_up = rows_of_events()
     settings = threshold.stack(point=("x", "y"), create_index=False).expand_dims(setting=["tolerance 1e-6", "skin 2 Å"])
     varied = xr.Dataset({"reference": 1.001 * settings[0], "threshold": settings})
@@ -191,9 +201,9 @@ def drawn(network, goodness):
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),
-        "fig4": figures.fig4(*learning),
-        "fig5": figures.fig5(*learning, pixels=32),
-        "fig6": figures.fig6(*learning),
+        "fig4": figures.learning("lstm", one, learned),
+        "fig5": figures.learning("cnn", one, learned),
+        "fig6": figures.learning("gcn", one, learned),
         "fig7": figures.fig7(models),
         "fig8": figures.fig8(models),
         "fig9": figures.fig9(network, shear, threshold, 2 * threshold, "gcn"),
@@ -344,14 +354,40 @@ def test_figs_7_and_8_draw_the_papers_first_events(drawn, name, paper):
 
 
 def test_correlations_stand_beside_the_papers(drawn):
-    assert any(text.endswith("(paper 0.96)") for text in texts(drawn["fig6"]))
-    assert not any("(paper" in text for text in texts(drawn["fig5"]))
+    assert any(re.fullmatch(r"training, r = -?\d\.\d\d \(paper 0\.96\)", text) for text in texts(drawn["fig6"]))
+    assert not any("(paper 0" in text for text in texts(drawn["fig5"]))
     assert any("paper 0.96" in text for text in texts(drawn["fig10"]))
     assert any("r = 1.00" in text for text in texts(drawn["fig9"]))
 
 
 def test_fig1_tells_the_threshold_of_the_trace(drawn):
     assert any("2.00" in text for text in texts(drawn["fig1"]))
+
+
+def test_every_layer_has_its_box_and_an_arrow_for_each_that_it_reads(drawn):
+    words = texts(drawn["fig5"])
+    assert {"weights\nN x N", "image (InputLayer)", "32 x 32 x 1", "convolution 1 (Conv2D)", "28 x 28 x 4"} <= set(
+        words
+    )
+    axes = next(axes for axes in drawn["fig5"].findobj(matplotlib.axes.Axes) if "layers" in axes.get_title("left"))
+    assert sum(isinstance(patch, Rectangle) for patch in axes.patches) == len(LAYERS)
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    assert len(arrows) == sum(len(layer.sources) for layer in LAYERS)
+
+
+def test_images_and_epochs_stand_beside_the_papers(drawn):
+    words = texts(drawn["fig5"])
+    assert "32 x 32 pixels (paper 220 x 220)" in words
+    assert "Epoch (paper: 300 epochs)" in words
+
+
+def test_training_and_validation_points_are_told_apart(drawn):
+    axes = next(axes for axes in drawn["fig6"].findobj(matplotlib.axes.Axes) if "validation" in axes.get_title("left"))
+    (line, dots) = axes.lines
+    assert len(line.get_xdata()) == 2
+    assert len(dots.get_xdata()) == 30  # all of them: only more than 2500 are thinned out
+    legend = [handle.get_facecolor() for handle in axes.get_legend().get_patches()]
+    assert to_rgb(dots.get_color()) == legend[1][:3] != legend[0][:3]
 
 
 def test_several_cutouts_at_once_are_refused(network):

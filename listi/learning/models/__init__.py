@@ -176,8 +176,7 @@ def load(path: str | os.PathLike) -> keras.Model:
         If there is no such file, it is not one of ours, or not as it was written (DataError).
     """
     path = find(path)
-    files.check_zip(path)
-    known = _metadata_in(path)
+    known = _metadata_in(read_config(path))
     if known.get("schema") != SCHEMA:
         raise ValueError(f"model: {str(path)!r} is of schema {known.get('schema', 1)}; this version reads {SCHEMA}")
     _module(known["name"])  # registers the layers that the file names
@@ -206,13 +205,28 @@ def find(path: str | os.PathLike) -> Path:
     return Path(path)
 
 
-def _metadata_in(path: Path) -> dict:
-    """Read the metadata in a file, without building anything."""
+def read_config(path: str | Path) -> dict:
+    """Read how Keras would build a saved model, without building it.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or not whole.
+    ValueError
+        If it is none of ours.
+    """
+    files.check_zip(path)
     try:
         with zipfile.ZipFile(path) as file:
             config = json.loads(file.read("config.json"))
-        layers = [layer["config"] for layer in config["config"]["layers"]]
-        known = json.loads(next(layer["metadata"] for layer in layers if layer["name"] == "threshold"))
-        return known | {"name": known["name"]}
+        _metadata_in(config)
     except (KeyError, StopIteration, ValueError, TypeError) as error:
         raise ValueError(f"model: {str(path)!r} is not a model saved by listi") from error
+    return config
+
+
+def _metadata_in(config: dict) -> dict:
+    """Return the metadata in what `read_config` reads."""
+    layers = [layer["config"] for layer in config["config"]["layers"]]
+    known = json.loads(next(layer["metadata"] for layer in layers if layer["name"] == "threshold"))
+    return known | {"name": known["name"]}
