@@ -93,7 +93,7 @@ def _of_glass(networks: list[Network]) -> xr.Dataset:
     )
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 

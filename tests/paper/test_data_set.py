@@ -137,7 +137,7 @@ def test_thresholds_are_what_the_stresses_say():
 
 def test_files_are_whole_small_and_open_in_one_line():
     assert [problem for problem in sample_files.verify(DATA).values() if problem] == []
-    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 60e6  # with networks and predictions
+    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 60e6
     path = data_set.read_split(DATA)["train"][0]
     tree = xr.open_datatree(path)
     assert {"network", "shear", "probing"} <= set(tree.children)
