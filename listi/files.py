@@ -78,9 +78,9 @@ def _unwritable(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: cannot be written: {error.strerror}; what was there is unchanged")
 
 
-def remove_unfinished(folder: str | Path) -> None:
-    """Remove what killed writers left under temporary names, while nobody writes in the folder."""
-    for leftover in Path(folder).rglob(f".*{_UNFINISHED}"):
+def remove_unfinished(folder: str | Path, beginning: str = "") -> None:
+    """Remove what killed writers of files with that beginning left, while nobody writes these in the folder."""
+    for leftover in Path(folder).rglob(f".{beginning}*{_UNFINISHED}"):
         leftover.unlink(missing_ok=True)
 
 

@@ -175,7 +175,8 @@ def _record(path: Path) -> dict:
 
 
 def _remove_others(unfinished: Path, label: str) -> None:
-    """Remove checkpoints of trainings of this label that were made from something else."""
+    """Remove checkpoints of trainings of this label that were made from something else, or half written when killed."""
+    files.remove_unfinished(unfinished.parent, f"{label}-")
     for other in unfinished.parent.glob(f"{label}-{'[0-9a-f]' * 16}.npz"):
         if other != unfinished:
             other.unlink()
