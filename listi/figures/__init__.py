@@ -6,7 +6,7 @@ from .glasses import glasses
 from .goodness_variants import boxes, readings
 from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import inputs, learning
-from .maps import fig9
+from .maps import fig9, yield_stress
 from .mechanics import fig1, fig2
 from .prediction import forecast, fresh, late, predictors, rules, strains
 from .sensitivity import boundary, cost, hysteresis, independence, radius
@@ -49,4 +49,5 @@ __all__ = [
     "strains",
     "structure_beside",
     "thresholds",
+    "yield_stress",
 ]

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 
 from ..network.geometry import minimum_image
 from ..network.network import Network
-from .style import GREY, STRESS_SCALE, THRESHOLD_MAP
+from .style import BLUE, GREY, RED, STRESS_SCALE, THRESHOLD_MAP
 
 PERCENTILES = (2, 98)  # of the values, between which the colours of a map run
 BROKEN = 4.2  # a Si-Si bond longer than this [Å] is broken and not drawn; 3.05 Å is normal
@@ -22,9 +22,9 @@ def letter(axes: Axes, name: str, title: str = "") -> None:
     axes.set_title(f"$\\bf{{{name}}}$  {title}")
 
 
-def square(axes: Axes, cell: np.ndarray) -> None:
-    """Frame axes as a cell in Å, equal scales."""
-    axes.set(xlim=(0, cell[0]), ylim=(0, cell[1]), aspect="equal", xlabel="x (Å)", ylabel="y (Å)")
+def square(axes: Axes, cell: np.ndarray, length: str = "Å") -> None:
+    """Frame axes as a cell, equal scales, edges in the unit `length`."""
+    axes.set(xlim=(0, cell[0]), ylim=(0, cell[1]), aspect="equal", xlabel=f"x ({length})", ylabel=f"y ({length})")
     axes.spines[:].set_visible(True)
 
 
@@ -46,7 +46,16 @@ def draw_bonds(axes: Axes, positions: np.ndarray, bonds: np.ndarray, cell: np.nd
     axes.add_collection(LineCollection(ends[whole], **style))
 
 
-def draw_map(axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float = STRESS_SCALE, **style) -> QuadMesh:
+def draw_curve(axes: Axes, shear: xr.Dataset, scale: float = STRESS_SCALE) -> None:
+    """Draw the stress-strain curve of one sample and mark its events; the stress is multiplied by `scale`."""
+    axes.plot(shear.strain, shear.stress * scale, color=BLUE, label="one sample")
+    after = shear.stress.sel(strain=shear.event_strain, method="nearest") * scale
+    axes.plot(shear.event_strain, after, "v", color=RED, markersize=5, label="its events")
+
+
+def draw_map(
+    axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float = STRESS_SCALE, length: str = "Å", **style
+) -> QuadMesh:
     """Draw a threshold map over the whole periodic cell, one patch of colour per probe.
 
     Unless limits are given, colours run from the 2nd to the 98th percentile of the values: from the least to the
@@ -57,9 +66,11 @@ def draw_map(axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float
     threshold : DataArray over (x, y)
         Points that are NaN stay white.
     cell : ndarray, shape (2,)
-        Edge lengths [Å].
+        Edge lengths [`length`].
     scale : float
         What the values are multiplied by.
+    length : str
+        Unit of length.
     """
     threshold = threshold.transpose("x", "y")
     x, y = (_once_around(threshold[name].values, edge) for name, edge in zip("xy", cell, strict=True))
@@ -67,7 +78,7 @@ def draw_map(axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float
     if "vmin" not in style:
         style["vmin"], style["vmax"] = np.nanpercentile(threshold.values * scale, PERCENTILES)
     mesh = axes.pcolormesh(x, y, values.T, cmap=THRESHOLD_MAP, shading="nearest", rasterized=True, **style)
-    square(axes, cell)
+    square(axes, cell, length)
     return mesh
 
 
@@ -83,13 +94,14 @@ def mark_events(axes: Axes, position: np.ndarray, numbers: np.ndarray, cell: np.
     axes.plot(*position.T, "o", clip_on=False, **look)
     outline = [effects.withStroke(linewidth=1.6, foreground="black")]
     for (x, y), number in zip(position, numbers, strict=True):
-        left = x > 0.93 * cell[0]
+        left, below = x > 0.93 * cell[0], y > 0.95 * cell[1]
         axes.annotate(
             str(int(number)),
             (x, y),
-            xytext=(-4 if left else 4, 3),
+            xytext=(-4 if left else 4, -3 if below else 3),
             textcoords="offset points",
             ha="right" if left else "left",
+            va="top" if below else "baseline",
             color="white",
             fontweight="bold",
             path_effects=outline,

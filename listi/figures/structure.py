@@ -6,27 +6,42 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from matplotlib.collections import PolyCollection
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from ..network.geometry import minimum_image
+from ..network.geometry import minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import rings as rings_of
 from . import panels
-from .style import BLUE, RED, STRESS_LABEL, STRESS_SCALE, styled
+from .style import BLUE, STRESS_LABEL, STRESS_SCALE, styled
 
 
 @styled
-def glass(network: Network) -> Figure:
-    """One sample, its rings coloured by their size.
+def glass(network: Network, diameters: Mapping[str, float] | None = None, length: str = "Å") -> Figure:
+    """One sample: its rings coloured by their size or, where there are no bonds, its atoms.
 
     Parameters
     ----------
     network : Network
+    diameters : mapping, optional
+        Name of each species, in their order, to the diameter [`length`] of its atoms: they are drawn, not the rings.
+    length : str
+        Unit of length.
     """
     figure = Figure(figsize=(4.2, 3.9), layout="constrained")
     axes = figure.subplots()
+    if diameters is None:
+        _draw_rings(axes, network)
+    else:
+        _draw_atoms(axes, network, diameters)
+    panels.square(axes, network.cell, length)
+    return figure
+
+
+def _draw_rings(axes: Axes, network: Network) -> None:
     faces = rings_of(network)
     corners = [corners for face in faces for corners in _inside_cell(network, face)]
     sizes = np.array([len(ring) for ring in corners])
@@ -34,18 +49,35 @@ def glass(network: Network) -> Figure:
     style = {"cmap": "cividis", "norm": norm, "edgecolor": "white", "linewidth": 0.6}
     rings = PolyCollection(corners, array=sizes, **style)
     axes.add_collection(rings)
-    panels.square(axes, network.cell)
-    bar = figure.colorbar(rings, ax=axes, shrink=0.85, label="Ring size n (Si atoms)")
+    bar = axes.figure.colorbar(rings, ax=axes, shrink=0.85, label="Ring size n (Si atoms)")
     bar.set_ticks(np.unique(sizes))
-    return figure
+
+
+def _draw_atoms(axes: Axes, network: Network, diameters: Mapping[str, float]) -> None:
+    """Draw atoms as discs, a colour for each species; those at a border on both sides."""
+    position = np.concatenate([wrap(network.positions, network.cell) + shift for shift in _shifts(network.cell)])
+    species = np.tile(network.species, len(position) // network.n_atoms)
+    style = {"units": "xy", "offset_transform": axes.transData, "edgecolor": "black", "linewidth": 0.3}
+    for number, (name, diameter) in enumerate(diameters.items()):
+        near = np.all(np.abs(position - network.cell / 2) < (network.cell + diameter) / 2, axis=1)
+        centres = position[near & (species == number)]
+        size, colour = np.full(len(centres), diameter), colormaps["cividis"]((number + 0.5) / len(diameters))
+        axes.add_collection(EllipseCollection(size, size, 0 * size, offsets=centres, facecolor=colour, **style))
+        label = f"{name}: {np.count_nonzero(network.species == number)} atoms"
+        axes.plot([], [], "o", color=colour, markeredgecolor="black", label=label)
+    axes.figure.legend(loc="outside upper right", ncols=len(diameters), handletextpad=0.1)
+
+
+def _shifts(cell: np.ndarray) -> np.ndarray:
+    """From a periodic cell to itself and its eight neighbours."""
+    return np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)]) * cell
 
 
 def _inside_cell(network: Network, face: np.ndarray) -> list[np.ndarray]:
     """Corners of a ring, and of its periodic images, wherever any of it lies in the cell."""
     first = network.positions[face[0]]
     corners = np.mod(first, network.cell) + minimum_image(network.positions[face] - first, network.cell)
-    shifts = np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)]) * network.cell
-    images = [corners + shift for shift in shifts]
+    images = [corners + shift for shift in _shifts(network.cell)]
     return [image for image in images if np.all(image.max(axis=0) > 0) and np.all(image.min(axis=0) < network.cell)]
 
 
@@ -64,9 +96,7 @@ def curves(sheared: Sequence[xr.Dataset]) -> Figure:
         label = "other samples" if number == 0 else None
         axes.plot(shear.strain, shear.stress * STRESS_SCALE, color="0.75", lw=0.8, label=label)
     first = sheared[0]
-    axes.plot(first.strain, first.stress * STRESS_SCALE, color=BLUE, label="one sample")
-    after = first.stress.sel(strain=first.event_strain, method="nearest") * STRESS_SCALE
-    axes.plot(first.event_strain, after, "v", color=RED, markersize=5, label="its events")
+    panels.draw_curve(axes, first)
     axes.set(xlabel="Strain $\\gamma$", ylabel=STRESS_LABEL)
     axes.legend()
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from handmade import honeycomb
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import EllipseCollection, LineCollection, PolyCollection, QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -27,6 +27,7 @@ from listi.imaging.picture import Imaged
 from listi.imaging.statistics import compare
 from listi.learning.architecture import Layer
 from listi.learning.cutouts import cutouts
+from listi.network.network import Network
 from listi.network.patch import free_patch
 
 EVENTS = np.arange(1, 7)
@@ -114,6 +115,12 @@ def goodness():
     values = 1 - 0.05 * EVENTS * np.random.default_rng(2).random((9, 1))
     values[4, 5] = np.nan
     return xr.DataArray(values, dims=("sample", "event"), coords={"event": EVENTS})
+
+
+def directions(threshold):
+    """Thresholds in three directions, the first the weakest."""
+    angle = xr.DataArray([-20.0, 0.0, 20.0], dims="angle", coords={"angle": [-20.0, 0.0, 20.0]})
+    return xr.Dataset({"threshold": threshold * (1.0 + 0.01 * angle.angle), "yield_stress": 0.7 * threshold})
 
 
 def two_glasses():
@@ -213,6 +220,7 @@ def drawn(network, goodness):
         ),
         "rules": figures.rules(made_up, target, 0.9 * target),
         "glasses": figures.glasses(two_glasses(), structures()),
+        "yield_stress": figures.yield_stress(directions(threshold), shear, network.cell),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),
@@ -233,7 +241,7 @@ def drawn(network, goodness):
 OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
 IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
 STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
-BEYOND = ["forecast", "strains", "fresh", "late", "predictors", "rules", "glasses"]
+BEYOND = ["forecast", "strains", "fresh", "late", "predictors", "rules", "glasses", "yield_stress"]
 NAMES = [*OURS, *IMAGED, *STUDIES, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
@@ -323,6 +331,23 @@ def test_rings_across_the_border_are_drawn_on_both_sides(drawn, network):
     inside = np.all((centres >= 0) & (centres < network.cell), axis=1)
     assert inside.sum() == 90  # 9 x 10 rings, each once, and images of those that cross the border
     assert len(centres) > 90
+
+
+def test_atoms_are_drawn_by_species_and_at_a_border_on_both_sides():
+    atoms = Network([[2.0, 3.0], [9.9, 5.0], [5.0, 5.0]], [0, 1, 1], None, [10.0, 10.0])
+    figure = figures.glass(atoms, {"L": 1.2, "S": 0.6}, "σ")
+    large, small = figure.findobj(EllipseCollection)
+    np.testing.assert_array_equal(large.get_offsets(), [[2.0, 3.0]])
+    np.testing.assert_allclose(sorted(small.get_offsets().tolist()), [[-0.1, 5.0], [5.0, 5.0], [9.9, 5.0]])
+    assert {"L: 1 atoms", "S: 2 atoms", "x (σ)"} <= set(texts(figure))
+
+
+def test_weakest_direction_and_load_share_their_colours(drawn, network):
+    weakest, along = drawn["yield_stress"].findobj(QuadMesh)[:2]
+    threshold = threshold_map(network, (6, 5))
+    for mesh, factor in ((weakest, 0.7), (along, 1.0)):
+        np.testing.assert_allclose(mesh.get_array()[:5, :6], factor * threshold.T)
+    assert weakest.get_clim() == along.get_clim()
 
 
 def test_event_marks_are_wrapped_into_the_cell():
