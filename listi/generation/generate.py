@@ -33,6 +33,7 @@ TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
 _FORGOTTEN = 3.0  # bond-orientational order, times sqrt(n_bonds), at which the crystal's directions count as forgotten
 _WARM_PASSES = 100  # proposals per bond, after which the warm switches end even if some order is left
+_IDLE = 2  # passes without a switch, all torn, that the warm switches survive: other bonds may not tear
 _BATCH = 0.1  # switches per ring between two relaxations of the whole sample
 _PASSES = 4  # proposals per bond without progress, after which chi counts as low as it gets
 
@@ -98,16 +99,18 @@ def generate(
 def _switch(
     lattices: Lattices, random, target, alpha: float, temperature: float, passes: int, order: float = 0.0
 ) -> None:
-    """Propose `passes` switches per bond, until bonds have as little order; without `order`, until none is possible."""
+    """Propose `passes` switches per bond, until bonds have as little order as wanted or no switch is possible."""
     n_bonds = len(lattices.dual.owner)
     batch = max(20, round(_BATCH * len(lattices.dual.sizes)))
+    idle = 0
     for _ in range(passes):
         bonds, chances, begin, before = random.integers(n_bonds, size=n_bonds), random.random(n_bonds), 0, lattices.made
         while begin < n_bonds:
             begin += lattices.switch(bonds[begin:], chances[begin:], target, alpha, temperature, batch)
             if lattices.order() < order:
                 return
-        if lattices.made == before and not order:
+        idle = idle + 1 if lattices.made == before else 0
+        if idle > (_IDLE if order else 0):
             return
 
 

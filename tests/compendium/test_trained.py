@@ -135,10 +135,13 @@ def test_an_interrupted_training_goes_on_and_a_foreign_checkpoint_goes(folder, t
     assert seen[0].is_file()
     foreign = seen[0].with_name("lstm-0123456789abcdef.npz")
     foreign.write_bytes(b"of another training")
+    half = seen[0].with_name(f".{seen[0].name}.abc.part")
+    half.write_bytes(b"half of it, when it was killed")
     monkeypatch.setattr(kept, "fit", original)
     resumed = kept.train(tmp_path / "killed", *arguments, seed=3, **settings)
     np.testing.assert_allclose(resumed.loss, whole.loss, rtol=1e-6)
     assert not foreign.exists()
+    assert not half.exists()
     assert not seen[0].exists()
 
 

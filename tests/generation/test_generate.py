@@ -377,6 +377,34 @@ def test_misbonded_silicon_are_found():
     assert 7 in misbonded(turned, net, net.cell)
 
 
+@pytest.mark.parametrize(
+    ("made", "orders", "order", "passes"),
+    [
+        ([1, 0, 1, 0, 1], [0.9, 0.9, 0.9, 0.9, 0.1], 0.2, 5),  # a batch that tore does not end the warm switches
+        ([1, 0, 0, 0, 1], [0.9] * 5, 0.2, 4),  # but three passes without a switch do
+        ([1, 0, 1], [0.9] * 3, 0.0, 2),  # and one does where no order is asked for
+    ],
+)
+def test_when_switching_ends(made, orders, order, passes):
+    class Scripted:
+        """Lattices that make so many switches in each pass, and then have that order."""
+
+        def __init__(self):
+            self.dual, self.made, self.at = dual.honeycomb(10, 12), 0, 0
+
+        def switch(self, bonds, *_):
+            self.made += made[self.at]
+            return len(bonds)
+
+        def order(self):
+            self.at += 1
+            return orders[self.at - 1]
+
+    lattices = Scripted()
+    generate._switch(lattices, np.random.default_rng(0), None, 0.3, 1e-3, 5, order)
+    assert lattices.at == passes
+
+
 def test_a_box_in_which_every_switch_tears_is_an_error_that_says_how_far_it_came(monkeypatch):
     monkeypatch.setattr(generate, "Lattices", stretched)
     message = r"nx=8, ny=10, seed=2\): ring_statistics: p_6 = 0.4017 not reached; got 1; \d+ switches were undone"
