@@ -1,6 +1,7 @@
 """Samples on disk: one NetCDF file per sample, with units, provenance and a checksum.
 
-A file has the groups network, shear, probing and predictions. It is written whole or not at all, and refused when its
+A file has the groups network, shear and probing, that of a patch also predictions; what networks predict for the samples
+of a folder lies in files beside them (`predicted`). A file is written whole or not at all, and refused when its
 data are not those that were written. Each group records in its attributes what it was made from and by what, when it
 is made: `parameters`, `algorithm` (version number), `created`, `commit`, `machine` and `versions`. The `checksum` of
 the file covers the data alone: two runs made the same sample if it is the same.
@@ -18,7 +19,7 @@ from .. import files
 from ..analysis.sample import Sample
 from ..files import DataError, canonical
 from ..network.network import Network
-from . import netcdf
+from . import netcdf, predicted
 from .provenance import ALGORITHMS, UNKNOWN, record
 
 SCHEMA = 2
@@ -91,7 +92,7 @@ def add_group(path: str | Path, name: str, dataset: xr.Dataset, parameters: Mapp
 
 
 def load_sample(path: str | Path, expect: Mapping | None = None) -> Sample:
-    """Read a sample file, its data checked.
+    """Read a sample file, its data checked, and what networks predict for it.
 
     Parameters
     ----------
@@ -104,13 +105,17 @@ def load_sample(path: str | Path, expect: Mapping | None = None) -> Sample:
     ------
     DataError
         Naming the file and what is wrong: missing, cut off, altered, another schema, a variable missing, or made
-        from other parameters than expected.
+        from other parameters than expected. If predictions for it are damaged.
     """
-    attrs, groups = _read(Path(path))
-    _check_expected(Path(path), groups, expect or {})
-    structure = groups["network"]
-    attrs = {**attrs, **structure.attrs, "name": Path(path).name}
-    return Sample(Network.from_xarray(structure), *(groups.get(name) for name in list(GROUPS)[1:]), attrs=attrs)
+    path = Path(path)
+    attrs, groups = _read(path)
+    _check_expected(path, groups, expect or {})
+    network, probing = Network.from_xarray(groups["network"]), groups.get("probing")
+    predictions = groups.get("predictions")
+    if predictions is None and probing is not None and {"x", "y"} <= set(probing.coords):
+        predictions = predicted.of_sample(path, network, probing)
+    attrs = {**attrs, **groups["network"].attrs, "name": path.name}
+    return Sample(network, groups.get("shear"), probing, predictions, attrs)
 
 
 def has_group(path: str | Path, name: str, parameters: Mapping) -> bool:
@@ -155,7 +160,11 @@ def verify(folder: str | Path) -> dict[Path, str]:
     return dict(sorted(found.items()))
 
 
-_CHECKS = {".nc": lambda path: _read(path), ".json": files.read_json, ".keras": files.check_zip}
+def _check_netcdf(path: Path) -> None:
+    predicted.read(path) if path.parent.name == predicted.FOLDER else _read(path)
+
+
+_CHECKS = {".nc": _check_netcdf, ".json": files.read_json, ".keras": files.check_zip}
 
 
 def _problem(path: Path) -> str:

@@ -16,7 +16,7 @@ from ..learning import models
 from ..learning.cutouts import R_FREE, discs_of, probed_map
 from ..learning.fit import SETTINGS, fit
 from ..learning.predict import predict, silicon_in_discs
-from . import sample_files
+from . import predicted, sample_files
 from .provenance import ALGORITHMS, record
 
 _LOSSES = ("loss", "validation_loss")
@@ -183,38 +183,53 @@ def _remove_others(unfinished: Path, label: str) -> None:
 
 
 def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
-    """Add the thresholds that a trained network predicts to the files of samples that lack them.
+    """Predict the thresholds of samples that were not predicted yet, and keep them as `predicted` says.
 
-    The predictions group of a file holds one variable over (x, y) for each network, named as it is; the `parameters` of
-    the group hold a record for each.
+    The file is written after every sample, so that a killed run loses at most the one in hand.
 
     Returns
     -------
     int
-        To how many files predictions were added.
+        For how many samples thresholds were predicted.
 
     Raises
     ------
     DataError
         If the network or a sample is not whole, or the network is not the one that was trained.
+    ValueError
+        If samples lie in several folders, or one was not probed.
     """
+    if len({path.parent for path in paths}) > 1:
+        raise ValueError(f"paths: samples of one folder are needed, got {sorted({str(p.parent) for p in paths})}")
     path = model_file(folder, name)
     trained_from = checksum(files.read_json(path.with_suffix(".json"))["made_from"])
     made_from = {"model": trained_from, "algorithm": ALGORITHMS["predictions"]}
-    todo = [p for p in paths if not made_from.items() <= _parameters(sample_files.load_sample(p)).get(name, {}).items()]
+    file = predicted.file_of(paths[0], name)
+    maps = _predicted(file, made_from)
+    todo = []
+    for one in paths:
+        sample = sample_files.load_sample(one)
+        structure = predicted.structure_of(sample.network)
+        if maps.get(one.name, ("",))[0] != structure:
+            todo.append((one.name, structure, sample))
     model = models.load(path) if todo else None
     if model and models.metadata(model).get("made_from") != trained_from:
         raise files.DataError(f"{path}: is not the network that {name}.json tells of; swapped")
-    for file in todo:
-        sample = sample_files.load_sample(file)
-        shape = tuple(sample.probing.threshold.transpose("x", "y").shape)
-        predicted = predict(sample.network, model, grid=shape).threshold
-        others = xr.Dataset() if sample.predictions is None else sample.predictions
-        parameters = {**_parameters(sample), name: {**record("predictions"), **made_from}}
-        sample_files.add_group(file, "predictions", others.assign({name: predicted}), parameters)
+    for known_as, structure, sample in todo:
+        found = predict(sample.network, model, grid=probed_map(sample).shape).threshold
+        maps[known_as] = (structure, found.values)
+        predicted.write(file, maps, made_from, found.long_name)
     return len(todo)
 
 
-def _parameters(sample: Sample) -> dict:
-    """By network, what its predictions in a sample were made from, by what and when."""
-    return {} if sample.predictions is None else sample.predictions.attrs.get("parameters", {})
+def _predicted(file: Path, made_from: Mapping) -> dict[str, tuple[str, np.ndarray]]:
+    """What is in a file of predictions that the same network made; nothing if it is not whole."""
+    try:
+        told = predicted.read(file)
+    except files.DataError:
+        file.unlink(missing_ok=True)
+        return {}
+    if told.attrs["parameters"] != made_from:
+        return {}
+    rows = zip(told["sample"].values, told.structure.values, told.threshold.values, strict=True)
+    return {str(name): (str(structure), values) for name, structure, values in rows}

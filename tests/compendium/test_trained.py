@@ -21,6 +21,8 @@ MADE_UP = {"units": "reduced energy/angstrom^2", "long_name": "made up"}
 
 def save_made_up(path, seed):
     """A crystal with thresholds that are made up: smooth in x, different for every seed."""
+    path.parent.mkdir(exist_ok=True)
+    seed = int(seed)
     network = honeycomb(6, 6, (0.3 * seed, 0.0))
     shape = (6, 5)
     values = grid_points(network.cell, shape)[:, 0].reshape(shape)
@@ -36,17 +38,17 @@ def save_made_up(path, seed):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("learning")
-    for seed in range(3):
-        save_made_up(folder / f"{seed}.nc", seed)
+    for path in paths(folder, 0, 1, 2):
+        save_made_up(path, path.stem)
     return folder
 
 
 def paths(folder, *numbers):
-    return [folder.absolute() / f"{number}.nc" for number in numbers]
+    return [folder.absolute() / "samples" / f"{number}.nc" for number in numbers]
 
 
 def sets(folder):
-    loaded = [sample_files.load_sample(folder / f"{seed}.nc") for seed in range(3)]
+    loaded = [sample_files.load_sample(path) for path in paths(folder, 0, 1, 2)]
     return {"train": loaded[:2], "validation": loaded[2:]}
 
 
@@ -80,42 +82,63 @@ def test_the_same_training_is_taken_as_stored(folder, trained, monkeypatch):
         kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=4, **SETTINGS)
 
 
-def test_predictions_join_the_files_and_are_not_made_again(folder, trained):
-    paths = sorted(folder.glob("*.nc"))
-    assert kept.predict_all(folder, "lstm", paths) == 3
-    before = [path.read_bytes() for path in paths]
-    assert kept.predict_all(folder, "lstm", paths) == 0
-    assert [path.read_bytes() for path in paths] == before
-    sample = sample_files.load_sample(paths[1])
+def test_predictions_lie_beside_the_samples_and_are_not_made_again(folder, trained):
+    before = [path.read_bytes() for path in paths(folder, 0, 1, 2)]
+    assert kept.predict_all(folder, "lstm", paths(folder, 0, 1)) == 2
+    assert kept.predict_all(folder, "lstm", paths(folder, 0, 1, 2)) == 1
+    written = (folder / "predictions" / "lstm.nc").read_bytes()
+    assert kept.predict_all(folder, "lstm", paths(folder, 0, 1, 2)) == 0
+    assert (folder / "predictions" / "lstm.nc").read_bytes() == written
+    assert [path.read_bytes() for path in paths(folder, 0, 1, 2)] == before
+    sample = sample_files.load_sample(paths(folder, 1)[0])
     direct = predict(sample.network, kept.model_file(folder, "lstm"), grid=(6, 5))
-    np.testing.assert_array_equal(sample.predictions.lstm, direct.threshold)
+    np.testing.assert_array_equal(sample.predictions.lstm, direct.threshold.astype(np.float32))
+    xr.testing.assert_identical(sample.predictions.lstm.x, sample.probing.x)
     # Predicting changes neither structure nor thresholds: the training stays valid.
     assert kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=3, **SETTINGS).identical(trained)
 
 
 def test_a_second_network_leaves_the_predictions_of_the_first(folder, trained):
-    paths = sorted(folder.glob("*.nc"))
-    kept.predict_all(folder, "lstm", paths)
-    first = sample_files.load_sample(paths[0]).predictions.lstm
+    kept.predict_all(folder, "lstm", paths(folder, 0, 1, 2))
+    first = sample_files.load_sample(paths(folder, 0)[0]).predictions.lstm
     settings = SETTINGS | {"epochs": 1}
     kept.train(folder, "cnn", sets(folder), R_FREE, {"pixels": 36}, seed=3, **settings)
-    assert kept.predict_all(folder, "cnn", paths) == 3
-    assert kept.predict_all(folder, "lstm", paths) == 0
-    predictions = sample_files.load_sample(paths[0]).predictions
+    assert kept.predict_all(folder, "cnn", paths(folder, 0, 1, 2)) == 3
+    assert kept.predict_all(folder, "lstm", paths(folder, 0, 1, 2)) == 0
+    predictions = sample_files.load_sample(paths(folder, 0)[0]).predictions
     assert set(predictions) == {"lstm", "cnn"}
     xr.testing.assert_identical(predictions.lstm, first)
+
+
+def test_predictions_for_another_structure_do_not_count_and_damaged_ones_are_named(folder, trained, tmp_path):
+    shutil.copytree(folder / "models", tmp_path / "models")
+    shutil.copytree(folder / "samples", tmp_path / "samples")
+    both = paths(tmp_path, 0, 1)
+    kept.predict_all(tmp_path, "lstm", both)
+    save_made_up(both[0], 5)
+    assert sample_files.load_sample(both[0]).predictions is None
+    assert kept.predict_all(tmp_path, "lstm", both) == 1
+    file = tmp_path / "predictions" / "lstm.nc"
+    assert sample_files.verify(tmp_path)[file] == ""
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-200])
+    with pytest.raises(files.DataError, match="lstm.nc: altered"):
+        sample_files.load_sample(both[0])
+    assert "altered" in sample_files.verify(tmp_path)[file]
+    assert kept.predict_all(tmp_path, "lstm", both) == 2
+    with pytest.raises(ValueError, match="paths: samples of one folder"):
+        kept.predict_all(tmp_path, "lstm", [both[0], *paths(folder, 1)])
 
 
 def test_a_network_in_the_place_of_another_is_refused(folder, trained, tmp_path):
     shutil.copytree(folder / "models", tmp_path / "models")
     other = models.build("lstm", r_free=R_FREE, units=4)
     models.save(other, kept.model_file(tmp_path, "lstm"), made_from="something else")
-    path = tmp_path / "0.nc"
+    path = tmp_path / "samples" / "0.nc"
     save_made_up(path, 0)
-    before = path.read_bytes()
     with pytest.raises(files.DataError, match=r"not the network that lstm.json tells of; swapped"):
         kept.predict_all(tmp_path, "lstm", [path])
-    assert path.read_bytes() == before
+    assert not (tmp_path / "predictions").exists()
 
 
 def test_an_interrupted_training_goes_on_and_a_foreign_checkpoint_goes(folder, tmp_path, monkeypatch):
@@ -166,7 +189,7 @@ def test_the_command_trains_and_stores_a_variant(folder, tmp_path, monkeypatch, 
 
 
 def test_a_sample_without_probes_is_refused(folder, tmp_path):
-    network = sample_files.load_sample(folder / "0.nc").network
+    network = sample_files.load_sample(paths(folder, 0)[0]).network
     sample_files.save_sample(tmp_path / "bare.nc", network)
     samples = {"train": [sample_files.load_sample(tmp_path / "bare.nc")], "validation": sets(folder)["validation"]}
     with pytest.raises(ValueError, match="bare.nc: holds no probes; listi.probe makes them"):
