@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import __version__
+from . import __version__, files
 from .compendium import chain, profiles
 from .files import DataError
 
@@ -69,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, help="seed of weights and order (default: 0)")
     train.add_argument("--threads", type=int, default=1, help="threads of a training step (default: 1)")
     train.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="where to (default: results/training)")
+
+    predict = add("predict", _predict, "predict the thresholds of a folder's samples with a network that was trained")
+    predict.add_argument("name", metavar="NETWORK", help="name of its file in the folder's models/")
+    predict.add_argument("--data", type=Path, metavar="FOLDER", help="samples and models (default: data/paper)")
 
     figures = add("figures", _figures, "redraw the paper's figures from stored data")
     figures.add_argument("--profile", help="draw what results/<profile> holds (default: data/paper, which ships)")
@@ -275,6 +279,18 @@ def _train(given: argparse.Namespace) -> int:
     best, loss = int(history.validation_loss.argmin()) + 1, float(history.validation_loss.min())
     file = trained.model_file(data, given.label or given.name)
     print(f"{_short(file)}: epoch {best} of {history.sizes['epoch']}, validation loss {loss:.4f}")
+    return 0
+
+
+def _predict(given: argparse.Namespace) -> int:
+    from .compendium import data_set, predicted, trained
+
+    data = given.data or chain.root() / "data" / "paper"
+    paths = [path for role in data_set.read_split(data).values() for path in role]
+    count = trained.predict_all(data, given.name, paths)
+    if (data / files.SUMS).is_file():
+        files.write_checksums(data)
+    print(f"{_short(predicted.file_of(paths[0], given.name))}: {len(paths)} samples, {count} predicted now")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Thresholds that networks predict for the samples of a folder: a file per network, in `predictions` beside `samples`.
 
-A file holds `threshold` over (sample, x, y) and the checksum of every sample's structure. What was predicted for another
-structure, or by a network trained from something else, does not count and is made again.
+A file holds `threshold` over (sample, x, y) and the checksum of every sample's structure. What was predicted for
+another structure, or by a network trained from something else, does not count and is made again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Samples on disk: one NetCDF file per sample, with units, provenance and a checksum.
 
-A file has the groups network, shear and probing, that of a patch also predictions; what networks predict for the samples
-of a folder lies in files beside them (`predicted`). A file is written whole or not at all, and refused when its
+A file has the groups network, shear and probing, that of a patch also predictions; what networks predict for the
+samples of a folder lies in files beside them (`predicted`). A file is written whole or not at all, and refused when its
 data are not those that were written. Each group records in its attributes what it was made from and by what, when it
 is made: `parameters`, `algorithm` (version number), `created`, `commit`, `machine` and `versions`. The `checksum` of
 the file covers the data alone: two runs made the same sample if it is the same.

@@ -1,0 +1,204 @@
+"""What networks learn from how much data, what they need of their input, and how far from their data they hold.
+
+`update("data/paper")` does all studies and keeps the results in the folder's `networks.json`. Every training is kept,
+unfinished ones too, so that a study that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from .. import files
+from ..analysis.prediction_goodness import first_events, goodness
+from ..analysis.sample import Sample
+from ..learning import models
+from ..learning.predict import predict
+from . import data_set, predicted, sample_files, trained
+from .provenance import record
+
+FILE = "networks.json"
+FOLDS = 5  # of the cross-validation
+SIZES = (2, 5, 10, 20, 40)  # training samples of the learning curve
+CURVES = ("listi", "gcn")  # networks whose learning curves are compared
+ABLATIONS = {  # of `listi`: what is left out, and how
+    "oxygen": {"oxygen": False},
+    "stress": {"stress": False},
+    "weakest_link": {"weakest_link": False},
+    "beyond": {"beyond": False},
+    "mirror": {"mirror": False},
+    "two_rounds": {"rounds": 2},
+    "eight_rounds": {"rounds": 8},
+}
+STUDIES = ("folds", "curves", "ablations")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a study.
+
+    Attributes
+    ----------
+    label : str
+        Name of its files.
+    name : str
+        Network.
+    train, validation, unseen : sequence of Path
+        Samples that it learns from, is watched with, and predicts afterwards.
+    changes : mapping
+        Settings and sizes that differ from the network's `PAPER`.
+    """
+
+    label: str
+    name: str
+    train: Sequence[Path]
+    validation: Sequence[Path]
+    unseen: Sequence[Path]
+    changes: Mapping[str, object] = field(default_factory=dict)
+
+
+def folds(folder: str | Path, name: str = "listi") -> list[Training]:
+    """Trainings of a cross-validation: every sample of the folder is unseen in one of them.
+
+    Of the samples not left out, every ninth is for validation.
+    """
+    every = [path for paths in data_set.read_split(folder).values() for path in paths]
+    found = []
+    for number in range(FOLDS):
+        rest = [path for n, path in enumerate(every) if n % FOLDS != number]
+        found.append(
+            Training(
+                f"{name}_fold_{number}",
+                name,
+                [path for n, path in enumerate(rest) if n % 9 != 4],
+                rest[4::9],
+                every[number::FOLDS],
+            )
+        )
+    return found
+
+
+def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
+    """Trainings on ever more samples, watched with the same ones, as many steps as with all; test samples are unseen."""
+    sets = data_set.read_split(folder)
+    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    most = len(sets["train"])
+    found = []
+    for name in names:
+        epochs = models.at_paper_scale(name)["epochs"]
+        for size in SIZES:
+            if size < most:
+                changes = {"epochs": min(epochs * most // size, 10 * epochs)}
+                found.append(
+                    Training(f"{name}_{size}", name, sets["train"][:size], sets["validation"], unseen, changes)
+                )
+    return found
+
+
+def ablations(folder: str | Path) -> list[Training]:
+    """Trainings of `listi` without one of its parts."""
+    sets = data_set.read_split(folder)
+    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    return [
+        Training(f"listi_without_{label}", "listi", sets["train"], sets["validation"], unseen, changes)
+        for label, changes in ABLATIONS.items()
+    ]
+
+
+def carry_out(one: Training, work: Path, report: Callable[[int, float, float], None] | None = None) -> xr.Dataset:
+    """Train, or take what is stored in `work`, and predict the unseen samples.
+
+    Returns
+    -------
+    Dataset
+        `correlation` (sample) with the probed thresholds, `goodness` (sample, event), `predicted` thresholds over
+        (sample, x, y); attributes tell of the training.
+    """
+    sets = {"train": one.train, "validation": one.validation}
+    history = trained.train_at_paper_scale(work, one.name, sets, one.changes, label=one.label, report=report)
+    model = models.load(trained.model_file(work, one.label))
+    each = [_judged(sample_files.load_sample(path), model) for path in one.unseen]
+    found = xr.concat(each, "sample", join="outer").assign_coords(sample=[path.name for path in one.unseen])
+    told = files.read_json(trained.model_file(work, one.label).with_suffix(".json"))
+    return found.assign_attrs(
+        training_samples=len(one.train),
+        epochs=history.sizes["epoch"],
+        validation_loss=float(history.validation_loss.min()),
+        seconds=told["seconds"],
+    )
+
+
+def _judged(sample: Sample, model: object) -> xr.Dataset:
+    target = data_set.threshold_of(sample, "probing")
+    own = predict(sample.network, model, grid=(target.sizes["x"], target.sizes["y"])).threshold
+    told = goodness(own, first_events(sample.shear).event_position, sample.network.cell)
+    r = np.corrcoef(own.values.ravel(), target.transpose("x", "y").values.ravel())[0, 1]
+    return xr.Dataset({"correlation": r, "goodness": told, "predicted": (("x", "y"), own.values)})
+
+
+def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path | None = None) -> None:
+    """Do studies on the samples of a folder and keep what they find in its `networks.json`.
+
+    Predictions of the cross-validation are kept as those of a network "listi_folds": each sample predicted by a
+    network that did not see it.
+
+    Parameters
+    ----------
+    folder : path
+        Of data, such as "data/paper".
+    names : sequence of str
+        Which of folds, curves, ablations.
+    work : path, optional
+        Where the trainings are kept; results/training below the repository by default.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study.
+    """
+    unknown = set(names) - set(STUDIES)
+    if unknown:
+        raise ValueError(f"names: {unknown.pop()!r} is not one of {', '.join(STUDIES)}")
+    from .chain import RESULTS, root
+
+    folder, work = Path(folder), Path(work) if work else root() / RESULTS / "training"
+    plans = {"folds": folds, "curves": curves, "ablations": ablations}
+    kept = files.read_json(folder / FILE) if (folder / FILE).is_file() else {}
+    for study in names:
+        held = {}
+        for one in plans[study](folder):
+            held[one.label] = carry_out(one, work)
+            kept.setdefault(study, {})[one.label] = _plain(held[one.label])
+            files.write_json(folder / FILE, kept)
+        if study == "folds":
+            _keep_folds(folder, held)
+    if (folder / files.SUMS).is_file():
+        files.write_checksums(folder)
+
+
+def _keep_folds(folder: Path, held: Mapping[str, xr.Dataset]) -> None:
+    maps = {}
+    for found in held.values():
+        for name in found["sample"].values:
+            path = folder / "samples" / str(name)
+            structure = predicted.structure_of(sample_files.load_sample(path).network)
+            maps[str(name)] = (structure, found.predicted.sel(sample=name).values)
+    made_from = {"model": "cross-validation", "folds": FOLDS, **{k: v.attrs["epochs"] for k, v in held.items()}}
+    file = predicted.file_of(folder / "samples" / "any", "listi_folds")
+    predicted.write(file, maps, made_from, "stress threshold predicted by listi, trained on other samples")
+
+
+def _plain(found: xr.Dataset) -> dict:
+    """Numbers of one training, rounded, as JSON has them."""
+    rows = found.goodness.transpose("sample", "event").values
+    return {
+        **found.attrs,
+        "sample": found["sample"].values.tolist(),
+        "correlation": [round(float(r), 6) for r in found.correlation],
+        "goodness": [[round(float(v), 6) for v in row[~np.isnan(row)]] for row in rows],
+        **record("predictions"),
+    }
