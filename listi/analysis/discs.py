@@ -13,19 +13,22 @@ from ..network.units import LENGTH_UNIT
 R_FREE = 11.0  # radius of the free atoms of a probe [Å]
 
 
-def membership(positions: np.ndarray, cell: np.ndarray, grid: tuple[int, int], radius: float) -> csr_array:
+def membership(positions: np.ndarray, cell: np.ndarray, grid: tuple[int, int] | np.ndarray, radius: float) -> csr_array:
     """Return which positions lie within `radius` [Å] of each grid point: ones, shape (n_points, n_positions).
+
+    Instead of a grid, points (n_points, 2) [Å] may be given.
 
     Raises
     ------
     ValueError
         If the grid is not two whole numbers > 0, or the radius not above 0 and at most half the smaller edge.
     """
+    points = grid if isinstance(grid, np.ndarray) else grid_points(cell, grid)
     largest = float(np.min(cell)) / 2
     if not 0.0 < radius <= largest:
         raise ValueError(f"r_free: {radius} Å is not in 0 < r_free <= {largest:.4g} Å, half the smaller edge")
     tree = cKDTree(wrap(positions, cell), boxsize=cell)
-    found = tree.query_ball_point(grid_points(cell, grid), radius, return_sorted=True)
+    found = tree.query_ball_point(wrap(points, cell), radius, return_sorted=True)
     counts = [len(atoms) for atoms in found]
     first = np.concatenate([[0], np.cumsum(counts)])
     atoms = np.concatenate([np.asarray(atoms, dtype=np.int64) for atoms in found])

@@ -31,8 +31,8 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "weakest_link": {"weakest_link": False},
     "beyond": {"beyond": False},
     "mirror": {"mirror": False},
-    "two_rounds": {"rounds": 2},
-    "eight_rounds": {"rounds": 8},
+    "rounds_in_disc": {"rounds_in_disc": 0},
+    "half_the_rounds": {"rounds": 2},
 }
 STUDIES = ("folds", "curves", "ablations")
 
@@ -83,7 +83,7 @@ def folds(folder: str | Path, name: str = "listi") -> list[Training]:
 
 
 def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
-    """Trainings on ever more samples, watched with the same ones, as many steps as with all; test samples are unseen."""
+    """Trainings on ever more samples, as many steps as with all; test samples are unseen."""
     sets = data_set.read_split(folder)
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
     most = len(sets["train"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Lessons: TypeAlias = Sequence[tuple[Inputs, np.ndarray]]  # of each sample what is read, and thresholds in one unit
 
 SETTLE_BATCH, SETTLE_BATCHES = 256, 4  # cut-outs per batch, batches: for the statistics taken after an epoch
-WEIGHT_DECAY, LARGEST_GRADIENT = 1e-4, 1.0  # of AdamW; no paper gives them
+WEIGHT_DECAY, LARGEST_GRADIENT = 0.05, 1.0  # of AdamW, chosen on validation samples
 OPTIMIZERS = ("adamax", "adamw")
 SETTINGS = (  # what decides the result, beside model, samples and seed
     "epochs",
@@ -36,6 +36,7 @@ SETTINGS = (  # what decides the result, beside model, samples and seed
     "mirror",
     "patience",
     "jit_compile",
+    "half_precision",
 )
 
 
@@ -52,6 +53,7 @@ def fit(
     mirror: bool = False,
     patience: int | None = None,
     jit_compile: bool = False,
+    half_precision: bool = False,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = True,
     report: Callable[[int, float, float], None] | None = None,
@@ -78,7 +80,7 @@ def fit(
     seed : int
         Seed of the order of the points and of the choice of mirror images.
     optimizer : str
-        "adamax" as in the paper, or "adamw": Adam with a weight decay of 1e-4, gradients cut to norm 1.
+        "adamax" as in the paper, or "adamw": Adam with a weight decay of 0.05, gradients cut to norm 1.
     learning_rate : float
         Learning rate; 1e-3 in the paper.
     final_learning_rate : float, optional
@@ -90,6 +92,9 @@ def fit(
         Stop when the validation loss has not fallen below its lowest value for so many epochs.
     jit_compile : bool
         Let XLA compile the training step; the result is the same within rounding.
+    half_precision : bool
+        Multiply in 16 bits (bfloat16) in the convolutions while training; weights and sums keep 32. Some processors do
+        that three times as fast.
     checkpoint : path-like, optional
         File for the state of the training, replaced after every epoch.
     resume : bool
@@ -113,7 +118,7 @@ def fit(
     _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, patience)
     rates = _rates(learning_rate, final_learning_rate, epochs)
     job = _Training(model, lessons, validation, batch_size, seed, mirror, rates)
-    job.compile(optimizer, jit_compile)
+    job.compile(optimizer, jit_compile, half_precision)
     if checkpoint is not None and resume and Path(checkpoint).exists():
         job.restore(Path(checkpoint), epochs)
     for epoch in _progress(range(len(job.loss), epochs), epochs, model.name):
@@ -198,10 +203,11 @@ class _Training:
             lessons = [(joined([x for x, _ in lessons]), np.concatenate([y for _, y in lessons]))]
         return [(x, ((np.asarray(y, dtype=float) - self.mean) / self.std).astype(np.float32)) for x, y in lessons]
 
-    def compile(self, optimizer: str, jit_compile: bool) -> None:
+    def compile(self, optimizer: str, jit_compile: bool, half_precision: bool) -> None:
         """Prepare the part of the model up to the standardised threshold; it shares the weights."""
         import keras
 
+        self._set_precision("mixed_bfloat16" if half_precision else "float32")
         self.network = keras.Model(self.model.input, self.model.get_layer("standardised").output)
         kind = {"adamax": keras.optimizers.Adamax, "adamw": keras.optimizers.AdamW}[optimizer]
         more = {"weight_decay": WEIGHT_DECAY, "global_clipnorm": LARGEST_GRADIENT} if optimizer == "adamw" else {}
@@ -214,6 +220,16 @@ class _Training:
         ]
         self.optimizer.build(self.network.trainable_variables)
         self.fingerprint = self._fingerprint(optimizer)
+
+    def _set_precision(self, policy: str) -> None:
+        """Set the numbers that convolutions and what follows them without weights work with."""
+        import keras
+
+        kinds = (keras.layers.Conv2D, keras.layers.MaxPooling2D, keras.layers.Flatten, keras.layers.Dropout)
+        if any(isinstance(layer, keras.layers.Conv2D) for layer in self.model.layers):
+            for layer in self.model.layers:
+                if isinstance(layer, kinds):
+                    layer.dtype_policy = policy
 
     def epoch(self, number: int) -> None:
         """Visit every point once."""
@@ -279,6 +295,7 @@ class _Training:
 
         if self.best:
             self.network.set_weights(self.best)
+        self._set_precision("float32")
         threshold = self.model.get_layer("threshold")
         threshold.mean.assign(self.mean)
         threshold.std.assign(self.std)

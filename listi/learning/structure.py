@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..analysis.discs import membership
 from ..mechanics.forms import SILICA
 from ..mechanics.kernels import pairs_of_atom, template
 from ..mechanics.neighbours import neighbour_list
@@ -61,21 +62,35 @@ def oxygen_places(network: Network, to: np.ndarray) -> np.ndarray:
     return np.where(to[:, :, None] == MISSING, 0.0, vector)
 
 
-def local_stress(network: Network) -> np.ndarray:
-    """Return the virial xx, xy, yy of every Si and half of that of the O within its bonds, shape (n_si, 3) [energy].
+def virials(network: Network) -> np.ndarray:
+    """Return the virial xx, xy, yy of every atom, shape (n_atoms, 3) [energy]; half of a pair's belongs to either atom.
 
-    Half of the virial of a pair belongs to each of its atoms. The potential is the paper's.
+    The potential is the paper's.
     """
     positions, cell = network.positions, network.cell
     first, partner = neighbour_list(positions, cell, SILICA.cutoff)
     virial = np.zeros((len(positions), 3))
     _virials.compiled(SILICA)(positions, network.species, SILICA.table, cell, first, partner, virial)
-    stress = virial[network.silicon]
-    is_oxygen = network.species == OXYGEN
-    tree = cKDTree(wrap(positions[is_oxygen], cell), boxsize=cell)
-    nearest, which = tree.query(wrap(positions[network.silicon], cell), k=NEIGHBOURS, distance_upper_bound=2.4)
+    return virial
+
+
+def local_stress(network: Network, virial: np.ndarray) -> np.ndarray:
+    """Return the virial of every Si and half of that of the O within its bonds, shape (n_si, 3) [energy]."""
+    cell, is_oxygen = network.cell, network.species == OXYGEN
+    tree = cKDTree(wrap(network.positions[is_oxygen], cell), boxsize=cell)
+    silicon = wrap(network.positions[network.silicon], cell)
+    nearest, which = tree.query(silicon, k=NEIGHBOURS, distance_upper_bound=2.4)
     of_oxygen = np.concatenate([virial[is_oxygen], np.zeros((1, 3))])  # the last row stands for an O that is not there
-    return stress + 0.5 * of_oxygen[np.where(np.isfinite(nearest), which, -1)].sum(axis=1)
+    halves = 0.5 * of_oxygen[np.where(np.isfinite(nearest), which, -1)].sum(axis=1)
+    return virial[network.silicon] + halves
+
+
+def stress_of_discs(network: Network, virial: np.ndarray, points: np.ndarray, radius: float) -> np.ndarray:
+    """Return the stress xx, xy, yy of the atoms within `radius` [Å] of every point, shape (n_points, 3) [energy/Å²].
+
+    (xx - yy)/2 is the `initial_stress` of `listi.probe`.
+    """
+    return membership(network.positions, network.cell, points, radius) @ virial / (np.pi * radius**2)
 
 
 @template

@@ -215,7 +215,7 @@ def test_architectures_are_the_papers():
         ("gcn", {"seed": -1}, "seed: -1"),
         ("gcn", {"r_free": 0.0}, "r_free: 0.0"),
         ("gcn_bonds", {"heads": 3, "width": 16}, "heads: 3"),
-        ("listi", {"heads": 3}, "heads: is not a size of listi; there are width, rounds, oxygen"),
+        ("listi", {"heads": 3}, "heads: is not a size of listi; there are width, rounds, rounds_in_disc, oxygen"),
         ("listi_si", {"oxygen": True}, "oxygen: is not a size of listi_si"),
         ("cnn", {"pixels": 20}, "pixels: 20"),
         ("cnn", {"dropout": 1.0}, "dropout: 1.0"),

@@ -11,7 +11,7 @@ from ..cutouts import Cutouts
 from ..encodings import PIXELS, Inputs, images
 from ..layers import dense, keras, layers, output
 
-PAPER = {"epochs": 300, "batch_size": 64, "patience": 30}
+PAPER = {"epochs": 300, "batch_size": 64, "patience": 30, "half_precision": True}
 SMALLEST = 36  # the third convolution needs a 5 x 5 image: fewer pixels leave nothing to pool
 
 

@@ -6,12 +6,14 @@ The Si of the sample exchange messages along their bonds. With e_ij what is know
     h_i <- h_i + W_4 [h_i, sum_j m_ij, max_j m_ij] + c
 
 so that after some rounds h_i tells of the surroundings of i, also beyond the disc. Around a point, every Si of the disc
-is then looked at with its place in the disc, g_i: position, distance from the middle, and how many of its neighbours
-lie outside, where a probe holds them fixed, and in which direction,
+is then looked at with its place in the disc, g_i: position, distance from the middle, and how many of the Si and O on
+its bonds lie outside, where a probe holds them fixed, and in which direction. The Si of a disc exchange messages too,
 
-    z_i = ReLU(W_6 ReLU(W_5 h_i + V_5 g_i + b') + b'')
+    u_i = ReLU(W_5 h_i + V_5 g_i + b_5)
+    u_i <- u_i + W_8 ReLU(W_6 u_i + W_7 sum_j u_j + b_6) + b_8
+    z_i = ReLU(W_9 u_i + b_9)
 
-and the disc with the mean, maximum and minimum of z_i over its Si, with its mean stress, and with its weakest link: a
+and the disc is judged by the mean, maximum and minimum of z_i over its Si, by its stress, and by its weakest link: a
 soft minimum of a scalar, -ln(sum_i exp(-s w.z_i)) / s. A disc gives where its weakest Si gives.
 
 Bonds carry their vector, its length, the place of the O relative to the bond's middle, and both Si-O lengths; Si carry
@@ -29,7 +31,7 @@ from ..encodings import Inputs
 from ..layers import Scale, keras, layers, ops, output
 
 PAPER = {  # the paper has no such network; this is how the one that ships is trained
-    "epochs": 300,
+    "epochs": 80,
     "batch_size": 1250,
     "optimizer": "adamw",
     "learning_rate": 3e-3,
@@ -59,10 +61,13 @@ def inputs(cut: Cutouts, metadata: dict) -> Inputs:
     network, known = cut.network, {"oxygen": True, "stress": True, "beyond": True} | metadata
     to = structure.neighbours(network)
     graph = {"neighbours": to.astype(np.int32), "edges": _edges(network, to, known["oxygen"])}
-    if known["stress"]:
-        graph["stress"] = structure.local_stress(network).astype(np.float32)
     atoms = np.where(cut.mask, np.searchsorted(network.silicon, cut.atoms), -1).astype(np.int32)
-    points = {"atoms": atoms, "place": (cut.positions / cut.r_free).astype(np.float32)}
+    points = {"atoms": atoms, "place": (cut.positions / cut.r_free).astype(np.float32), "bonded": cut.adjacency}
+    if known["stress"]:
+        virial = structure.virials(network)
+        graph["stress"] = structure.local_stress(network, virial).astype(np.float32)
+        of_discs = structure.stress_of_discs(network, virial, cut.centers, cut.r_free)
+        points["disc_stress"] = of_discs.astype(np.float32)
     signs = np.ones((1, 2), dtype=np.float32)
     if known["beyond"]:
         return Inputs(points, graph | {"signs": signs})
@@ -96,7 +101,7 @@ def of_training(x: Inputs) -> dict[str, np.ndarray]:
     arrays = x.take(slice(None))
     found = {"scale_edges": arrays["edges"][arrays["neighbours"] >= 0]}
     if "stress" in arrays:
-        found["scale_stress"] = arrays["stress"].reshape(-1, 3)
+        found |= {f"scale_{name}": arrays[name].reshape(-1, 3) for name in ("stress", "disc_stress")}
     return found
 
 
@@ -193,18 +198,45 @@ class Round(layers.Layer):
 
 @keras.saving.register_keras_serializable("listi")
 class InDisc(layers.Layer):
-    """Place of every Si in its disc, (n, rows, 7), in units of R_free: position, distance and its square, number of
-    neighbours outside the disc and the sum of the bond vectors to them.
-    """  # noqa: D205
+    """Place of every Si in its disc, in units of R_free, (n, rows, 4 + 3 kinds).
 
-    def call(self, place, atoms, to, vectors):
+    Position, distance and its square; of each kind of atom on its bonds, the number outside the disc and the sum of the
+    vectors to them.
+    """
+
+    def call(self, place, atoms, to, arms):
         square = ops.sum(place**2, axis=-1, keepdims=True)
-        bonds = ops.take(vectors, ops.maximum(atoms, 0), axis=0)
+        found = [place, ops.sqrt(square + keras.config.epsilon()), square]
         bonded = ops.take(_is_there(to, place.dtype), ops.maximum(atoms, 0), axis=0)
-        reach = ops.sum((place[:, :, None] + bonds) ** 2, axis=-1, keepdims=True)
-        outside = ops.cast(reach > 1.0, place.dtype) * bonded
-        frozen = ops.sum(outside, axis=2), ops.sum(outside * bonds, axis=2)
-        return ops.concatenate([place, ops.sqrt(square + keras.config.epsilon()), square, *frozen], axis=-1)
+        for arm in arms:
+            vectors = ops.take(arm, ops.maximum(atoms, 0), axis=0)
+            reach = ops.sum((place[:, :, None] + vectors) ** 2, axis=-1, keepdims=True)
+            outside = ops.cast(reach > 1.0, place.dtype) * bonded
+            found += [ops.sum(outside, axis=2), ops.sum(outside * vectors, axis=2)]
+        return ops.concatenate(found, axis=-1)
+
+
+@keras.saving.register_keras_serializable("listi")
+class RoundInDisc(layers.Layer):
+    """One round of messages between the bonded Si of every disc, as in the equations above."""
+
+    def __init__(self, width: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+        self.own = layers.Dense(width, name="own")
+        self.neighbour = layers.Dense(width, use_bias=False, name="neighbour")
+        self.update = layers.Dense(width, name="update")
+
+    def build(self, features_shape, bonded_shape) -> None:
+        for layer in (self.own, self.neighbour, self.update):
+            layer.build(features_shape)
+
+    def call(self, features, bonded):
+        message = ops.matmul(ops.cast(bonded, features.dtype), self.neighbour(features))
+        return features + self.update(ops.relu(self.own(features) + message))
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"width": self.width}
 
 
 @keras.saving.register_keras_serializable("listi")
@@ -227,14 +259,6 @@ class Pool(layers.Layer):
         return ops.concatenate([_mean(features, there), most, least], axis=-1)
 
 
-@keras.saving.register_keras_serializable("listi")
-class Mean(layers.Layer):
-    """Mean over the Si of every disc."""
-
-    def call(self, features, atoms):
-        return _mean(features, _is_there(atoms, features.dtype))
-
-
 def _mean(features, there):
     return ops.sum(features * there, axis=1) / ops.maximum(ops.sum(there, axis=1), 1.0)
 
@@ -252,6 +276,7 @@ def build(
     metadata: dict,
     width: int = 48,
     rounds: int = 4,
+    rounds_in_disc: int = 2,
     oxygen: bool = True,
     stress: bool = True,
     weakest_link: bool = True,
@@ -269,6 +294,8 @@ def build(
         Number of features of a Si.
     rounds : int
         Rounds of messages: over how many bonds a Si collects information.
+    rounds_in_disc : int
+        Rounds of messages within a disc.
     oxygen, stress : bool
         Read the places of the O, the local stress.
     weakest_link : bool
@@ -294,16 +321,20 @@ def build(
     for n in range(rounds):
         x = Round(width, name=f"round_{n + 1}")(x, edges, to)
     place = Mirror(MIRRORED["vector"], name="mirror_place")(given["place"], given["signs"])
-    vectors = layers.Rescaling(1.0 / metadata["r_free"], name="vectors")(raw[..., :2])
-    place = layers.Dense(width, use_bias=False, name="place_in_disc")(InDisc(name="disc")(place, atoms, to, vectors))
+    arms = [raw[..., :2], *([0.5 * raw[..., :2] + raw[..., 3:5]] if oxygen else [])]  # to the Si, to the O
+    arms = [layers.Rescaling(1.0 / metadata["r_free"], name=f"arms_{n}")(arm) for n, arm in enumerate(arms)]
+    place = layers.Dense(width, use_bias=False, name="place_in_disc")(InDisc(name="disc")(place, atoms, to, arms))
     x = OfDisc(name="of_disc")(layers.Dense(width, name="node_in_disc")(x), atoms)
     x = layers.Activation("relu", name="in_disc")(layers.Add(name="sum_in_disc")([x, place]))
+    for n in range(rounds_in_disc):
+        x = RoundInDisc(width, name=f"round_in_disc_{n + 1}")(x, given["bonded"])
     x = layers.Dense(width, "relu", name="link_features")(x)
     parts = [Pool(name="pool")(x, atoms)]
     if weakest_link:
         parts.append(WeakestLink(name="weakest_link")(layers.Dense(1, name="strength")(x), atoms))
     if stress:
-        parts.append(Mean(name="mean_stress")(OfDisc(name="stress_of_disc")(local, atoms), atoms))
+        whole = Mirror(MIRRORED["stress"], name="mirror_disc_stress")(given["disc_stress"], given["signs"])
+        parts.append(Scale(name="scale_disc_stress")(whole))
     x = layers.Concatenate(name="of_the_disc")(parts) if len(parts) > 1 else parts[0]
     x = layers.Dense(width, "relu", name="dense")(x)
     return keras.Model(given, output(x, metadata, "zeros"), name=name)  # starts at the mean threshold
@@ -314,9 +345,7 @@ def _inputs(oxygen: bool, stress: bool, beyond: bool) -> dict[str, object]:
     lead = () if beyond else (None,)  # rows of the disc, where every disc has a graph of its own
     shapes = {"neighbours": (*lead, 3), "edges": (*lead, 3, 7 if oxygen else 3)}
     if stress:
-        shapes["stress"] = (*lead, 3)
-    shapes |= {"atoms": (None,), "place": (None, 2), "signs": (2,)}
-    whole = ("neighbours", "atoms")
-    return {
-        key: keras.Input(shape, dtype="int32" if key in whole else "float32", name=key) for key, shape in shapes.items()
-    }
+        shapes |= {"stress": (*lead, 3), "disc_stress": (3,)}
+    shapes |= {"atoms": (None,), "place": (None, 2), "bonded": (None, None), "signs": (2,)}
+    kinds = {"neighbours": "int32", "atoms": "int32", "bonded": "uint8"}
+    return {key: keras.Input(shape, dtype=kinds.get(key, "float32"), name=key) for key, shape in shapes.items()}

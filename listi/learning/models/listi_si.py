@@ -17,7 +17,13 @@ def inputs(cut: Cutouts, metadata: dict) -> Inputs:
 
 
 def build(
-    metadata: dict, width: int = 48, rounds: int = 4, weakest_link: bool = True, beyond: bool = True
+    metadata: dict,
+    width: int = 48,
+    rounds: int = 4,
+    rounds_in_disc: int = 2,
+    weakest_link: bool = True,
+    beyond: bool = True,
 ) -> keras.Model:
     """Build the network; sizes as for `listi.build`."""
-    return listi.build(metadata, width, rounds, weakest_link=weakest_link, beyond=beyond, name="listi_si", **SI_ALONE)
+    sizes = {"width": width, "rounds": rounds, "rounds_in_disc": rounds_in_disc}
+    return listi.build(metadata, **sizes, weakest_link=weakest_link, beyond=beyond, name="listi_si", **SI_ALONE)

@@ -12,7 +12,7 @@ from ..cutouts import Cutouts
 from ..encodings import PADDING, Inputs, sequences
 from ..layers import Scale, dense, keras, layers, output
 
-PAPER = {"epochs": 1500, "batch_size": 64, "patience": 150}
+PAPER = {"epochs": 1500, "batch_size": 64, "patience": 150, "jit_compile": True}
 
 
 def inputs(cut: Cutouts, metadata: dict) -> Inputs:
