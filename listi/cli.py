@@ -276,7 +276,8 @@ def _train(given: argparse.Namespace) -> int:
 
     more = {"seed": given.seed, "label": given.label, "checkpoints": checkpoints, "report": report}
     history = trained.train_at_paper_scale(data, given.name, data_set.read_split(data), changes, **more)
-    best, loss = int(history.validation_loss.argmin()) + 1, float(history.validation_loss.min())
+    losses = history.validation_loss.values
+    best, loss = losses.argmin() + 1, losses.min()
     file = trained.model_file(data, given.label or given.name)
     print(f"{_short(file)}: epoch {best} of {history.sizes['epoch']}, validation loss {loss:.4f}")
     return 0

@@ -54,6 +54,18 @@ def test_loss_falls(name, lesson):
     assert np.mean((answers - y) ** 2) < 0.8 * y.var()  # in the unit of the targets
 
 
+def test_convolutions_in_16_bits_end_as_a_network_of_32(lesson, tmp_path):
+    losses = []
+    for half in (False, True):
+        model, lessons = built("cnn", lesson, dropout=0.0)
+        losses.append(fit.fit(model, lessons, epochs=3, batch_size=20, half_precision=half).loss.values)
+    assert 0 < np.abs(losses[1] - losses[0]).max() < 0.05
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    models.save(model, tmp_path / "cnn.keras")
+    [(x, _)] = lessons
+    np.testing.assert_array_equal(thresholds(models.load(tmp_path / "cnn.keras"), x), thresholds(model, x))
+
+
 def test_the_unit_of_the_targets_does_not_matter(lesson):
     answers = []
     for unit in (1.0, 1e6):
@@ -91,7 +103,7 @@ def test_a_flat_validation_loss_ends_the_training(lesson):
     wrong = [(x, y[::-1].copy()) for x, y in lessons]  # what is learned makes this worse
     history = fit.fit(model, lessons, wrong, epochs=60, batch_size=20, learning_rate=5e-2, patience=3)
     assert history.attrs["stopped"] and history.sizes["epoch"] < 60
-    assert int(history.validation_loss.argmin()) == history.sizes["epoch"] - 4
+    assert int(history.validation_loss.values.argmin()) == history.sizes["epoch"] - 4
     assert not fit.fit(*built("lstm", lesson), lessons, epochs=2, patience=3).attrs["stopped"]
 
 

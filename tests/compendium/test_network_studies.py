@@ -1,0 +1,95 @@
+"""Studies of networks: which samples they learn from and predict, what is kept, that it goes on."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from handmade import honeycomb
+
+from listi import files
+from listi.compendium import data_set, network_studies, sample_files
+from listi.network.geometry import grid_points
+
+SHORT = {"epochs": 1, "batch_size": 16, "width": 4, "rounds": 1, "rounds_in_disc": 0}
+MADE_UP = {"units": "reduced energy/angstrom^2", "long_name": "made up"}
+
+
+def made_up(path, number):
+    """A crystal with thresholds and two events that are made up."""
+    network = honeycomb(6, 6, (0.3 * number, 0.0))
+    values = 5e-3 + 1e-3 * np.sin(grid_points(network.cell, (6, 5))[:, 0].reshape(6, 5) / 5 + number)
+    coords = {name: np.arange(n) * edge / n for name, n, edge in zip("xy", (6, 5), network.cell, strict=True)}
+    probing = xr.Dataset(dict.fromkeys(sample_files.GROUPS["probing"], (("x", "y"), values, MADE_UP)), coords)
+    for name in "xy":
+        probing[name].attrs = {"units": "angstrom", "long_name": name}
+    at = [[1.0, 2.0], [20.0, 15.0]]
+    shear = xr.Dataset(
+        {
+            "stress": ("strain", np.zeros(3), MADE_UP),
+            "event_strain": ("event", [0.01, 0.02], MADE_UP),
+            "event_position": (("event", "xy"), at, MADE_UP),
+            "event_atom": ("event", [1, 2], MADE_UP),
+        },
+        {"strain": [0.0, 0.01, 0.02], "event": [1, 2]},
+    )
+    path.parent.mkdir(exist_ok=True)
+    sample_files.save_sample(path, network, shear, probing.assign_attrs(parameters={"r_free": 7.0}))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies")
+    sets = data_set.split(folder, train=4, validation=1, test=2, extra_test=3)
+    for number, path in enumerate(path for paths in sets.values() for path in paths):
+        made_up(path, number)
+    data_set.write_split(folder, sets)
+    return folder
+
+
+def test_every_sample_is_unseen_once_and_never_learned_from_then(folder):
+    every = {path for paths in data_set.read_split(folder).values() for path in paths}
+    plan = network_studies.folds(folder)
+    assert sorted(path for one in plan for path in one.unseen) == sorted(every)
+    for one in plan:
+        parts = [set(one.train), set(one.validation), set(one.unseen)]
+        assert set.union(*parts) == every and sum(map(len, parts)) == len(every)
+
+
+def test_curves_and_ablations_never_learn_from_test_samples(folder):
+    sets = data_set.read_split(folder)
+    unseen = {path for role in data_set.UNSEEN for path in sets[role]}
+    plan = [*network_studies.curves(folder), *network_studies.ablations(folder)]
+    assert [len(one.train) for one in plan if one.name == "gcn"] == [2]
+    for one in plan:
+        assert set(one.unseen) == unseen
+        assert not unseen & {*one.train, *one.validation}
+
+
+def test_a_study_is_kept_and_goes_on(folder, tmp_path, monkeypatch):
+    folds = network_studies.folds
+
+    def short(folder):
+        return [network_studies.Training(**{**vars(one), "changes": SHORT}) for one in folds(folder)]
+
+    monkeypatch.setattr(network_studies, "folds", short)
+    network_studies.update(folder, ["folds"], tmp_path)
+    kept = files.read_json(folder / network_studies.FILE)["folds"]
+    assert sorted(kept) == [f"listi_fold_{number}" for number in range(5)]
+    for one in kept.values():
+        assert len(one["sample"]) == len(one["correlation"]) == 2 and one["epochs"] == 1
+        assert all(len(row) == 2 and -1 <= min(row) <= max(row) <= 1 for row in one["goodness"])
+    sample = sample_files.load_sample(folder / "samples" / "sample_0003.nc")
+    assert sample.predictions.listi_folds.shape == (6, 5)
+    r = np.corrcoef(sample.predictions.listi_folds.values.ravel(), sample.probing.threshold.values.ravel())[0, 1]
+    fold = next(one for one in kept.values() if "sample_0003.nc" in one["sample"])
+    assert fold["correlation"][fold["sample"].index("sample_0003.nc")] == pytest.approx(r, abs=1e-5)
+
+    monkeypatch.setattr(network_studies.trained, "fit", None)  # whoever trains again fails
+    network_studies.update(folder, ["folds"], tmp_path)
+    assert files.read_json(folder / network_studies.FILE)["folds"]["listi_fold_2"]["correlation"] == pytest.approx(
+        kept["listi_fold_2"]["correlation"]
+    )
+
+
+def test_an_unknown_study_is_refused(folder):
+    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, ablations"):
+        network_studies.update(folder, ["fold"])
