@@ -200,14 +200,6 @@ def compared(folder: Path, *roles: str) -> xr.DataArray:
     return xr.concat(each, dim=xr.Variable("model", names))
 
 
-def has_networks(folder: Path) -> bool:
-    """Whether data hold networks or their predictions, or are not whole enough to tell."""
-    try:
-        return (folder / "models").is_dir() or first_unseen(folder).predictions is not None
-    except files.DataError:
-        return True
-
-
 def shipped_study(name: str) -> object:
     """Result of a study at the paper's scale, as it ships with the repository.
 

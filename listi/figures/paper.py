@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 
 from .. import figures, files
 from ..analysis.prediction_goodness import goodness
-from ..compendium import data_set, sample_files
+from ..compendium import data_set, predicted, sample_files
 from ..compendium.data_set import (
+    NETWORKS,
     PATCH,
     TRACE,
     UNSEEN,
     compared,
     example,
     first_unseen,
-    has_networks,
     learned,
     of_roles,
     pictured,
@@ -42,13 +42,13 @@ def regenerate(data_dir: str | Path, figure_dir: str | Path) -> dict[str, str]:
     -------
     dict
         Every figure's name, with "" if it was drawn, else what is missing; the same is printed. Figures of networks
-        are not in it where the data hold no networks.
+        that were not trained, or of a patch that was not made, are not in it.
     """
     found = {}
-    with_networks = has_networks(Path(data_dir))
     for name, draw in FIGURES.items():
-        if name not in MECHANICAL and not with_networks:
-            print(f"{name}: needs trained networks, of which {Path(data_dir).name} holds none")
+        absent = [file for file in NEEDS.get(name, ()) if not (Path(data_dir) / file).is_file()]
+        if absent:
+            print(f"{name}: needs {' and '.join(absent)}, not made in {Path(data_dir).name}")
             continue
         try:
             figures.save(draw(Path(data_dir)), figure_dir, name)
@@ -98,7 +98,16 @@ def _fig10(folder: Path) -> Figure:
     return figures.fig10(pixels, imaged, network, kept.listi, patch.shear, value, circle, known["shown"])
 
 
-MECHANICAL = ("fig1", "fig2", "fig3")  # drawn without networks
+_PREDICTED = tuple(f"{predicted.FOLDER}/{name}.nc" for name in NETWORKS)
+NEEDS = {  # files that not every folder of data holds
+    "fig4": ("models/lstm.keras", "predictions/lstm.nc"),
+    "fig5": ("models/cnn.keras", "predictions/cnn.nc"),
+    "fig6": ("models/gcn.keras", "predictions/gcn.nc"),
+    "fig7": _PREDICTED,
+    "fig8": _PREDICTED,
+    "fig9": ("predictions/listi.nc",),
+    "fig10": (PATCH,),
+}
 FIGURES: dict[str, Callable[[Path], Figure]] = {
     "fig1": _fig1,
     "fig2": _fig2,
