@@ -284,14 +284,16 @@ def _train(given: argparse.Namespace) -> int:
 
 
 def _predict(given: argparse.Namespace) -> int:
-    from .compendium import data_set, predicted, trained
+    from .compendium import data_set, model_card, predicted, trained
 
     data = given.data or chain.root() / "data" / "paper"
     paths = [path for role in data_set.read_split(data).values() for path in role]
     count = trained.predict_all(data, given.name, paths)
+    card = model_card.write(data, given.name)
     if (data / files.SUMS).is_file():
         files.write_checksums(data)
-    print(f"{_short(predicted.file_of(paths[0], given.name))}: {len(paths)} samples, {count} predicted now")
+    file = _short(predicted.file_of(paths[0], given.name))
+    print(f"{file}: {len(paths)} samples, {count} predicted now; {_short(card)}")
     return 0
 
 

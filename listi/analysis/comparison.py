@@ -43,6 +43,27 @@ def goodness_of_maps(cases: Sequence[Case]) -> xr.DataArray:
     return xr.concat(each, "sample", join="outer").transpose("map", "sample", "event")
 
 
+def paired_differences(goodness: xr.DataArray, base: str = "probing") -> xr.Dataset:
+    """How much better each model predicts than the base: mean over samples of the mean goodness of their events.
+
+    Parameters
+    ----------
+    goodness : DataArray over (model, sample, event)
+        NaN where a sample had fewer events.
+    base : str
+        The model that the others are compared with.
+
+    Returns
+    -------
+    Dataset over model
+        `difference` with its 95 % bootstrap interval over samples, `low` and `high`; the base is left out.
+    """
+    each = (goodness - goodness.sel(model=base)).mean("event").drop_sel(model=base)
+    rows = np.array([bootstrap(values) for values in each.transpose("model", "sample").values])
+    names = ("difference", "low", "high")
+    return xr.Dataset({name: ("model", rows[:, n]) for n, name in enumerate(names)}, {"model": each.model})
+
+
 def rank_correlations(case: Case, base: str = "threshold") -> xr.DataArray:
     """Rank correlation (Spearman) of every map with the base, over map; 0 where a map is constant."""
     own = {str(name): field.transpose("x", "y").values.ravel() for name, field in case.maps.items()}

@@ -45,3 +45,13 @@ def test_goodness_and_rank_correlation_by_name(cases):
 def test_ranks_are_combined():
     base, other = (xr.DataArray(v, dims=("x", "y")) for v in ([[1.0, 5.0], [9.0, 2.0]], [[4.0, 3.0], [2.0, 1.0]]))
     np.testing.assert_allclose(comparison.combined(base, other, 0.5), [[0.75, 1.125], [1.25, 0.625]])
+
+
+def test_paired_differences_are_those_of_each_sample():
+    probing = np.array([[0.9, 0.5], [0.7, np.nan], [0.8, 0.6]])
+    values = xr.DataArray([probing, probing + 0.1, probing + [[0.3], [-0.3], [0.0]]], dims=("model", "sample", "event"))
+    found = comparison.paired_differences(values.assign_coords(model=["probing", "better", "mixed"]))
+    assert found.model.values.tolist() == ["better", "mixed"]
+    np.testing.assert_allclose(found.sel(model="better").to_array(), 0.1)
+    mixed = found.sel(model="mixed")
+    assert mixed.difference == pytest.approx(0.0) and mixed.low < -0.1 < 0.1 < mixed.high

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 from handmade import honeycomb
 
-from listi import files
-from listi.compendium import data_set, network_studies, sample_files
+from listi import cli, files
+from listi.compendium import data_set, network_studies, sample_files, trained
 from listi.network.geometry import grid_points
 
 SHORT = {"epochs": 1, "batch_size": 16, "width": 4, "rounds": 1, "rounds_in_disc": 0}
@@ -88,6 +88,18 @@ def test_a_study_is_kept_and_goes_on(folder, tmp_path, monkeypatch):
     assert files.read_json(folder / network_studies.FILE)["folds"]["listi_fold_2"]["correlation"] == pytest.approx(
         kept["listi_fold_2"]["correlation"]
     )
+
+
+def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
+    trained.train_at_paper_scale(folder, "listi", data_set.read_split(folder), SHORT, label="short")
+    assert cli.main(["predict", "short", "--data", str(folder)]) == 0
+    assert "10 samples, 10 predicted now" in capsys.readouterr().out
+    card = (folder / "models" / "short.md").read_text("utf-8")
+    r = data_set.correlation(data_set.points_of(data_set.of_roles(folder, *data_set.UNSEEN), "short"))
+    probing = data_set.goodness_of(data_set.of_roles(folder, "validation")).values[0]
+    assert f"| unseen (5) | {r:.3f} |" in card
+    assert f"{probing[0]:.3f} {probing[1]:.3f} |".replace("0.", ".") in card
+    assert "4 training and 1 validation samples" in card and "1 epochs; the weights are those of epoch\n1," in card
 
 
 def test_an_unknown_study_is_refused(folder):

@@ -181,10 +181,6 @@ def test_the_command_trains_and_stores_a_variant(folder, tmp_path, monkeypatch, 
     assert printed[0].startswith("epoch 1: loss ") and "small_lstm.keras: epoch" in printed[-1]
     known = models.metadata(models.load(kept.model_file(folder, "small_lstm")))
     assert known["name"] == "lstm" and known["units"] == 4 and known["mirror"] and known["silicon_in_discs"] > 5
-    monkeypatch.setattr(data_set, "read_split", lambda data: roles | {"test": [], "extra_test": []})
-    assert cli.main(["predict", "small_lstm", "--data", str(folder)]) == 0
-    assert capsys.readouterr().out.strip().endswith("small_lstm.nc: 3 samples, 3 predicted now")
-    assert "small_lstm" in sample_files.load_sample(paths(folder, 2)[0]).predictions
     told = files.read_json(folder / "models" / "small_lstm.json")
     assert told["backend"] == "tensorflow" and told["threads"] == 1 and told["seconds"] > 0
     assert not list(tmp_path.iterdir())

@@ -176,7 +176,7 @@ def load(path: str | os.PathLike) -> keras.Model:
         If there is no such file, it is not one of ours, or not as it was written (DataError).
     """
     path = find(path)
-    known = _metadata_in(read_config(path))
+    known = metadata_of(path)
     if known.get("schema") != SCHEMA:
         raise ValueError(f"model: {str(path)!r} is of schema {known.get('schema', 1)}; this version reads {SCHEMA}")
     _module(known["name"])  # registers the layers that the file names
@@ -223,6 +223,11 @@ def read_config(path: str | Path) -> dict:
     except (KeyError, StopIteration, ValueError, TypeError) as error:
         raise ValueError(f"model: {str(path)!r} is not a model saved by listi") from error
     return config
+
+
+def metadata_of(path: str | Path) -> dict:
+    """Return the metadata of a saved model, without building it; errors as `read_config`."""
+    return _metadata_in(read_config(path))
 
 
 def _metadata_in(config: dict) -> dict:

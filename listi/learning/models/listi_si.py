@@ -25,5 +25,5 @@ def build(
     beyond: bool = True,
 ) -> keras.Model:
     """Build the network; sizes as for `listi.build`."""
-    sizes = {"width": width, "rounds": rounds, "rounds_in_disc": rounds_in_disc}
-    return listi.build(metadata, **sizes, weakest_link=weakest_link, beyond=beyond, name="listi_si", **SI_ALONE)
+    parts = {"weakest_link": weakest_link, "beyond": beyond, **SI_ALONE}
+    return listi.build(metadata, width, rounds, rounds_in_disc, name="listi_si", **parts)
