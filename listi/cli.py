@@ -1,4 +1,4 @@
-"""Run the chain of notebooks, redraw figures, say what is done and whole; explore samples; map weak spots of an image."""
+"""Run the chain of notebooks, redraw figures, say what is done and whole, explore samples, read images."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ..analysis.follow import live_maps
 from ..analysis.load import strain_to_failure, stress_rate
@@ -26,6 +27,8 @@ from .style import STRESS_LABEL, STRESS_SCALE, THRESHOLD_LABEL, THRESHOLD_MAP, l
 TEMPLATE = Path(__file__).with_name("explorer.html")
 HEIGHT = 800  # of the page in a notebook [px]
 MOVED = 0.3  # share of the largest displacement of an event; less is not drawn
+COLOURS = 96  # of the picture; it stands in a notebook three times
+ALT = "The network of a sample over its map of probed thresholds with its events, and its stress-strain curve"
 FRACTION = 65536  # positions are kept as whole numbers of 1/65536 of the cell: 0.003 Å
 
 
@@ -50,11 +53,14 @@ class Explorer:
         return path
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        frame = (
-            f'<iframe srcdoc="{html.escape(self.page)}" sandbox="allow-scripts" title="Explorer of a sample"'
-            f' style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
+        """The page in a frame over the picture, which stays where frames are taken out: in untrusted notebooks."""
+        framed = (
+            f'<div style="display: grid"><img src="data:image/png;base64,{_text(self.picture)}" alt="{ALT}"'
+            f' style="grid-area: 1 / 1; max-width: 100%"><iframe srcdoc="{html.escape(self.page)}"'
+            ' sandbox="allow-scripts" title="Explorer of a sample" style="grid-area: 1 / 1; width: 100%;'
+            f' height: {HEIGHT}px; border: 0; background: white"></iframe></div>'
         )
-        return {"text/html": frame, "image/png": self.picture, "text/plain": "Explorer of a sample"}
+        return {"text/html": framed, "image/png": self.picture, "text/plain": "Explorer of a sample"}
 
 
 def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Explorer:
@@ -183,21 +189,27 @@ def _fractions(positions: np.ndarray, cell: np.ndarray) -> str:
     return _pack(np.floor(wrap(positions, cell) / cell * FRACTION), "<u2")
 
 
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def _pack(values: object, kind: str = "<f4") -> str:
     """Numbers as base64 of little-endian `kind`."""
-    return base64.b64encode(np.asarray(values).astype(kind).tobytes()).decode()
+    return _text(np.asarray(values).astype(kind).tobytes())
 
 
 def _page(data: dict, picture: bytes) -> str:
     page = TEMPLATE.read_text("utf-8")
-    page = page.replace("{{picture}}", base64.b64encode(picture).decode())
+    page = page.replace("{{picture}}", _text(picture)).replace("{{alt}}", ALT)
     return page.replace("{{data}}", json.dumps(data, separators=(",", ":")).replace("</", "<\\/"))
 
 
 def _png(figure: Figure) -> bytes:
     room = io.BytesIO()
     figure.savefig(room, format="png", dpi=110, metadata={"Software": None})
-    return room.getvalue()
+    few, small = Image.open(room).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE), io.BytesIO()
+    few.save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 @styled

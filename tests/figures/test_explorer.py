@@ -112,6 +112,8 @@ def test_jupyter_gets_a_frame_and_a_picture_and_the_file_the_same_page(sample, t
     shown = listi.explore(sample)
     bundle = shown._repr_mimebundle_()
     source = re.search(r'srcdoc="([^"]*)"', bundle["text/html"]).group(1)
+    under = PICTURE.search(bundle["text/html"]).group(2)
+    assert base64.b64decode(under) == bundle["image/png"] == shown.picture
     assert html.unescape(source) == shown.page == shown.save(tmp_path / "page.html").read_text("utf-8")
     assert bundle["image/png"].startswith(b"\x89PNG") and PICTURE.search(shown.page).group(2)
     assert re.findall(r"https?:|//cdn|<link|<script src|@import|url\(", shown.page) == []
@@ -141,7 +143,7 @@ def test_what_cannot_be_explored_is_refused(sample):
 def test_the_page_that_ships_is_that_of_the_code_and_of_sample_0():
     page = SHOWN.read_text("utf-8")
     assert SHOWN.stat().st_size < 5e6
-    empty = PICTURE.sub(r"\1{{picture}}", DATA.sub(r"\1{{data}}\3", page))
+    empty = PICTURE.sub(r"\1{{picture}}", DATA.sub(r"\1{{data}}\3", page)).replace(explorer.ALT, "{{alt}}")
     assert empty == explorer.TEMPLATE.read_text("utf-8"), "write it again: see paper_figures/README.md"
     sample = sample_files.load_sample(ROOT / "data" / "paper" / "samples" / "sample_0000.nc")
     data = embedded(page)
