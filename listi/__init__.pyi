@@ -2,6 +2,7 @@ from .analysis.follow import follow as follow
 from .analysis.load import strain_to_failure as strain_to_failure
 from .analysis.load import stress_rate as stress_rate
 from .analysis.prediction_goodness import goodness as goodness
+from .figures.explorer import explore as explore
 from .generation.generate import generate as generate
 from .learning.predict import predict as predict
 from .mechanics.potential import Potential as Potential

@@ -1,4 +1,4 @@
-"""Run the chain of notebooks, redraw the figures, say what is done and whole; map the weak spots of an image."""
+"""Run the chain of notebooks, redraw figures, say what is done and whole, explore samples, read images."""
 
 from __future__ import annotations
 
@@ -89,6 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--dark", action="store_true", help="atoms are dark on a bright ground")
     image.add_argument("--model", help="trained network that predicts a map: a file, or the name of one that ships")
     image.add_argument("--output", type=Path, metavar="FOLDER", help="where to (default: beside the image)")
+
+    explore = add("explore", _explore, "write a page on which a sample can be seen and touched, for any browser")
+    explore.add_argument("file", type=Path, help="sample file, such as data/paper/samples/sample_0000.nc")
+    explore.add_argument("page", type=Path, help="HTML file to write")
+    explore.add_argument("--full", action="store_true", help="every disc's curve and a map after each event: minutes")
 
     bench = add("bench", _bench, "measure how long things take here, with LAMMPS as the reference")
     bench.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(_BENCHMARKS)} (default: all)")
@@ -361,6 +366,14 @@ def _image(given: argparse.Namespace) -> int:
     print("strain of the image taken out: {:.2%} and {:.2%}".format(*imaged.drift))
     print(f"bonds changed by the energy minimum: {changed_bonds(imaged.patch, patch)}")
     print("written:", ", ".join(_short(path) for path in (folder / f"{stem}.nc", folder / f"{stem}.xyz", *drawn)))
+    return 0
+
+
+def _explore(given: argparse.Namespace) -> int:
+    from .figures.explorer import explore
+
+    page = explore(given.file, given.full).save(given.page)
+    print(f"{_short(page)}: {page.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

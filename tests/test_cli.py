@@ -10,7 +10,7 @@ from toy_notebooks import ALL
 
 from listi import cli, files
 from listi.compendium import bench
-from listi.figures import paper
+from listi.figures import explorer, paper
 
 PACKAGE = Path(cli.__file__).parent
 
@@ -117,7 +117,7 @@ def test_refusals(command, checkout, arguments, code, message):
     assert [path.name for path in checkout.iterdir()] == ["notebooks"]
 
 
-@pytest.mark.parametrize("name", ["", "run", "figures", "status", "verify", "bench"])
+@pytest.mark.parametrize("name", ["", "run", "figures", "status", "verify", "explore", "bench"])
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main([*name.split(), "--help"])
@@ -130,6 +130,18 @@ def test_bench_prints_and_stores_what_it_measured(command, checkout, monkeypatch
     code, printed, _ = command("bench", "--probes", "20", "force")
     assert code == 0 and printed.split() == ["force", "probes", "20", "ms"]
     assert files.read_json(checkout / "bench.json")["parts"] == {"force": [["probes", 20, "ms"]]}
+
+
+def test_explore_writes_a_page_and_refuses_what_is_no_sample(command, checkout, monkeypatch):
+    page = explorer.Explorer("<p>page</p>", b"")
+    asked = []
+    monkeypatch.setattr(explorer, "explore", lambda *of: asked.append(of) or page)
+    code, printed, _ = command("explore", "sample.nc", "page.html", "--full")
+    assert code == 0 and printed == "page.html: 0.0 MB\n" and asked == [(Path("sample.nc"), True)]
+    assert (checkout / "page.html").read_text() == "<p>page</p>"
+    monkeypatch.undo()
+    code, _, errors = command("explore", str(checkout / "none.nc"), "page.html")
+    assert code == 1 and "none.nc" in errors and errors.count("\n") == 1
 
 
 def test_resume_excludes_fresh(command):

@@ -159,6 +159,37 @@ def follow(
     )
 
 
+def live_maps(
+    network: Network, shear: xr.Dataset, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE
+) -> xr.DataArray:
+    """Return the threshold map of the undeformed sample and of its state after every event, by a `FreshMap`.
+
+    Parameters
+    ----------
+    network : Network
+        The undeformed sample, at its energy minimum.
+    shear : Dataset
+        What `listi.deform` made of it, with its `configuration`.
+    grid, r_free
+        As for `FreshMap`.
+
+    Returns
+    -------
+    DataArray over (state, x, y)
+        State 0 is undeformed, n that after event n; x and y in the undeformed cell.
+
+    Raises
+    ------
+    ValueError
+        If `shear` holds no configurations, or a parameter makes no sense.
+    """
+    probed = FreshMap(grid, r_free)
+    fields = [probed(state) for state in states(network, shear)]
+    fields.append(probed(relax(state_after(network, shear, int(shear.event[-1])))))
+    fields = [field.assign_coords({name: fields[0][name] for name in "xy"}) for field in fields]
+    return xr.concat(fields, "state", combine_attrs="override")
+
+
 def until_fractured(shear: xr.Dataset, share: float = FRACTURED) -> xr.Dataset:
     """Return the part of a deformation until the stress has fallen to a share of its peak: the sample is torn.
 

@@ -1,0 +1,104 @@
+"""Stress-strain curves of all discs of a threshold map, at a few strains each."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from .. import parallel
+from ..mechanics.forms import SILICA
+from ..mechanics.load import make_load
+from ..mechanics.potential import Potential
+from ..mechanics.system import system_of
+from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
+from ..network.geometry import crossings
+from ..network.network import Network
+from ..network.units import STRESS_UNIT
+from .branch import TOO_STRONG
+from .cutout import Atoms, Settings
+from .many import nothing_found, probe_many
+from .probe import BLOCK
+
+PARTS = 12  # stretches in which a curve is cut
+
+
+def curves(
+    network: Network,
+    probing: xr.Dataset,
+    parts: int = PARTS,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    potential: Potential = SILICA,
+) -> xr.Dataset:
+    """Stress of every disc on its way to the first instability.
+
+    Each disc is followed as in `listi.probe`, and stopped at equal parts of its critical strain: half of `parts` times
+    the work of a map. Its first and last points are those of the map.
+
+    Parameters
+    ----------
+    network : Network
+        A sample at its energy minimum.
+    probing : Dataset over (x, y)
+        Its map by `listi.probe`, with a frozen surrounding.
+    parts : int
+        Stretches in which a curve is cut.
+    scheduler, workers
+        See `listi.parallel.run`; the result does not depend on them.
+    potential : Potential
+        As for `listi.probe`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``strain`` and ``stress`` over (x, y, part), part = 0, ..., parts. NaN where a disc has no threshold or could
+        not be followed.
+
+    Raises
+    ------
+    ValueError
+        If `parts` is not a whole number > 0, or the sample is not at a minimum.
+    """
+    if not isinstance(parts, int) or parts < 1:
+        raise ValueError(f"parts: {parts!r} is not a whole number > 0")
+    known = probing.attrs
+    load = make_load(known["mode"], known["angle"], known["strain_step"])
+    settings = Settings(float(known["r_free"]), 0.0, 0, TOLERANCE, SKIN_DISC)
+    system_of(network, potential)
+    probing = probing.transpose("x", "y", ...)
+    points = crossings(probing.x.values, probing.y.values)
+    last = probing.critical_strain.values.ravel() / load.strain_step
+    steps = np.rint(np.arange(parts + 1) / parts * last[:, None])
+    blocks = [
+        (network, points[k : k + BLOCK], steps[k : k + BLOCK, 1:-1], load, settings, potential)
+        for k in range(0, len(points), BLOCK)
+    ]
+    between = np.concatenate(parallel.run(_stresses, blocks, scheduler, workers, label="curves"))
+    ends = (probing[name].values.reshape(-1, 1) for name in ("initial_stress", "critical_stress"))
+    stress = np.hstack([next(ends), between, next(ends)])
+    shape, dims = (*probing.threshold.shape, parts + 1), ("x", "y", "part")
+    about = {"units": "1", "long_name": "strain of the disc"}, {"units": STRESS_UNIT, "long_name": "its shear stress"}
+    return xr.Dataset(
+        {
+            "strain": (dims, (steps * load.strain_step).reshape(shape), about[0]),
+            "stress": (dims, stress.reshape(shape), about[1]),
+        },
+        coords={"x": probing.x, "y": probing.y},
+    )
+
+
+def _stresses(block: tuple) -> np.ndarray:
+    """Stress of the load after given numbers of steps (n_points, n), each disc followed from its undeformed state."""
+    network, points, steps, load, settings, potential = block
+    atoms = Atoms(network.positions, network.species, network.cell, potential.table)
+    probe_discs = probe_many.compiled(potential)
+    stress = np.full(steps.shape, np.nan)
+    for (row, column), step in np.ndenumerate(steps):
+        if np.isnan(step):
+            continue
+        found = nothing_found(1)
+        probe_discs(atoms, points[row : row + 1], load, settings._replace(max_steps=int(step)), None, found)
+        if found.status[0] == TOO_STRONG:
+            stress[row, column] = found.critical[0] @ load.weight
+    return stress

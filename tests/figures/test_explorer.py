@@ -1,0 +1,173 @@
+"""The explorer's page holds the sample's own values and nothing else; what cannot be explored is refused. The film."""
+
+import base64
+import html
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+import listi
+from listi.analysis.follow import live_maps
+from listi.analysis.sample import Sample
+from listi.compendium import sample_files
+from listi.figures import explorer
+from listi.figures import film as films
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOWN = ROOT / "paper_figures" / "explorer.html"
+DATA = re.compile(r'(<script type="application/json" id="data">)(.*?)(</script>)', re.DOTALL)
+PICTURE = re.compile(r"(data:image/png;base64,)([^\"]*)")
+
+
+def embedded(page):
+    return json.loads(DATA.search(page).group(2))
+
+
+def numbers(text, kind="<f4"):
+    return np.frombuffer(base64.b64decode(text), kind)
+
+
+def positions(text, cell):
+    return numbers(text, "<u2").reshape(-1, 2) / 65536 * cell
+
+
+def assert_holds(data, sample):
+    """What the page shows is what the sample holds."""
+    network, shear, probing = sample.network, sample.shear, sample.probing
+    at = positions(data["states"][0], network.cell)
+    away = np.mod(network.positions[network.silicon] - at, network.cell)
+    assert np.all((away < 0.004) | (away > network.cell - 1e-9))
+    np.testing.assert_array_equal(network.silicon[numbers(data["bonds"], "<u2").reshape(-1, 2)], network.bonds)
+    threshold, scale = probing.threshold.values.ravel(), 1e3
+    np.testing.assert_allclose(numbers(data["maps"][0]["values"]), threshold * scale, rtol=1e-6)
+    for name, text in data["probes"].items():
+        unit = 1.0 if name == "critical_strain" else scale
+        np.testing.assert_allclose(numbers(text), probing[name].values.ravel() * unit, rtol=1e-6)
+    np.testing.assert_allclose([event["strain"] for event in data["events"]], shear.event_strain, atol=1e-6)
+    places = np.array([event["position"] for event in data["events"]])
+    np.testing.assert_allclose(places, np.mod(shear.event_position.values, network.cell), atol=1e-3)
+    np.testing.assert_allclose(data["stress"], shear.stress.values * scale, atol=1e-5)
+    assert data["grid"] == list(probing.threshold.shape)
+
+
+@pytest.fixture(scope="module")
+def sample(glass):
+    shear = listi.deform(glass, n_events=2)
+    probing = listi.probe(glass, grid=(5, 4), workers=1)
+    predictions = xr.Dataset({"listi": 2 * probing.threshold.transpose("y", "x")})
+    return Sample(glass, shear, probing, predictions, {"name": "</script><b>.nc"})
+
+
+@pytest.fixture(scope="module")
+def shown(sample):
+    return listi.explore(sample)
+
+
+def test_the_page_holds_the_values_of_the_sample(sample, shown):
+    page = shown.page
+    data = embedded(page)
+    assert_holds(data, sample)
+    assert [m["name"] for m in data["maps"]] == [
+        "Probed threshold",
+        "Predicted: whole-sample network",
+        "Strain to failure",
+    ]
+    threshold = sample.probing.threshold
+    np.testing.assert_allclose(numbers(data["maps"][1]["values"]), 2e3 * threshold.values.ravel(), rtol=1e-6)
+    strain = listi.strain_to_failure(threshold, listi.stress_rate(sample.network, (5, 4)))
+    np.testing.assert_allclose(numbers(data["maps"][2]["values"]), strain.values.ravel(), rtol=1e-6)
+    for text, event in zip(data["states"][1:], sample.shear.event.values, strict=True):
+        then = listi.state_after(sample.network, sample.shear, event)
+        away = np.mod(then.positions[then.silicon] - positions(text, then.cell), then.cell)
+        assert np.all((away < 0.004) | (away > then.cell - 1e-9))
+    assert data["name"] == "</script><b>.nc" and page.count("</script>") == 2
+    assert "live" not in data and "curves" not in data
+
+
+def test_in_full_it_holds_curves_and_the_map_after_each_event(sample):
+    data = embedded(listi.explore(sample, full=True).page)
+    curves = numbers(data["curves"]["stress"]).reshape(-1, data["curves"]["parts"])
+    np.testing.assert_array_equal(curves[:, 0], numbers(data["probes"]["initial_stress"]))
+    np.testing.assert_array_equal(curves[:, -1], numbers(data["probes"]["critical_stress"]))
+    assert np.isfinite(curves).all()
+    live = [numbers(text) for text in data["live"]]
+    assert len(live) == len(data["states"]) == 3
+    np.testing.assert_allclose(live[0], numbers(data["maps"][0]["values"]), rtol=1e-5)
+    assert np.abs(live[2] - live[0]).max() > 0.1
+
+
+def test_file_and_tree_give_the_same_page(sample, shown, tmp_path):
+    path = tmp_path / "sample_0000.nc"
+    attrs = {"units": "1", "long_name": "made up"}
+    predictions = sample.predictions.assign(listi=sample.predictions.listi.assign_attrs(attrs))
+    sample_files.save_sample(path, sample.network, sample.shear, sample.probing, predictions)
+    named = {"name": path.name}
+    assert embedded(listi.explore(str(path)).page) == embedded(shown.page) | named
+    with xr.open_datatree(path) as tree:
+        assert embedded(listi.explore(tree).page) | named == embedded(shown.page) | named
+
+
+def test_jupyter_gets_a_frame_and_a_picture_and_the_file_the_same_page(shown, tmp_path):
+    bundle = shown._repr_mimebundle_()
+    source = re.search(r'srcdoc="([^"]*)"', bundle["text/html"]).group(1)
+    under = PICTURE.search(bundle["text/html"]).group(2)
+    assert base64.b64decode(under) == bundle["image/png"] == shown.picture
+    assert html.unescape(source) == shown.page == shown.save(tmp_path / "page.html").read_text("utf-8")
+    assert bundle["image/png"].startswith(b"\x89PNG") and PICTURE.search(shown.page).group(2)
+    assert re.findall(r"https?:|//cdn|<link|<script src|@import|url\(", shown.page) == []
+
+
+def test_what_cannot_be_explored_is_refused(sample):
+    network, shear, probing = sample.network, sample.shear, sample.probing
+    no_events = shear.isel(event=slice(0))
+    no_states = shear.drop_vars(["configuration", "non_affine"])
+    points = listi.probe(network, points=network.cell[None] / 2, workers=1)
+    bare = network.replace(bonds=np.empty((0, 2), dtype=int))
+    for message, full, group in (
+        ("sample: has no events", False, Sample(network, None, probing, None, {})),
+        ("sample: has no events", False, Sample(network, no_events, probing, None, {})),
+        ("sample: has no map of probed thresholds", False, Sample(network, shear, None, None, {})),
+        ("sample: has no map of probed thresholds", False, Sample(network, shear, points, None, {})),
+        ("sample: its network has no bonds", False, Sample(bare, shear, probing, None, {})),
+        ("full: the sample holds no states", True, Sample(network, no_states, probing, None, {})),
+        ("sample: has no group network, only none", False, xr.DataTree()),
+    ):
+        with pytest.raises(ValueError, match=message):
+            listi.explore(group, full)
+    states = embedded(listi.explore(Sample(network, no_states, probing, None, {})).page)["states"]
+    assert len(states) == 1
+
+
+def test_the_page_that_ships_is_that_of_the_code_and_of_sample_0():
+    page = SHOWN.read_text("utf-8")
+    assert SHOWN.stat().st_size < 5e6
+    empty = PICTURE.sub(r"\1{{picture}}", DATA.sub(r"\1{{data}}\3", page)).replace(explorer.ALT, "{{alt}}")
+    assert empty == explorer.TEMPLATE.read_text("utf-8"), "write it again: see paper_figures/README.md"
+    sample = sample_files.load_sample(ROOT / "data" / "paper" / "samples" / "sample_0000.nc")
+    data = embedded(page)
+    assert_holds(data, sample)
+    assert len(data["live"]) == len(data["states"]) == 7 and data["curves"]["parts"] == 13
+
+
+def test_the_film_goes_from_the_undeformed_sample_through_its_events(sample, tmp_path, monkeypatch):
+    monkeypatch.setattr(films, "LOADING", 1)
+    monkeypatch.setattr(films, "EVENT", 2)
+    shear = sample.shear.isel(event=[0])
+    shown = list(films.moments(sample.network, shear))
+    assert len(shown) == 4
+    np.testing.assert_allclose(shown[0].positions * sample.network.cell, sample.network.positions)
+    event = shear.isel(event=0)
+    np.testing.assert_allclose(shown[-1].positions * event.event_cell.values, event.configuration.values)
+    assert shown[-1].strain == float(event.event_strain) and (shown[0].state, shown[-1].state) == (0, 1)
+    jump = np.mod(shown[-2].positions - shown[1].positions + 0.5, 1.0) - 0.5
+    np.testing.assert_allclose(jump * event.event_cell.values, event.non_affine.values, atol=1e-4)
+    maps = live_maps(sample.network, shear, grid=(5, 4))
+    with Image.open(films.film(sample.network, shear, maps, tmp_path / "film.webp")) as picture:
+        assert picture.n_frames == len(shown)
+    with pytest.raises(ValueError, match="shear: holds no configuration"):
+        films.film(sample.network, shear.drop_vars("configuration"), maps, tmp_path / "none.webp")
