@@ -30,6 +30,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ... import files
 from ..cutouts import R_FREE, Cutouts
 from ..encodings import Inputs
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     import keras
 
 JIT = False  # to predict: compiling takes seconds for every number of points, and saves little
+TINY = 1e-6  # stands for the variance of what never varies
 SCHEMA = 2  # of what a model reads and of its metadata
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
@@ -131,6 +134,34 @@ def standardise(model: keras.Model, x: Inputs) -> None:
     module = _module(metadata(model)["name"])
     for name, values in getattr(module, "of_training", lambda x: {})(x).items():
         model.get_layer(name).adapt(values)
+
+
+def distance(model: keras.Model, x: Inputs) -> float:
+    """How far what a model is given is from what it was trained on: 0 where every input is distributed as there.
+
+    The divergence of Kullback and Leibler between two normal distributions, (v + d² - 1 - ln v)/2 with the ratio v of
+    their variances and the difference d of their means in units of the training's standard deviation, averaged over
+    the inputs that the `Scale` layers standardise.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A trained model.
+    x : Inputs
+        What `inputs` returns for a sample.
+
+    Returns
+    -------
+    float
+        NaN for a model without `Scale` layers.
+    """
+    each = []
+    for name, values in getattr(_module(metadata(model)["name"]), "of_training", lambda x: {})(x).items():
+        layer = model.get_layer(name)
+        mean, std = np.asarray(layer.mean), np.asarray(layer.std)
+        shift, ratio = (values.mean(axis=0) - mean) / std, np.maximum((values.std(axis=0) / std) ** 2, TINY)
+        each.append(0.5 * (ratio + shift**2 - 1.0 - np.log(ratio)))
+    return float(np.mean(np.concatenate(each))) if each else float("nan")
 
 
 def at_paper_scale(name: str) -> dict:
