@@ -4,6 +4,7 @@ Nothing is executed: notebooks are shown as committed, the package is read and n
 ``results/site/source`` as they lie, so that links between them stay, and end as ``results/site/html``.
 """
 
+import json
 import shutil
 import sys
 from html.parser import HTMLParser
@@ -23,16 +24,26 @@ LOADED = {"script", "img", "iframe", "source", "video", "audio", "embed", "objec
 
 
 def pages(patterns, root=ROOT):
-    """Paths that fit the patterns, in order; a pattern without a folder's files, such as autoapi's, is taken as it is."""
+    """Paths that fit the patterns, in their order; a plain path is taken as it is, whether a file is there or not."""
     found = [sorted(root.glob(pattern)) or ([] if "*" in pattern else [root / pattern]) for pattern in patterns]
     return [path.relative_to(root) for paths in found for path in paths]
+
+
+def entry(path, root=ROOT):
+    """Line of the contents for a page; notebooks with their number, by which the texts call them."""
+    place = path.with_suffix("").as_posix()
+    if path.suffix != ".ipynb":
+        return place
+    first = json.loads((root / path).read_text("utf-8"))["cells"][0]["source"]
+    title = "".join(first).splitlines()[0].lstrip("# ")
+    return f"{path.stem[:2]} {title} <{place}>"
 
 
 def contents(root=ROOT):
     """Table of contents of the site, hidden at the end of the start page."""
     parts = []
     for caption, patterns in PAGES.items():
-        lines = [path.with_suffix("").as_posix() for path in pages(patterns, root)]
+        lines = [entry(path, root) for path in pages(patterns, root)]
         parts.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *lines, "```"]))
     return "\n\n".join(parts)
 

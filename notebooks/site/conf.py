@@ -8,7 +8,7 @@ from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
-from sphinx.util.nodes import make_refnode
+from sphinx.util.osutil import relative_uri
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 30  # rows: tables with more are folded
@@ -44,6 +44,9 @@ napoleon_use_param = False  # types in docstrings are prose, such as "ndarray, s
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Attributes", "params_style")]
 
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+
 html_theme = "furo"
 html_title = f"LISTI {release}"
 html_static_path = [str(Path(__file__).parent / "site.css")]
@@ -64,10 +67,10 @@ FIGURES = first_lines(ROOT / "listi/figures")
 
 
 def alt_text(source, heading):
-    """What a picture shows: the docstring of the function that draws it in the cell `source`, else the heading above."""
+    """What a picture shows: first line of the docstring of the function that its cell calls, else the heading above."""
     drawn = [FIGURES[name] for name in re.findall(r"\bfigures\.(\w+)\(", source) if name in FIGURES and name != "save"]
     numbers = re.findall(r'"fig(\d+)"', source)
-    return (f"Fig. {numbers[0]}. " if numbers else "") + (drawn[0] if drawn else heading)
+    return (f"Fig. {numbers[0]}. " if numbers else "") + (drawn[0] if drawn else heading).replace("`", "")
 
 
 def folded(table, rows):
@@ -98,7 +101,8 @@ class Tables(SphinxPostTransform):
         for node in list(self.document.findall(nodes.raw)):
             if node.get("format") == "html" and "<table" in node.astext():
                 table = f'<div class="table-wrapper">{node.astext()}</div>'
-                node.replace_self(nodes.raw("", folded(table, node.astext().count("<tr") - 1), format="html"))
+                rows = node.astext().rpartition("<tbody")[2].count("<tr")
+                node.replace_self(nodes.raw("", folded(table, rows), format="html"))
         for node in list(self.document.findall(nodes.table)):
             rows = sum(len(body.children) for body in node.findall(nodes.tbody))
             before, _, after = folded("|", rows).partition("|")
@@ -136,7 +140,8 @@ class Names(SphinxPostTransform):
 
     def link(self, page, place, literal):
         """Return a link from this page."""
-        return make_refnode(self.app.builder, self.env.docname, page, place, literal)
+        target = relative_uri(f"{self.env.docname}.html", f"{page}.html") + (f"#{place}" if place else "")
+        return nodes.reference("", "", literal, internal=True, refuri=target)
 
 
 LOGGER = logging.getLogger(__name__)
