@@ -17,7 +17,7 @@ project = "LISTI"
 author = "The LISTI compendium contributors"
 release = re.search(r'__version__ = "(.+)"', (ROOT / "listi/__init__.py").read_text("utf-8")).group(1)
 
-extensions = ["myst_nb", "autoapi.extension", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.viewcode", "autoapi.extension", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"
@@ -31,6 +31,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!listi\.).*"),  # numpy, xarray and others are described elsewhere
     ("py:class", r"listi\.learning\.layers\.keras\..*|.*\.PairFunction"),
 ]
+
+viewcode_follow_imported_members = False  # sources are linked where they stand
 
 autoapi_dirs = [str(ROOT / "listi")]
 autoapi_root = "api"
