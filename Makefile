@@ -1,4 +1,4 @@
-# make env | demo | lab | lint | test | figures; every target returns non-zero if anything failed.
+# make env | demo | lab | lint | test | figures | site; every target returns non-zero if anything failed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export JUPYTER_PREFER_ENV_PATH = 1
 
-.PHONY: env demo lab lint test test-code test-notebooks figures
+.PHONY: env demo lab lint test test-code test-notebooks figures site
 
 # The environment is made when it is missing or the lock has changed. The copy of the lock is written last, so that
 # an environment whose making was interrupted is made again.
@@ -46,3 +46,7 @@ test-notebooks: env
 
 figures: env
 	$(BIN)/python -m listi figures
+
+# Nothing is computed and nothing fetched: what is in the repository, as pages in results/site/html.
+site: env
+	$(BIN)/python notebooks/site/build.py

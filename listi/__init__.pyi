@@ -1,3 +1,5 @@
+"""The public names, as in `listi.probe`, each beside the module that it stands in."""
+
 from .analysis.follow import follow as follow
 from .analysis.load import strain_to_failure as strain_to_failure
 from .analysis.load import stress_rate as stress_rate

@@ -34,10 +34,10 @@ class Step:
     defaults : dict
         Names and defaults of its parameters cell.
     needs : tuple of str
-        Numbers of the steps whose data it reads (`listi.needs` in the notebook's metadata; all
+        Numbers of the steps whose data it reads (`metadata.listi.needs` of the notebook; all
         earlier ones if it does not say).
     seconds : float or None
-        How long it takes at the demo profile (`listi.seconds` in the metadata).
+        How long it takes at the demo profile (`metadata.listi.seconds`).
     page : str
         Sum over the sources of all its cells.
     """
