@@ -20,7 +20,8 @@ from ..mechanics.system import System
 from ..network.bonds import COORDINATION_RADIUS, bonds_through_oxygen
 from ..network.geometry import crossings
 from ..network.network import Network
-from ..network.patch import BOND, edge_silicon
+from ..network.bonds import BOND
+from ..network.patch import edge_silicon
 from ..probing.probe import probe
 
 RIM = 10.0  # least width of what is left around a circle [Å]: the cutoff of the potential
