@@ -17,10 +17,9 @@ from scipy.spatial import cKDTree
 from ..analysis.prediction_goodness import goodness
 from ..mechanics.shear import deform
 from ..mechanics.system import System
-from ..network.bonds import COORDINATION_RADIUS, bonds_through_oxygen
+from ..network.bonds import BOND, COORDINATION_RADIUS, bonds_through_oxygen
 from ..network.geometry import crossings
 from ..network.network import Network
-from ..network.bonds import BOND
 from ..network.patch import edge_silicon
 from ..probing.probe import probe
 

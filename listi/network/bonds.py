@@ -17,9 +17,7 @@ LONGEST = 1.35  # of a bond, in Si-Si distances; a square ring has a diagonal of
 SYMBOLS = ("Si", "O")  # of species 0 and 1
 
 
-def network_of(
-    positions: np.ndarray, cell: np.ndarray, species: np.ndarray | Sequence[str] | None = None
-) -> Network:
+def network_of(positions: np.ndarray, cell: np.ndarray, species: np.ndarray | Sequence[str] | None = None) -> Network:
     """Return the network that coordinates of silica stand for, its bonds found from them.
 
     With O among the atoms, two Si that share an O are bonded. From Si alone, near Si are bonded, the nearest first, at
@@ -56,7 +54,7 @@ def network_of(
     From the Si of a glass alone, its bonds and O come back:
 
     >>> import listi
-    >>> glass = listi.generate(nx=10, ny=12, seed=3, radius=11.0)
+    >>> glass = listi.generate(nx=10, ny=12)
     >>> again = listi.network_of(glass.positions[glass.silicon], glass.cell)
     >>> again.n_atoms, len(again.bonds)
     (600, 360)
