@@ -146,7 +146,7 @@ def follow(
     ...     return -listi.stress_rate(state, grid=(10, 10))
     >>> followed = listi.follow(glass, shear, compliance)
     >>> followed.fresh.values.round(2)
-    array([0, 0])
+    array([0.64, 0.72])
     """
     indicator = FreshMap() if indicator is None else indicator
     fields: list[xr.DataArray] = []

@@ -56,7 +56,7 @@ def score(
     ...     return -listi.stress_rate(network, grid=(20, 20))
     >>> scores = listi.score(loaded_fast, samples)
     >>> scores.goodness.mean(["sample", "event"]).round(2).to_series().to_dict()
-    {'loaded_fast': 0.53, 'probing': 0.88}
+    {'loaded_fast': 0.54, 'probing': 0.87}
     >>> figure = listi.figures.scores(scores)  # box plots
     """
     predictors = _named(predictor)

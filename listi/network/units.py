@@ -33,6 +33,8 @@ def unit_registry() -> pint.UnitRegistry:
     """
     import pint  # optional dependency
 
-    registry = pint.UnitRegistry(preprocessors=[lambda text: text.replace(ENERGY_UNIT, "reduced_energy")])
+    registry = pint.UnitRegistry(
+        force_ndarray_like=True, preprocessors=[lambda text: text.replace(ENERGY_UNIT, "reduced_energy")]
+    )
     registry.define("reduced_energy = [reduced_energy]")
     return registry
