@@ -59,5 +59,5 @@ def test_plots_carry_names_and_units(results):
     assert drawn.colorbar.ax.get_ylabel().replace("\n", " ") == "local stress threshold [reduced energy/angstrom^2]"
     drawn.axes.figure.clear()
     (line,) = results["deform"].stress.plot()
-    assert line.axes.get_xlabel() == "strain"
+    assert line.axes.get_xlabel() == "strain [1]"
     assert "[reduced energy/angstrom^2]" in line.axes.get_ylabel().replace("\n", " ")

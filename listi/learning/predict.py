@@ -73,7 +73,7 @@ def predict(
     >>> import listi
     >>> glass = listi.generate(nx=10, ny=12)
     >>> from listi.learning import models
-    >>> untrained = models.build("gcn")  # `listi train gcn` trains one; its file is given by its name
+    >>> untrained = models.build("lstm", units=8)  # `listi train lstm` trains one; its file is given by name
     >>> predicted = listi.predict(glass, untrained, grid=(2, 2))
     >>> predicted.threshold.shape
     (2, 2)
