@@ -1,17 +1,28 @@
 """The public names, as in `listi.probe`, each beside the module that it stands in."""
 
+from . import figures as figures
 from .analysis.follow import follow as follow
 from .analysis.load import strain_to_failure as strain_to_failure
 from .analysis.load import stress_rate as stress_rate
+from .analysis.per_atom import per_atom as per_atom
 from .analysis.prediction_goodness import goodness as goodness
+from .analysis.sample import Sample as Sample
+from .analysis.score import score as score
+from .compendium.data_set import open_sample as open_sample
 from .figures.explorer import explore as explore
 from .generation.generate import generate as generate
 from .learning.predict import predict as predict
+from .mechanics.lammps import write_lammps as write_lammps
 from .mechanics.potential import Potential as Potential
 from .mechanics.shear import deform as deform
 from .mechanics.shear import relax as relax
 from .mechanics.shear import state_after as state_after
+from .network.bonds import network_of as network_of
+from .network.formats import from_ase as from_ase
+from .network.formats import to_ase as to_ase
+from .network.formats import write_extxyz as write_extxyz
 from .network.network import Network as Network
+from .network.units import unit_registry as unit_registry
 from .probing.probe import probe as probe
 from .probing.probe import trace as trace
 from .probing.probe import yield_stress as yield_stress

@@ -1,20 +1,32 @@
-"""The ten lines of the README run on a glass as they stand."""
+"""The lines of the README run on a glass as they stand."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 
+import listi
 from listi import generate
 from listi.learning import models
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
+def code_of(heading):
+    section = README.read_text("utf-8").split(f"## {heading}\n")[1].split("##")[0]
+    return "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+
+
+def test_other_programs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    glass = generate(10, 10, seed=1)
+    names = {"listi": listi, "silicon": glass.positions[glass.silicon], "cell": glass.cell}
+    exec(compile(code_of("With other programs"), "README.md", "exec"), names | {"mine": lambda network: np.eye(4)})
+    assert {path.name for path in tmp_path.iterdir()} == {"sample.xyz", "glass.data", "glass.table", "glass.in"}
+
+
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
-    text = README.read_text("utf-8")
-    section = text.split("## On your own glass")[1].split("##")[0]
-    code = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    code = code_of("On your own glass")
     assert len(code.splitlines()) <= 10
     glass = generate(10, 10, seed=1)
     edges = re.search(r"np\.array\((\[[^]]+\])\)", code).group(1)

@@ -136,6 +136,17 @@ def follow(
     ------
     ValueError
         If `shear` holds no configurations, or a parameter makes no sense.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> shear = listi.deform(glass, n_events=2)
+    >>> def compliance(state):
+    ...     return -listi.stress_rate(state, grid=(10, 10))
+    >>> followed = listi.follow(glass, shear, compliance)
+    >>> followed.fresh.values.round(2)
+    array([0.64, 0.72])
     """
     indicator = FreshMap() if indicator is None else indicator
     fields: list[xr.DataArray] = []

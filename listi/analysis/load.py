@@ -159,6 +159,14 @@ def stress_rate(
     ------
     ValueError
         If a parameter makes no sense or the sample is not at an energy minimum.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> rate = listi.stress_rate(glass, grid=(10, 10))
+    >>> float(rate.mean().round(3))
+    0.051
     """
     inside = membership(network.positions, network.cell, grid, r_free)
     values = inside @ respond(network, potential).virial_rate / (np.pi * r_free**2)
@@ -182,6 +190,15 @@ def strain_to_failure(threshold: xr.DataArray, rate: xr.DataArray) -> xr.DataArr
     ------
     ValueError
         If the grids differ.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> probed = listi.probe(glass, grid=(10, 10))
+    >>> strain = listi.strain_to_failure(probed.threshold, listi.stress_rate(glass, grid=(10, 10)))
+    >>> float(strain.min().round(3))
+    0.026
     """
     if dict(threshold.sizes) != dict(rate.sizes) or not all(np.allclose(threshold[n], rate[n]) for n in rate.dims):
         raise ValueError(f"rate: grid {dict(rate.sizes)} is not that of the threshold, {dict(threshold.sizes)}")

@@ -43,6 +43,15 @@ def goodness(
     ValueError
         If the map has other dimensions, has no value or an infinite one, if its grid does not tell the cell, or if a
         position is not finite.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> shear = listi.deform(glass, n_events=2)
+    >>> probed = listi.probe(glass, grid=(10, 10))
+    >>> listi.goodness(probed.threshold, shear.event_position, glass.cell).values.round(2)
+    array([0.82, 0.84])
     """
     points, values = _points_and_values(threshold_map)
     events = _checked_events(event_position)

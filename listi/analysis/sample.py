@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import xarray as xr
 
+from ..files import DataError
 from ..network.network import Network
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a sample file holds.
+    """A glass and all that is known of it: what a sample file holds.
 
     Attributes
     ----------
@@ -21,10 +22,34 @@ class Sample:
         Results of `listi.deform`, `listi.probe` and of the networks; None where there are none yet.
     attrs : dict
         Provenance: name, seed, parameters, schema, checksum, versions, commit, created, ...
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> own = listi.Sample(glass, shear=listi.deform(glass, n_events=1))
+    >>> own.shear.sizes["event"]
+    1
     """
 
     network: Network
-    shear: xr.Dataset | None
-    probing: xr.Dataset | None
-    predictions: xr.Dataset | None
-    attrs: dict
+    shear: xr.Dataset | None = None
+    probing: xr.Dataset | None = None
+    predictions: xr.Dataset | None = None
+    attrs: dict = field(default_factory=dict)
+
+
+def threshold_of(sample: Sample, source: str) -> xr.DataArray:
+    """Threshold map over (x, y) of a sample: by probing, or by the network of that name.
+
+    Raises
+    ------
+    DataError
+        If the sample holds no such map.
+    """
+    group, name = ("probing", "threshold") if source == "probing" else ("predictions", source)
+    held = getattr(sample, group)
+    if held is None or name not in held:
+        file = sample.attrs.get("name", "sample")
+        raise DataError(f"{file}: holds no thresholds by {source}")
+    return held[name]

@@ -14,7 +14,7 @@ import xarray as xr
 
 from .. import files
 from ..analysis.prediction_goodness import first_events, goodness
-from ..analysis.sample import Sample
+from ..analysis.sample import Sample, threshold_of
 from ..files import shipped
 from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
@@ -69,6 +69,40 @@ def read_split(folder: str | Path) -> dict[str, list[Path]]:
     return {role: [Path(folder) / "samples" / name for name in names[role]] for role in ROLES}
 
 
+def open_sample(which: int | str | Path) -> Sample:
+    """Open a sample of the data set that ships, or a sample file, every byte checked.
+
+    Parameters
+    ----------
+    which : int or path
+        Number of a sample of the paper's sixty, from 0 (40 to 59: no network was trained on them), or a file.
+
+    Returns
+    -------
+    Sample
+        Its `network`, and as datasets its `shear`, `probing` and `predictions`.
+
+    Raises
+    ------
+    DataError
+        If there is no such sample, or it is not whole.
+
+    Examples
+    --------
+    >>> import listi
+    >>> sample = listi.open_sample(0)
+    >>> sample.network.n_atoms, sample.probing.threshold.shape
+    (9600, (50, 50))
+    """
+    if isinstance(which, (str, Path)):
+        return sample_files.load_sample(which)
+    folder = shipped() / "samples"
+    path = folder / f"sample_{which:04d}.nc"
+    if not path.exists():
+        raise files.DataError(f"which: {which} is not one of the {len(list(folder.glob('*.nc')))} samples in {folder}")
+    return sample_files.load_sample(path)
+
+
 def load(paths: Sequence[Path], expect: Mapping | None = None) -> list[Sample]:
     """Read samples, every byte checked; `expect` as in `sample_files.load_sample`."""
     return [sample_files.load_sample(path, expect) for path in paths]
@@ -91,22 +125,6 @@ def goodness_of(samples: Sequence[Sample], source: str = "probing") -> xr.DataAr
     """
     each = [goodness(threshold_of(s, source), first_events(s.shear).event_position, s.network.cell) for s in samples]
     return xr.concat(each, dim="sample", join="outer")
-
-
-def threshold_of(sample: Sample, source: str) -> xr.DataArray:
-    """Threshold map over (x, y) of a sample: by probing, or by the network of that name.
-
-    Raises
-    ------
-    DataError
-        If the sample holds no such map.
-    """
-    group, name = ("probing", "threshold") if source == "probing" else ("predictions", source)
-    held = getattr(sample, group)
-    if held is None or name not in held:
-        file = sample.attrs.get("name", "sample")
-        raise files.DataError(f"{file}: holds no thresholds by {source}")
-    return held[name]
 
 
 def points_of(samples: Sequence[Sample], source: str) -> xr.Dataset:

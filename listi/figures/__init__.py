@@ -1,4 +1,13 @@
-"""One function per figure: takes data, returns a matplotlib figure; `save` writes it."""
+"""One function per figure: takes data, returns a matplotlib figure; `save` writes it.
+
+Examples
+--------
+>>> import listi
+>>> glass = listi.generate(nx=10, ny=12)
+>>> figure = listi.figures.glass(glass)
+>>> [path.name for path in listi.figures.save(figure, ".", "glass")]
+['glass.png', 'glass.pdf']
+"""
 
 from . import published
 from .ensemble import events, thresholds
@@ -10,7 +19,7 @@ from .maps import fig9, yield_stress
 from .mechanics import fig1, fig2
 from .prediction import forecast, fresh, late, predictors, rules, strains
 from .sensitivity import boundary, cost, hysteresis, independence, radius
-from .statistics import fig3, fig7, fig8
+from .statistics import fig3, fig7, fig8, scores
 from .structure import curves, glass, rings
 from .style import save
 
@@ -46,6 +55,7 @@ __all__ = [
     "rings",
     "rules",
     "save",
+    "scores",
     "strains",
     "structure_beside",
     "thresholds",

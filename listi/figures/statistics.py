@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..analysis.prediction_goodness import statistics
 from . import published
-from .style import BLUE, GREY, RED, look, styled
+from .style import BLUE, GREY, NETWORKS, RED, look, styled
 
 
 @styled
@@ -137,23 +137,31 @@ def fig8(goodness: xr.DataArray) -> Figure:
     return _comparison(goodness, published.UNSEEN_FIRST_EVENT)
 
 
+@styled
+def scores(scores: xr.Dataset) -> Figure:
+    """Goodness of predictors of any kind, event by event: boxes (quartiles, whiskers to the extremes) and means.
+
+    Parameters
+    ----------
+    scores : Dataset over (model, sample, event)
+        From `listi.score`.
+    """
+    return _comparison(scores.goodness, {})
+
+
 def _comparison(goodness: xr.DataArray, paper: Mapping[str, float]) -> Figure:
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     models = [str(name) for name in goodness.model.values]
     width = 0.8 / len(models)
+    others = [name for name in models if name not in NETWORKS]
     for column, name in enumerate(models):
         shift = (column - (len(models) - 1) / 2) * width
-        _one_network(axes, goodness.sel(model=name), shift, width, look(name), paper.get(name))
-    axes.plot(
-        [],
-        [],
-        "*",
-        color="white",
-        markeredgecolor="black",
-        markersize=9,
-        label="paper, first event",
-    )
+        style = look(name, others.index(name) if name in others else 0)
+        _one_network(axes, goodness.sel(model=name), shift, width, style, paper.get(name))
+    if paper:
+        star = {"color": "white", "markeredgecolor": "black", "markersize": 9}
+        axes.plot([], [], "*", label="paper, first event", **star)
     _frame(axes, goodness)
     return figure
 

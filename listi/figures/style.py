@@ -38,7 +38,11 @@ NETWORKS = {
     "gcn": {"color": "#5bb98b", "marker": "^", "linestyle": "-", "label": "GCN"},
     "listi": {"color": "#f5d25a", "marker": "P", "linestyle": "-", "label": "whole-sample network"},
 }
-OTHER = {"color": "#9a9a9a", "marker": "v", "linestyle": ":"}  # for networks of the reader's own
+OTHERS = (  # for networks of the reader's own, one after another
+    {"color": "#9a9a9a", "marker": "v", "linestyle": ":"},
+    {"color": "#7b4fa3", "marker": "X", "linestyle": "--"},
+    {"color": "#d9b38c", "marker": "p", "linestyle": "-."},
+)
 
 BLUE, RED, GREY, ORANGE = "#2f5f9e", "#b3202c", "#8c8c8c", "#e69f00"
 STRESS_LABEL = "Shear stress $\\tau$\n($10^{-3}$ reduced energy/Å$^2$)"
@@ -76,9 +80,9 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return in_style
 
 
-def look(name: str) -> dict[str, str]:
-    """Colour, marker, line style and label of a network."""
-    return NETWORKS.get(name, {**OTHER, "label": name})
+def look(name: str, number: int = 0) -> dict[str, str]:
+    """Colour, marker, line style and label of a network; `number` tells apart those that have no look of their own."""
+    return NETWORKS.get(name, {**OTHERS[number % len(OTHERS)], "label": name})
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:

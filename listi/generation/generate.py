@@ -81,6 +81,13 @@ def generate(
         If a parameter makes no sense, before any work.
     RuntimeError
         If the statistics cannot be reached (within 0.01 in p_n, 0.05 in alpha_4 and alpha_5, and a few rings).
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> glass.n_atoms, glass.cell.round(1).tolist()
+    (600, [52.8, 54.9])
     """
     target = _check(nx, ny, seed, ring_statistics, alpha, box, radius)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))

@@ -17,10 +17,10 @@ from scipy.spatial import cKDTree
 from ..analysis.prediction_goodness import goodness
 from ..mechanics.shear import deform
 from ..mechanics.system import System
-from ..network.bonds import COORDINATION_RADIUS, bonds_through_oxygen
+from ..network.bonds import BOND, COORDINATION_RADIUS, bonds_through_oxygen
 from ..network.geometry import crossings
 from ..network.network import Network
-from ..network.patch import BOND, edge_silicon
+from ..network.patch import edge_silicon
 from ..probing.probe import probe
 
 RIM = 10.0  # least width of what is left around a circle [Å]: the cutoff of the potential

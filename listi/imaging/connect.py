@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..network.bonds import BOND, LONGEST, near_bonds
 from ..network.network import SILICON, Network
-from ..network.patch import BOND, VACUUM, edge_silicon, held_silicon
+from ..network.patch import VACUUM, edge_silicon, held_silicon
 from ..network.rings import rings
 
 # In Si-Si distances:
-LONGEST = 1.35  # of a bond; a square ring has a diagonal of 1.41
 AROUND = ((5, 1.25), (4, 0.85))  # with so many neighbours so near, a point lies in the middle of a ring
 STRETCHED = 1.6  # of a bond that closes a ring in which two Si have a bond too few
 NO_SILICON = (0.7, 1.4)  # a missing Si is so far from the three that lack a bond
@@ -64,11 +64,11 @@ def connect(points: np.ndarray, spacing: float) -> Connected:
     crowded = _in_rings(scaled)
     repairs["points removed"] = int(crowded.sum())
     scaled = scaled[~crowded]
-    bonds = _near_bonds(scaled)
+    bonds = near_bonds(scaled, LONGEST * BOND)
     missing = _missing_silicon(scaled, bonds)
     if len(missing):
         scaled = np.vstack([scaled, missing])
-        bonds = _near_bonds(scaled)
+        bonds = near_bonds(scaled, LONGEST * BOND)
     closing = _missing_bonds(scaled, bonds)
     bonds = np.vstack([bonds, closing])
     repairs["Si added"], repairs["bonds added"] = len(missing), len(closing)
@@ -90,38 +90,6 @@ def _in_rings(points: np.ndarray) -> np.ndarray:
     tree = cKDTree(points)
     counts = [tree.query_ball_point(points, reach * BOND, return_length=True) - 1 for _, reach in AROUND]
     return np.any([count >= many for count, (many, _) in zip(counts, AROUND, strict=True)], axis=0)
-
-
-def _near_bonds(points: np.ndarray) -> np.ndarray:
-    """Return bonds (m, 2), the shortest first, at most three to a Si, none across another."""
-    pairs = cKDTree(points).query_pairs(LONGEST * BOND, output_type="ndarray")
-    pairs = pairs[np.argsort(np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1), kind="stable")]
-    crossing = _crossing(points, pairs)
-    taken, n_bonds = np.zeros(len(pairs), dtype=bool), np.zeros(len(points), dtype=int)
-    for number, pair in enumerate(pairs):
-        taken[number] = np.all(n_bonds[pair] < 3) and not taken[crossing[number]].any()
-        n_bonds[pair] += taken[number]
-    return pairs[taken]
-
-
-def _crossing(points: np.ndarray, pairs: np.ndarray) -> list[list[int]]:
-    """Return, for every pair of points, the numbers of the pairs whose lines cross its own between the ends."""
-    near = cKDTree(points[pairs].mean(axis=1)).query_pairs(LONGEST * BOND, output_type="ndarray")
-    (a, b), (c, d) = pairs[near[:, 0]].T, pairs[near[:, 1]].T
-    apart = (a != c) & (a != d) & (b != c) & (b != d)
-    a, b, c, d = points[a], points[b], points[c], points[d]
-    cross = apart & (_side(a, b, c) != _side(a, b, d)) & (_side(c, d, a) != _side(c, d, b))
-    found: list[list[int]] = [[] for _ in pairs]
-    for first, second in near[cross].tolist():
-        found[first].append(second)
-        found[second].append(first)
-    return found
-
-
-def _side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Whether points lie to the left of lines from `start` to `end`."""
-    along, towards = end - start, point - start
-    return along[..., 0] * towards[..., 1] - along[..., 1] * towards[..., 0] > 0.0
 
 
 def _lacking(points: np.ndarray, bonds: np.ndarray) -> list[np.ndarray]:

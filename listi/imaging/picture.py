@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..network.bonds import BOND
 from ..network.network import Network
-from ..network.patch import BOND, patch_of_silicon
+from ..network.patch import patch_of_silicon
 from .connect import connect
 from .detect import atoms_in, find_spacing
 

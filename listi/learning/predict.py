@@ -67,6 +67,16 @@ def predict(
     -----
     UserWarning
         If the discs hold more or fewer Si than those the model was trained on, by more than a tenth.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> from listi.learning import models
+    >>> untrained = models.build("lstm", units=8)  # `listi train lstm` trains one; its file is given by name
+    >>> predicted = listi.predict(glass, untrained, grid=(2, 2))
+    >>> predicted.threshold.shape
+    (2, 2)
     """
     for atom in np.flatnonzero(network.species > OXYGEN)[:1]:
         raise ValueError(f"species: atom {atom} has {network.species[atom]}; networks know 0 (Si) and 1 (O) only")

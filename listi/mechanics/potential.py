@@ -53,6 +53,17 @@ class Potential:
     ValueError
         If the table has another shape, is not symmetric or lacks a pair (NaN), the cutoff is not positive, or the
         function or one of its derivatives is not finite where atoms can meet (from a twentieth of the cutoff on).
+
+    Examples
+    --------
+    >>> import listi
+    >>> def inverse_power(r, inverse, strength):
+    ...     i12 = strength * inverse**12
+    ...     return i12, -12.0 * i12 * inverse, 156.0 * i12 * inverse**2
+    >>> soft = listi.Potential(inverse_power, [[[1.0]]], cutoff=3.0, symbols=["A"])
+    >>> energy, slope, curvature = soft.pair(1.0, 0, 0)
+    >>> energy.round(3), soft.pair(3.0, 0, 0)[0]
+    (array([1.]), array([0.]))
     """
 
     def __init__(

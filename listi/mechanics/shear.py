@@ -186,6 +186,14 @@ def deform(
         If a parameter makes no sense or the sample is not at a minimum.
     ConvergenceError
         If a minimisation does not reach its tolerance.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> shear = listi.deform(glass, n_events=2)
+    >>> shear.event_strain.values.round(3)
+    array([0.029, 0.041])
     """
     _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius)
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
@@ -334,6 +342,15 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
     ------
     ValueError
         If there is no such event, or no configurations were kept.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> shear = listi.deform(glass, n_events=1)
+    >>> after = listi.relax(listi.state_after(glass, shear, event=1))
+    >>> after.cell.round(1).tolist()
+    [54.4, 53.3]
     """
     if "configuration" not in shear:
         raise ValueError("shear: holds no configuration; deform the sample again to have its states")
@@ -361,6 +378,14 @@ def relax(network: Network, potential: Potential = SILICA) -> Network:
     ------
     ConvergenceError
         If the minimisation does not reach its tolerance.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> stretched = listi.relax(glass.replace(positions=1.001 * glass.positions, cell=1.001 * glass.cell))
+    >>> stretched.cell.round(1).tolist(), bool((stretched.bonds == glass.bonds).all())
+    ([52.9, 55.0], True)
     """
     system = System(network.positions, network.species, network.cell, potential=potential)
     system.relax()

@@ -1,6 +1,9 @@
-"""Bonds of silica, read from the positions of its atoms."""
+"""Bonds of silica, read from the positions of its atoms: a network of coordinates alone."""
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -9,6 +12,163 @@ from .geometry import minimum_image, wrap
 from .network import OXYGEN, SILICON, Network
 
 COORDINATION_RADIUS = 1.8  # an O within this distance of a Si [Å] is bonded to it
+BOND = 3.05  # mean Si-Si distance [Å]; the paper's
+LONGEST = 1.35  # of a bond, in Si-Si distances; a square ring has a diagonal of 1.41
+SYMBOLS = ("Si", "O")  # of species 0 and 1
+
+
+def network_of(positions: np.ndarray, cell: np.ndarray, species: np.ndarray | Sequence[str] | None = None) -> Network:
+    """Return the network that coordinates of silica stand for, its bonds found from them.
+
+    With O among the atoms, two Si that share an O are bonded. From Si alone, near Si are bonded, the nearest first, at
+    most three to a Si and none across another (`near_bonds`), and an O is put at the middle of every bond.
+
+    Parameters
+    ----------
+    positions : array, shape (n_atoms, 2)
+        Coordinates in the plane [Å].
+    cell : array, shape (2,)
+        Edge lengths of the periodic cell, its edges along x and y [Å].
+    species : array or sequence of str, shape (n_atoms,), optional
+        0 or "Si", 1 or "O"; all are Si without it.
+
+    Returns
+    -------
+    Network
+        The atoms in their order, O that were put in after them in the order of the bonds. Nothing is moved:
+        `listi.relax` takes it to its energy minimum.
+
+    Raises
+    ------
+    ValueError
+        If the atoms make no network: none are bonded, an O has more than two Si, or species are unknown; or as
+        `Network`.
+
+    Warns
+    -----
+    UserWarning
+        If some Si have not three bonds: at free edges, or because positions or cell are not right.
+
+    Examples
+    --------
+    From the Si of a glass alone, its bonds and O come back:
+
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> again = listi.network_of(glass.positions[glass.silicon], glass.cell)
+    >>> again.n_atoms, len(again.bonds)
+    (600, 360)
+    >>> again = listi.relax(again)
+    """
+    positions, cell = _checked(positions, cell)
+    kinds = _species(species, len(positions))
+    atoms = Network(positions, kinds, None, cell)
+    if len(atoms.silicon) < len(kinds):
+        found = atoms.replace(bonds=bonds_through_oxygen(positions, kinds, cell))
+        sought = f"no two Si share an O within {COORDINATION_RADIUS} Å"
+    else:
+        found = _with_oxygen(atoms, near_bonds(wrap(positions, cell), LONGEST * BOND, cell))
+        sought = f"no two Si are within {LONGEST * BOND:.3g} Å"
+    if not len(found.bonds):
+        raise ValueError(f"positions: {sought}; are they in Å, and is this silica?")
+    odd = np.count_nonzero(np.bincount(found.bonds.ravel(), minlength=found.n_atoms)[found.silicon] != 3)
+    if odd:
+        warnings.warn(f"positions: {odd} of {len(found.silicon)} Si have not three bonds", stacklevel=2)
+    return found
+
+
+def _with_oxygen(silicon: Network, bonds: np.ndarray) -> Network:
+    """Put an O at the middle of every bond."""
+    first, second = silicon.positions[bonds.T]
+    middle = first + 0.5 * minimum_image(second - first, silicon.cell)
+    species = np.repeat([SILICON, OXYGEN], [silicon.n_atoms, len(bonds)])
+    return Network(np.concatenate([silicon.positions, middle]), species, bonds, silicon.cell)
+
+
+def _checked(positions: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Refuse what is not flat or has no rectangular cell."""
+    places, edges = np.asarray(positions, dtype=float), np.asarray(np.nan if cell is None else cell, dtype=float)
+    if places.ndim != 2 or places.shape[1] != 2 or not len(places):
+        raise ValueError(f"positions: shape {places.shape} is not (n_atoms, 2); a flat glass is wanted, x and y")
+    if edges.shape != (2,) or not np.all(np.isfinite(edges)) or np.any(edges <= 0.0):
+        raise ValueError(
+            f"cell: {edges.tolist()} is not two edge lengths > 0 Å of a periodic rectangle; "
+            "`listi image` and listi.imaging take pieces with free edges"
+        )
+    if not np.all(np.isfinite(places)):
+        bad = np.flatnonzero(~np.isfinite(places).all(axis=1))[0]
+        raise ValueError(f"positions: atom {bad} is at {places[bad].tolist()}; all must be finite")
+    return places, edges
+
+
+def _species(species: np.ndarray | Sequence[str] | None, n_atoms: int) -> np.ndarray:
+    """Species as numbers; unknown ones are refused."""
+    given = np.zeros(n_atoms, dtype=int) if species is None else np.asarray(species)
+    if given.shape != (n_atoms,):
+        raise ValueError(f"species: shape {given.shape} is not ({n_atoms},), one entry per atom")
+    names = np.array(SYMBOLS) if given.dtype.kind in "UO" else np.arange(len(SYMBOLS))
+    matches = given[:, None] == names
+    for atom in np.flatnonzero(~matches.any(axis=1))[:1]:
+        raise ValueError(f"species: atom {atom} is {given[atom]}; allowed are 0 or 'Si', and 1 or 'O'")
+    return np.argmax(matches, axis=1)
+
+
+def near_bonds(points: np.ndarray, longest: float, cell: np.ndarray | None = None) -> np.ndarray:
+    """Return bonds between near points, the shortest first, at most three to a point, none across another.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 2)
+        Positions of the Si; within the cell where there is one.
+    longest : float
+        Length of a bond at most, in the same unit.
+    cell : ndarray, shape (2,), optional
+        Edge lengths; nothing is periodic without it.
+
+    Returns
+    -------
+    ndarray of int64, shape (m, 2)
+    """
+    pairs = cKDTree(points, boxsize=cell).query_pairs(longest, output_type="ndarray").astype(np.int64)
+    along = _across(points[pairs[:, 1]] - points[pairs[:, 0]], cell)
+    order = np.argsort(np.linalg.norm(along, axis=1), kind="stable")
+    pairs, along = pairs[order], along[order]
+    crossing = _crossing(points, pairs, along, longest, cell)
+    taken, n_bonds = np.zeros(len(pairs), dtype=bool), np.zeros(len(points), dtype=int)
+    for number, pair in enumerate(pairs):
+        taken[number] = np.all(n_bonds[pair] < 3) and not taken[crossing[number]].any()
+        n_bonds[pair] += taken[number]
+    return pairs[taken]
+
+
+def _across(difference: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
+    return difference if cell is None else minimum_image(difference, cell)
+
+
+def _crossing(
+    points: np.ndarray, pairs: np.ndarray, along: np.ndarray, longest: float, cell: np.ndarray | None
+) -> list[list[int]]:
+    """Return, for every pair of points, the numbers of the pairs whose lines cross its own between the ends."""
+    middle = points[pairs[:, 0]] + 0.5 * along
+    middle = middle if cell is None else wrap(middle, cell)
+    near = cKDTree(middle, boxsize=cell).query_pairs(longest, output_type="ndarray")
+    (one, other), (first, second) = pairs[near[:, 0]].T, pairs[near[:, 1]].T
+    apart = (one != first) & (one != second) & (other != first) & (other != second)
+    between = _across(middle[near[:, 1]] - middle[near[:, 0]], cell)
+    a, b = -0.5 * along[near[:, 0]], 0.5 * along[near[:, 0]]
+    c, d = between - 0.5 * along[near[:, 1]], between + 0.5 * along[near[:, 1]]
+    cross = apart & (_side(a, b, c) != _side(a, b, d)) & (_side(c, d, a) != _side(c, d, b))
+    found: list[list[int]] = [[] for _ in pairs]
+    for first, second in near[cross].tolist():
+        found[first].append(second)
+        found[second].append(first)
+    return found
+
+
+def _side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Whether points lie to the left of lines from `start` to `end`."""
+    along, towards = end - start, point - start
+    return along[..., 0] * towards[..., 1] - along[..., 1] * towards[..., 0] > 0.0
 
 
 def oxygen_coordination(network: Network, radius: float = COORDINATION_RADIUS) -> np.ndarray:

@@ -40,6 +40,16 @@ class Network:
     ValueError
         If an array has a wrong shape or values that are not finite, if two atoms overlap, or if a bond is longer than
         5 Å, stands twice or joins anything but two atoms of species 0.
+
+    Examples
+    --------
+    >>> import listi
+    >>> pair = listi.Network([[5.0, 5.0], [8.0, 5.0], [6.5, 5.0]], [0, 0, 1], [[0, 1]], [40.0, 40.0])
+    >>> pair.n_atoms, pair.silicon.tolist()
+    (3, [0, 1])
+    >>> pair.replace(cell=[40.0, 0.0])
+    Traceback (most recent call last):
+    ValueError: cell: [40.0, 0.0] is not two finite edge lengths > 0 Å
     """
 
     positions: np.ndarray

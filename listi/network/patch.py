@@ -7,11 +7,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from .bonds import BOND
 from .geometry import minimum_image, wrap
 from .network import MAXIMUM_BOND, OXYGEN, SILICON, Network
 from .rings import rings
 
-BOND = 3.05  # mean Si-Si distance that an imaged patch is scaled to [Å]; the paper's
 VACUUM = 20.0  # gap between a patch and its periodic images [Å]: beyond the cutoff also when strained
 
 

@@ -87,6 +87,16 @@ def ring_sizes(network: Network) -> np.ndarray:
     return _faces(network)[4]
 
 
+def bond_rings(network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sizes of the rings to the left and to the right of every bond, (n_bonds,) each; 0 where is none.
+
+    Left is seen from the first Si of the bond to the second.
+    """
+    _, _, _, face, sizes = _faces(network)
+    left, right = np.append(sizes, 0)[face].reshape(2, -1)
+    return left, right
+
+
 def ring_statistics(sizes: np.ndarray) -> dict[int, float]:
     """Return the fraction p_n of n-membered rings for every n that occurs, ascending in n."""
     values, counts = np.unique(sizes, return_counts=True)

@@ -105,6 +105,18 @@ def probe(
     ------
     ValueError
         If a parameter makes no sense or the sample is not at a minimum.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> probed = listi.probe(glass, grid=(4, 4))
+    >>> float(probed.threshold.min().round(5)), probed.threshold.units
+    (0.00147, 'reduced energy/angstrom^2')
+
+    A picture with x to the right:
+
+    >>> picture = probed.threshold.plot(x="x")
     """
     load = make_load(mode, angle, strain_step)
     settings = _settings(network, r_free, tether, max_strain, load, tolerance, skin, potential)
@@ -158,6 +170,14 @@ def yield_stress(
     ------
     ValueError
         If `angles` is empty or one is out of range, or as `probe`.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> local = listi.yield_stress(glass, points=[[20.0, 20.0]])
+    >>> float(local.yield_stress[0].round(4)), float(local.weakest_angle[0])
+    (0.0028, 0.0)
     """
     each_angle = np.asarray(angles, dtype=float)
     if each_angle.ndim != 1 or each_angle.size == 0 or not np.all(np.abs(each_angle) < 45.0):
@@ -211,6 +231,14 @@ def trace(
         If a parameter makes no sense, the sample is not at a minimum, or no atom lies in the disc.
     RuntimeError
         If no instability comes up to `max_strain`.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> curve = listi.trace(glass, [20.0, 20.0])
+    >>> float(curve.critical_strain.round(4))
+    0.0471
     """
     load = make_load("pure shear", 0.0, strain_step)
     settings = _settings(network, r_free, None, max_strain, load, TOLERANCE, SKIN_DISC, potential)

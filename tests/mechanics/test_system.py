@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from listi.mechanics import lammps
-from listi.mechanics.forms import SILICA
+from listi.mechanics.forms import SILICA, lennard_jones
 from listi.mechanics.neighbours import neighbour_list
 from listi.mechanics.sparse_cholesky import Factor, IndefiniteError
 from listi.mechanics.system import WORTH, ConvergenceError, System, minimise
@@ -196,11 +196,35 @@ def test_cell_too_small():
         System(np.zeros((1, 2)), np.zeros(1, int), [20.0, 50.0])
 
 
-def test_lammps_agrees(shaken):
-    value, forces, stress = lammps.evaluate(lammps.build(shaken))
-    system = state(shaken)
+def assert_alike(in_lammps, system):
+    value, forces, stress = in_lammps
     ours, our_forces = system.energy_forces()
     assert ours == pytest.approx(value, rel=1e-10)
     np.testing.assert_allclose(our_forces, forces, rtol=1e-8, atol=1e-9)
     tensor = system.stress()
     np.testing.assert_allclose([tensor[0, 0], tensor[1, 1], tensor[0, 1]], stress, rtol=1e-8, atol=1e-11)
+
+
+def test_lammps_agrees(shaken):
+    assert_alike(lammps.evaluate(lammps.build(shaken)), state(shaken))
+
+
+def test_the_files_for_lammps_give_the_same_energy_and_stress_there(shaken, tmp_path, monkeypatch):
+    paths = lammps.write_lammps(shaken, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
+    monkeypatch.chdir(tmp_path)
+    lmp = lammps.start()
+    lmp.file("out.in")
+    assert_alike(lammps.evaluate(lmp), state(shaken))
+
+
+def test_the_files_for_lammps_hold_any_potential_and_refuse_what_it_does_not_know(shaken, tmp_path):
+    one = lennard_jones([[1.0]], [[1.0]], symbols=["A"])
+    with pytest.raises(ValueError, match="species: atom 240 has 1; the potential has 1 species"):
+        lammps.write_lammps(shaken, tmp_path / "out", one)
+    with pytest.raises(ValueError, match="path: .* ends in no name without spaces"):
+        lammps.write_lammps(shaken, tmp_path / "my out")
+    assert not list(tmp_path.iterdir())
+    data, _, script = lammps.write_lammps(shaken.replace(species=0 * shaken.species, bonds=None), tmp_path / "out", one)
+    assert "1 1.0\n" in data.read_text("utf-8")
+    assert "# Atom types: 1 = A." in script.read_text("utf-8")

@@ -191,5 +191,16 @@ def test_foreign_elements_skew_cells_and_three_silicon_at_an_oxygen_are_refused(
     atoms.set_cell([[53, 1, 0], [0, 55, 0], [0, 0, 1]])
     with pytest.raises(ValueError, match="not a rectangle"):
         formats.from_ase(atoms)
+    for change, message in (
+        ({"pbc": [True, False, False]}, r"pbc \[True, False, False\]; the cell must be periodic along x and y"),
+        ({"positions": np.column_stack([glass.positions, np.arange(600) % 2])}, "heights z differ by 1 Å"),
+        ({"cell": [[53, 0, 0], [0, 55, 0], [0, 9, 9]]}, "not a rectangle"),
+        ({"symbols": "Si600"}, "there is no O; listi.network_of"),
+    ):
+        atoms = formats.to_ase(glass)
+        for name, value in change.items():
+            setattr(atoms, name, value)
+        with pytest.raises(ValueError, match=message):
+            formats.from_ase(atoms)
     with pytest.raises(ValueError, match=r"O \d+ has \d Si within 4"):
         bonds.bonds_through_oxygen(glass.positions, glass.species, glass.cell, radius=4.0)

@@ -1,0 +1,73 @@
+"""A network from coordinates alone; what is refused."""
+
+import numpy as np
+import pytest
+from handmade import BOND, honeycomb
+
+import listi
+from listi.network.bonds import near_bonds
+
+
+def bonds(network):
+    return {tuple(bond) for bond in np.sort(network.bonds, axis=1).tolist()}
+
+
+def test_three_lines_lead_from_the_silicon_of_a_glass_to_its_thresholds(glass):
+    network = listi.network_of(glass.positions[glass.silicon], glass.cell)
+    network = listi.relax(network)
+    probed = listi.probe(network, points=[[10.0, 10.0]])
+    assert bonds(network) == bonds(glass)
+    np.testing.assert_allclose(network.positions[network.silicon], glass.positions[glass.silicon], atol=1e-3)
+    np.testing.assert_allclose(probed.threshold, listi.probe(glass, points=[[10.0, 10.0]]).threshold, atol=1e-4)
+
+
+def test_silicon_and_oxygen_by_number_or_name_in_any_order_and_any_image(glass):
+    order = np.random.default_rng(0).permutation(glass.n_atoms)
+    places = glass.positions[order] + glass.cell * np.random.default_rng(1).integers(-2, 3, (glass.n_atoms, 1))
+    kinds = glass.species[order]
+    for species in (kinds, np.array(["Si", "O"])[kinds], np.array(["Si", "O"])[kinds].tolist()):
+        found = listi.network_of(places, glass.cell, species)
+        assert {tuple(sorted(order[list(bond)].tolist())) for bond in bonds(found)} == bonds(glass)
+        assert found.n_atoms == glass.n_atoms
+
+
+def test_near_bonds_do_not_cross_and_are_three_at_most_across_the_border_as_well():
+    crystal = honeycomb(6, 8, shift=(1.0, 2.0))
+    silicon = crystal.positions[crystal.silicon]
+    # A Si in the middle of a ring is as near to its six corners as they are to each other, and takes none of them.
+    middle = silicon[0] + [0.0, BOND]
+    within = near_bonds(np.vstack([silicon, np.mod(middle, crystal.cell)]), 1.35 * BOND, crystal.cell)
+    assert {tuple(bond) for bond in np.sort(within, axis=1).tolist() if len(silicon) not in bond} <= bonds(crystal)
+    assert np.bincount(within.ravel()).max() == 3
+    # A square with both diagonals in reach, laid across the corner of the cell: one diagonal at most is bonded.
+    square = np.mod([[-1.4, -1.4], [1.4, -1.4], [1.4, 1.4], [-1.4, 1.4]], 30.0)
+    found = {tuple(bond) for bond in np.sort(near_bonds(square, 4.5, np.array([30.0, 30.0])), axis=1).tolist()}
+    assert {(0, 1), (1, 2), (2, 3), (0, 3)} < found
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("positions", "cell", "species", "message"),
+    [
+        (np.zeros((4, 3)), [40.0, 40.0], None, r"positions: shape \(4, 3\) is not \(n_atoms, 2\); a flat glass"),
+        ([[1.0, 1.0]], None, None, "cell: nan is not two edge lengths > 0 Å of a periodic rectangle"),
+        ([[1.0, 1.0]], [40.0, 40.0, 0.0], None, r"cell: \[40.0, 40.0, 0.0\] is not two edge lengths"),
+        ([[1.0, 1.0]], np.eye(2), None, "cell: .* is not two edge lengths"),
+        ([[1.0, np.nan]], [40.0, 40.0], None, r"positions: atom 0 is at \[1.0, nan\]"),
+        ([[1.0, 1.0], [9.0, 1.0]], [40.0, 40.0], None, "no two Si are within 4.12 Å; are they in Å"),
+        ([[1.0, 1.0], [4.0, 1.0], [9.0, 9.0]], [40.0, 40.0], [0, 0, 1], "no two Si share an O within 1.8 Å"),
+        ([[0.1, 0.1], [0.4, 0.1]], [4.0, 4.0], None, "atoms 0 and 1 overlap"),
+        ([[1.0, 1.0], [4.0, 1.0]], [40.0, 40.0], ["Si", "Ge"], "species: atom 1 is Ge; allowed are 0 or 'Si'"),
+        ([[1.0, 1.0], [4.0, 1.0]], [40.0, 40.0], [0, 14], "species: atom 1 is 14"),
+        ([[1.0, 1.0], [4.0, 1.0]], [40.0, 40.0], [0], r"species: shape \(1,\) is not \(2,\)"),
+    ],
+)
+def test_what_makes_no_network_is_refused(positions, cell, species, message):
+    with pytest.raises(ValueError, match=message):
+        listi.network_of(positions, cell, species)
+
+
+def test_silicon_without_three_bonds_are_counted(glass):
+    silicon = np.delete(glass.positions[glass.silicon], 5, axis=0)
+    with pytest.warns(UserWarning, match="3 of 239 Si have not three bonds"):
+        listi.network_of(silicon, glass.cell)
