@@ -33,7 +33,7 @@ def unit_registry() -> pint.UnitRegistry:
     """
     import pint  # optional dependency
 
-    registry = pint.UnitRegistry(
+    registry: pint.UnitRegistry = pint.UnitRegistry(
         force_ndarray_like=True, preprocessors=[lambda text: text.replace(ENERGY_UNIT, "reduced_energy")]
     )
     registry.define("reduced_energy = [reduced_energy]")
