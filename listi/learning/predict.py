@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BATCH = 512  # cut-outs handed to a network at a time when it only predicts
 BATCH_OF_SAMPLE = 2500  # the same for a network that reads the whole sample with each
+STRANGE = 0.3  # distance from the training samples beyond which predictions were found to be worse
 FAR = 0.1  # a glass whose discs hold more, or fewer, Si by this fraction is far from those of the training
 
 
@@ -56,7 +57,8 @@ def predict(
     -------
     xarray.Dataset
         `threshold` over (x, y) or over point, in the unit of the probed thresholds; NaN where a
-        disc holds no Si.
+        disc holds no Si. Attribute `distance`: how far the glass is from those of the training, see `models.distance`;
+        their own are below 0.01.
 
     Raises
     ------
@@ -66,7 +68,8 @@ def predict(
     Warns
     -----
     UserWarning
-        If the discs hold more or fewer Si than those the model was trained on, by more than a tenth.
+        If the discs hold more or fewer Si than those the model was trained on, by more than a tenth; if the distance
+        from the glasses it was trained on is above 0.3.
 
     Examples
     --------
@@ -86,9 +89,12 @@ def predict(
     known = models.metadata(model)
     cut = cutouts(network, places, known["r_free"] if r_free is None else r_free)
     _warn_of_density(cut, known)
-    values = thresholds(model, models.inputs(model, cut), mirror)
+    x = models.inputs(model, cut)
+    distance = _warn_of_distance(models.distance(model, x))
+    values = thresholds(model, x, mirror)
     values[~cut.mask.any(axis=1)] = np.nan
-    return _dataset(values, network.cell, grid if points is None else None, places, known)
+    found = _dataset(values, network.cell, grid if points is None else None, places, known)
+    return found.assign_attrs(distance=distance)
 
 
 def silicon_in_discs(counts: np.ndarray) -> float:
@@ -105,6 +111,17 @@ def _warn_of_density(cut: Cutouts, known: dict) -> None:
             " what it predicts for so different a density is a guess",
             stacklevel=3,
         )
+
+
+def _warn_of_distance(distance: float) -> float:
+    """Say so if the glass is unlike those of the training, and return the distance."""
+    if distance > STRANGE:
+        warnings.warn(
+            f"network: its bonds and stresses are unlike those of the training (distance {distance:.2f}, usual 0.01);"
+            " so far from them predictions are less good",
+            stacklevel=3,
+        )
+    return distance
 
 
 def _kept(path: Path) -> keras.Model:

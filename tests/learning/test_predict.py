@@ -1,13 +1,15 @@
 """Predicted maps: their coordinates, gaps and units, the model kept between calls, bad input."""
 
 import os
+import warnings
 
 import numpy as np
 import pytest
 
 from listi.learning import models
+from listi.learning.cutouts import cutouts
 from listi.learning.predict import predict
-from listi.network.geometry import grid_lines
+from listi.network.geometry import grid_lines, grid_points
 
 
 def gcn(seed=1):
@@ -25,6 +27,20 @@ def test_prediction_over_grid_and_points(crystal):
     at_point = predict(crystal, model, points=[[float(somewhere.x), float(somewhere.y)]])
     assert at_point.threshold.values == pytest.approx(float(somewhere), rel=1e-5)
     assert at_point.attrs["cell"] == crystal.cell.tolist()
+
+
+def test_a_glass_unlike_the_training_is_told(crystal):
+    model = models.build("listi_si", width=8, rounds=1)
+    points = grid_points(crystal.cell, (12, 12))
+    models.standardise(model, models.inputs(model, cutouts(crystal, points)))
+    assert np.isnan(predict(crystal, model, grid=(12, 12)).attrs["distance"])  # not trained
+    models.update_metadata(model, mean=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert predict(crystal, model, grid=(12, 12)).attrs["distance"] < 1e-6
+    wider = crystal.replace(positions=1.3 * crystal.positions, cell=1.3 * crystal.cell)
+    with pytest.warns(UserWarning, match="network: its bonds and stresses are unlike"):
+        assert predict(wider, model, grid=(12, 12)).attrs["distance"] > 0.3
 
 
 def test_no_silicon_no_threshold(crystal):

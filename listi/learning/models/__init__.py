@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import keras
 
 JIT = False  # to predict: compiling takes seconds for every number of points, and saves little
+ENOUGH = 100  # points of a sample whose distribution tells something
 TINY = 1e-6  # stands for the variance of what never varies
 SCHEMA = 2  # of what a model reads and of its metadata
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
@@ -153,8 +154,10 @@ def distance(model: keras.Model, x: Inputs) -> float:
     Returns
     -------
     float
-        NaN for a model without `Scale` layers.
+        NaN for a model without `Scale` layers, an untrained one, and fewer points than a hundred.
     """
+    if len(x) < ENOUGH or "mean" not in metadata(model):
+        return float("nan")
     each = []
     for name, values in getattr(_module(metadata(model)["name"]), "of_training", lambda x: {})(x).items():
         layer = model.get_layer(name)
