@@ -7,7 +7,6 @@ import numpy as np
 
 import listi
 from listi import generate
-from listi.learning import models
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -33,9 +32,6 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     code = code.replace(edges, str(glass.cell.tolist()))
     code = code.replace("grid=(50, 50)", "grid=(3, 3)").replace("n_events=6", "n_events=1")
     monkeypatch.chdir(tmp_path)
-    model = Path(re.search(r'model="(.+?)"', code).group(1))
-    model.parent.mkdir(parents=True)
-    models.save(models.build("lstm", units=2), model)
     names = {name: getattr(glass, name) for name in ("positions", "species", "bonds")}
     exec(compile(code, "README.md", "exec"), names)
     assert names["probed"].threshold.shape == (3, 3)
