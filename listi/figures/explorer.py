@@ -88,6 +88,12 @@ def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Ex
         If the sample has no events, no probed map, or no bonds, or with `full`, no states after its events.
     DataError
         If the file is not whole.
+
+    Examples
+    --------
+    >>> import listi
+    >>> page = listi.explore(listi.open_sample(5))
+    >>> file = page.save("sample_5.html")
     """
     sample = _read(sample)
     _check(sample, full)

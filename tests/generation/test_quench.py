@@ -32,7 +32,10 @@ def test_a_quenched_glass_is_at_a_minimum_the_same_again_and_amorphous(glass):
 
 
 def test_first_event_and_lammps(glass):
-    """LAMMPS, with a pair style of its own, keeps the branch up to the same step and no further."""
+    """LAMMPS, with a pair style of its own, keeps the branch up to the same step and no further.
+
+    Which minimum the fall ends in is the minimiser's choice; where it begins is not.
+    """
     shear = deform(glass, n_events=1, potential=POTENTIAL)
     step = round(float(shear.event_strain[0]) / 1e-4)
     pairs = [
@@ -41,10 +44,10 @@ def test_first_event_and_lammps(glass):
     ]
     lmp = lammps.build(glass, POTENTIAL, "\n".join(["pair_style lj/smooth 2.0 2.5", "pair_modify shift yes", *pairs]))
     lmp.command("min_modify dmax 0.02 line quadratic")
-    moved = [lammps.strain_to(lmp, glass.cell, 1e-4, k, 1e-9) for k in (step // 2, step - 1, step)]
-    largest = [np.linalg.norm(m - m.mean(axis=0), axis=1) for m in moved]
-    assert largest[1].max() < 0.1 < largest[2].max()
-    assert largest[2].argmax() == int(shear.event_atom[0])
+    moved = [lammps.strain_to(lmp, glass.cell, 1e-4, k, 1e-9) for k in (step - 2, step - 1, step)]
+    _, before, event = [np.linalg.norm(m - m.mean(axis=0), axis=1) for m in moved]
+    assert before.max() < 0.02 < 0.1 < event.max()
+    assert np.linalg.norm(shear.non_affine[0], axis=1)[event.argmax()] > 0.1
 
 
 def test_thresholds_are_those_of_plain_shear(glass):
