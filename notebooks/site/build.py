@@ -19,7 +19,7 @@ PAGES = {  # parts of the contents; the README is the start page
     "Package": ["api/listi/index"],  # made by autoapi
     "Project": ["CONTRIBUTING.md", "CHANGELOG.md"],
 }
-PICTURES = "paper_figures/*.png"
+PICTURES = ("paper_figures/*.png", "paper_figures/*.webp", "paper_figures/explorer.html")
 LOADED = {"script", "img", "iframe", "source", "video", "audio", "embed", "object"}  # tags that fetch what they name
 
 
@@ -51,7 +51,7 @@ def contents(root=ROOT):
 def stage(target, root=ROOT):
     """Copy the pages and pictures from `root` to the new folder `target`."""
     shutil.rmtree(target, ignore_errors=True)
-    for path in pages([*(one for part in PAGES.values() for one in part), PICTURES], root):
+    for path in pages([*(one for part in PAGES.values() for one in part), *PICTURES], root):
         if (root / path).is_file():
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / path, target / path)
