@@ -30,8 +30,8 @@ Predicts the stress threshold of every spot of a two-dimensional silica glass fr
 **Data.** {train} training and {validation} validation samples of `data/paper`, 2500 probes each. Choices were made on
 the validation samples; the unseen samples were predicted for the final figures only.
 
-**Training.** Mean squared error of standardised thresholds, {epochs} epochs{flat}; the weights are those of epoch
-{best}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
+**Training.** Mean squared error of standardised thresholds, {epochs} epochs of {planned}{ended}; the weights
+are those of epoch {best}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
 Settings: {settings}.
 
 | samples | correlation | goodness, events 1 to 6 | the same by probing |
@@ -66,6 +66,7 @@ def write(folder: str | Path, name: str) -> Path:
         r = data_set.correlation(data_set.points_of(samples, name))
         own, probing = (data_set.goodness_of(samples, source).mean("sample").values for source in (name, "probing"))
         rows.append(f"| {label} ({len(samples)}) | {r:.3f} | {_numbers(own)} | {_numbers(probing)} |")
+    planned = models.at_paper_scale(kind)["epochs"]
     settings = (f"{key} {made[key]}" for key in sorted(made) if key not in ("samples", "r_free", "algorithm"))
     samples = made["samples"]
     text = _CARD.format(
@@ -75,7 +76,8 @@ def write(folder: str | Path, name: str) -> Path:
         train=len(samples["train"]),
         validation=len(samples["validation"]),
         epochs=len(losses),
-        flat=", when the validation loss had been flat" if told["stopped"] else "",
+        planned=planned,
+        ended=_ended(len(losses) < planned, told["stopped"]),
         best=losses.argmin() + 1,
         loss=losses.min(),
         hours=told["seconds"] / 3600,
@@ -87,6 +89,13 @@ def write(folder: str | Path, name: str) -> Path:
     card = path.with_suffix(".md")
     files.write_bytes(card, text.encode())
     return card
+
+
+def _ended(early: bool, flat: bool) -> str:
+    """Why a training ended before its last epoch."""
+    if flat:
+        return ", when the validation loss had been flat"
+    return ", unfinished: its state in `training/` goes on" if early else ""
 
 
 def _numbers(values: np.ndarray) -> str:

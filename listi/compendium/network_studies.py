@@ -18,7 +18,7 @@ from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample
 from ..learning import models
 from ..learning.predict import predict
-from . import data_set, predicted, sample_files, trained
+from . import data_set, predicted, sample_files, studies, trained
 from .provenance import record
 
 FILE = "networks.json"
@@ -160,14 +160,11 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     ValueError
         If there is no such study.
     """
-    unknown = set(names) - set(STUDIES)
-    if unknown:
-        raise ValueError(f"names: {unknown.pop()!r} is not one of {', '.join(STUDIES)}")
     from .chain import RESULTS, root
 
     folder, work = Path(folder), Path(work) if work else root() / RESULTS / "training"
     plans = {"folds": folds, "curves": curves, "ablations": ablations}
-    kept = files.read_json(folder / FILE) if (folder / FILE).is_file() else {}
+    kept = studies.begin(folder / FILE, names, STUDIES)
     for study in names:
         held = {}
         for one in plans[study](folder):

@@ -175,6 +175,20 @@ def _there(row: np.ndarray) -> list[float]:
     return [_short(value) for value in row[~np.isnan(row)]]
 
 
+def begin(file: Path, names: Sequence[str], allowed: Sequence[str]) -> dict:
+    """Return what a file keeps of studies done before, or nothing.
+
+    Raises
+    ------
+    ValueError
+        If one of the names is not allowed.
+    """
+    unknown = set(names) - set(allowed)
+    if unknown:
+        raise ValueError(f"names: {unknown.pop()!r} is not one of {', '.join(allowed)}")
+    return files.read_json(file) if file.is_file() else {}
+
+
 def update(
     folder: str | Path,
     names: Sequence[str] = STUDIES,
@@ -201,14 +215,11 @@ def update(
     ValueError
         If there is no such study.
     """
-    unknown = set(names) - set(STUDIES)
-    if unknown:
-        raise ValueError(f"names: {unknown.pop()!r} is not one of {', '.join(STUDIES)}")
     folder = Path(folder)
+    kept = begin(folder / FILE, names, STUDIES)
     sets = data_set.read_split(folder)
     paths = [path for role in sets.values() for path in role if path.is_file()]
     unseen = {path for role in data_set.UNSEEN for path in sets[role]}
-    kept = files.read_json(folder / FILE) if (folder / FILE).is_file() else {}
     for name in names:
         run = partial(parallel.run, workers=workers, processes=workers != 1, label=name)
         if name == "late":

@@ -99,7 +99,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
     probing = data_set.goodness_of(data_set.of_roles(folder, "validation")).values[0]
     assert f"| unseen (5) | {r:.3f} |" in card
     assert f"{probing[0]:.3f} {probing[1]:.3f} |".replace("0.", ".") in card
-    assert "4 training and 1 validation samples" in card and "1 epochs; the weights are those of epoch\n1," in card
+    assert "4 training and 1 validation samples" in card and "1 epochs of 80, unfinished" in card
 
 
 def test_an_unknown_study_is_refused(folder):

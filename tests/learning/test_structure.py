@@ -1,10 +1,11 @@
 """The Si graph of a sample, against six atoms drawn by hand and the mechanics of a crystal."""
 
+import keras
 import numpy as np
 import pytest
 
 from listi.generation.generate import generate
-from listi.learning import structure
+from listi.learning import models, structure
 from listi.learning.models import listi
 from listi.mechanics.system import System
 from listi.probing.probe import probe
@@ -72,3 +73,20 @@ def test_a_disc_cut_apart_has_only_its_own_bonds(cut, glass):
     assert found == [[1], [0, 2], [1], []]  # 4, the third in the disc, is bonded to 5 outside it
     assert (x.points["neighbours"][1] == -1).all()
     assert set(x.sample) == {"signs"}
+
+
+def test_which_atoms_on_the_bonds_of_a_si_a_probe_holds(cut, glass):
+    cut = cut.__class__(**{**vars(cut), "network": glass})
+    model = models.build("listi", r_free=cut.r_free, width=4, rounds=1, rounds_in_disc=0, stress=False)
+    x = models.inputs(model, cut).take(slice(None))
+    found = keras.Model(model.input, model.get_layer("disc").output).predict_on_batch(x)
+    to = structure.neighbours(glass)
+    arms = {4: structure.bond_vectors(glass, to), 7: structure.oxygen_places(glass, to)}  # first column of Si, of O
+    for row, atom in enumerate(x["atoms"][0]):
+        for column, arm in arms.items():
+            outside = np.linalg.norm(cut.positions[0, row] + arm[atom], axis=1) > cut.r_free
+            outside &= (to[atom] >= 0) & (atom >= 0)
+            assert found[0, row, column] == outside.sum() or atom < 0
+            expected = arm[atom][outside].sum(axis=0) / cut.r_free
+            assert atom < 0 or found[0, row, column + 1 : column + 3] == pytest.approx(expected, abs=1e-5)
+    assert found[0, :3, 4].sum() > 0 and not np.array_equal(found[0, :3, 4], found[0, :3, 7])
