@@ -35,6 +35,16 @@ def membership(positions: np.ndarray, cell: np.ndarray, grid: tuple[int, int] | 
     return csr_array((np.ones(len(atoms)), atoms, first), shape=(len(found), len(positions)))
 
 
+def stress_of_discs(
+    virials: np.ndarray, positions: np.ndarray, cell: np.ndarray, grid: tuple[int, int] | np.ndarray, radius: float
+) -> np.ndarray:
+    """Return the stress xx, xy, yy of the atoms within `radius` [Å] of each grid point, (n_points, 3) [energy/Å²].
+
+    `virials` (n_atoms, 3) [energy] are those of `System.virials`. (xx - yy)/2 is the `initial_stress` of `listi.probe`.
+    """
+    return membership(positions, cell, grid, radius) @ virials / (np.pi * radius**2)
+
+
 def disc_mean(values: np.ndarray, inside: csr_array) -> np.ndarray:
     """Mean of values (n_positions,) over each disc, shape (n_points,); NaN where none is inside."""
     counts = inside.sum(axis=1)

@@ -25,8 +25,7 @@ from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
 from ..network.units import STRESS_UNIT
 from ..probing.probe import probe
-from .discs import R_FREE, as_map, disc_max, membership
-from .load import pairs_of, shear_virial
+from .discs import R_FREE, as_map, disc_max, membership, stress_of_discs
 from .prediction_goodness import goodness
 
 MOVED = 0.1  # atoms of a disc that strayed further from the affine deformation [Å] have it probed again
@@ -80,7 +79,7 @@ class FreshMap:
             self._critical[again] = probe(network, points=points, r_free=self.r_free).critical_stress
         self._last[again] = number
         self.probed = float(again.mean())
-        threshold = self._critical - local_stress(network, self.grid, self.r_free)
+        threshold = self._critical - _local_stress(network, self.grid, self.r_free)
         return as_map(threshold, network.cell, self.grid, "threshold", STRESS_UNIT, "local stress threshold")
 
     def _strayed(self, network: Network) -> np.ndarray:
@@ -101,11 +100,11 @@ def _spread(moved: np.ndarray, inside: csr_array) -> np.ndarray:
     return disc_max(np.linalg.norm(moved[inside.indices] - mean[disc], axis=1), inside)
 
 
-def local_stress(network: Network, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE) -> np.ndarray:
+def _local_stress(network: Network, grid: tuple[int, int], r_free: float) -> np.ndarray:
     """Local shear stress at every grid point, (n_points,) [energy/Å²]: `initial_stress` of `listi.probe`, unprobed."""
-    system = System(network.positions, network.species, network.cell)
-    virial = shear_virial(pairs_of(system), network.n_atoms)
-    return membership(network.positions, network.cell, grid, r_free) @ virial / (np.pi * r_free**2)
+    virials = System(network.positions, network.species, network.cell).virials()
+    stress = stress_of_discs(virials, network.positions, network.cell, grid, r_free)
+    return 0.5 * (stress[:, 0] - stress[:, 2])
 
 
 def follow(

@@ -81,12 +81,6 @@ def pairs_of(system: System) -> Pairs:
     return Pairs(first, second, vector, stiffness, tension)
 
 
-def shear_virial(pairs: Pairs, n_atoms: int) -> np.ndarray:
-    """Share of each atom in the shear stress (sigma_xx - sigma_yy)/2 times area, (n_atoms,) [energy]."""
-    x, y = pairs.vector.T
-    return shared(pairs, 0.5 * pairs.tension * (x * x - y * y), n_atoms)
-
-
 def shared(pairs: Pairs, values: np.ndarray, n_atoms: int) -> np.ndarray:
     """Give half of each pair's value to either atom; shape (n_atoms,)."""
     return 0.5 * (np.bincount(pairs.first, values, n_atoms) + np.bincount(pairs.second, values, n_atoms))

@@ -13,7 +13,6 @@ from ..network.geometry import crossings, minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import bond_rings
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
-from .load import pairs_of, shared
 from .sample import Sample
 
 
@@ -94,9 +93,8 @@ def _at_atoms(network: Network, name: str, field: xr.DataArray) -> xr.Variable:
 
 
 def _stress(network: Network, potential: Potential) -> dict[str, xr.Variable]:
-    pairs = pairs_of(System(network.positions, network.species, network.cell, potential=potential))
-    area = np.prod(network.cell) / network.n_atoms
-    xx, yy = (shared(pairs, pairs.tension * along**2, network.n_atoms) / area for along in pairs.vector.T)
+    system = System(network.positions, network.species, network.cell, potential=potential)
+    xx, _, yy = system.virials().T * network.n_atoms / np.prod(network.cell)
     return {
         "shear_stress": _of_atoms(0.5 * (xx - yy), STRESS_UNIT, "shear stress (sigma_xx - sigma_yy)/2 of the atom"),
         "tension": _of_atoms(0.5 * (xx + yy), STRESS_UNIT, "tension (sigma_xx + sigma_yy)/2 of the atom"),

@@ -19,7 +19,7 @@ from ..network.geometry import minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import rings
 from .discs import R_FREE, as_map, disc_max, disc_mean, disc_variance, membership
-from .load import Pairs, pairs_of, respond, shared
+from .load import pairs_of, respond, shared
 
 Grid = tuple[int, int]
 UNSTRESSED = 3.01465  # Si-Si distance of the honeycomb crystal at zero pressure [Å]
@@ -194,9 +194,8 @@ def maps(
 
 
 def _minus_virial(network: Network, grid: Grid, r_free: float, weight: Sequence[float], name: str) -> xr.DataArray:
-    pairs: Pairs = pairs_of(System(network.positions, network.species, network.cell))
-    of_pair = pairs.tension * (pairs.vector**2 @ np.asarray(weight))
-    return _mean_of_atoms(network, grid, r_free, -shared(pairs, of_pair, network.n_atoms), name)
+    virials = System(network.positions, network.species, network.cell).virials()
+    return _mean_of_atoms(network, grid, r_free, -(virials[:, [0, 2]] @ np.asarray(weight)), name)
 
 
 def _mean_of_atoms(network: Network, grid: Grid, r_free: float, values: np.ndarray, name: str) -> xr.DataArray:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..analysis.discs import membership
-from ..mechanics.forms import SILICA
-from ..mechanics.kernels import pairs_of_atom, template
-from ..mechanics.neighbours import neighbour_list
 from ..network.geometry import minimum_image, wrap
 from ..network.network import OXYGEN, Network
 
@@ -62,18 +58,6 @@ def oxygen_places(network: Network, to: np.ndarray) -> np.ndarray:
     return np.where(to[:, :, None] == MISSING, 0.0, vector)
 
 
-def virials(network: Network) -> np.ndarray:
-    """Return the virial xx, xy, yy of every atom, shape (n_atoms, 3) [energy]; half of a pair's belongs to either atom.
-
-    The potential is the paper's.
-    """
-    positions, cell = network.positions, network.cell
-    first, partner = neighbour_list(positions, cell, SILICA.cutoff)
-    virial = np.zeros((len(positions), 3))
-    _virials.compiled(SILICA)(positions, network.species, SILICA.table, cell, first, partner, virial)
-    return virial
-
-
 def local_stress(network: Network, virial: np.ndarray) -> np.ndarray:
     """Return the virial of every Si and half of that of the O within its bonds, shape (n_si, 3) [energy]."""
     cell, is_oxygen = network.cell, network.species == OXYGEN
@@ -83,36 +67,3 @@ def local_stress(network: Network, virial: np.ndarray) -> np.ndarray:
     of_oxygen = np.concatenate([virial[is_oxygen], np.zeros((1, 3))])  # the last row stands for an O that is not there
     halves = 0.5 * of_oxygen[np.where(np.isfinite(nearest), which, -1)].sum(axis=1)
     return virial[network.silicon] + halves
-
-
-def stress_of_discs(network: Network, virial: np.ndarray, points: np.ndarray, radius: float) -> np.ndarray:
-    """Return the stress xx, xy, yy of the atoms within `radius` [Å] of every point, shape (n_points, 3) [energy/Å²].
-
-    (xx - yy)/2 is the `initial_stress` of `listi.probe`.
-    """
-    return membership(network.positions, network.cell, points, radius) @ virial / (np.pi * radius**2)
-
-
-@template
-def _virials(positions, species, table, cell, first, partner, virial):
-    """Add to `virial` (n_atoms, 3) the sums over pairs of U'(r) d_a d_b / (2 r) for ab = xx, xy, yy [energy]."""
-    widest = np.max(first[1:] - first[:-1])
-    dx, dy = np.empty(widest), np.empty(widest)
-    tension, energy = np.empty(widest), np.empty(widest)
-    for i in range(len(positions)):
-        begin = first[i]
-        count = first[i + 1] - begin
-        for k in range(count):
-            j = partner[begin + k]
-            x, y = positions[j, 0] - positions[i, 0], positions[j, 1] - positions[i, 1]
-            dx[k] = x - cell[0] * np.floor(x / cell[0] + 0.5)
-            dy[k] = y - cell[1] * np.floor(y / cell[1] + 0.5)
-            tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-            energy[k] = species[j]
-        pairs_of_atom(tension, energy, None, table[species[i]], count)
-        for k in range(count):
-            half = 0.5 * tension[k]
-            for atom in (i, np.int64(partner[begin + k])):
-                virial[atom, 0] += half * dx[k] * dx[k]
-                virial[atom, 1] += half * dx[k] * dy[k]
-                virial[atom, 2] += half * dy[k] * dy[k]

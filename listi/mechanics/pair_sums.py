@@ -84,6 +84,28 @@ def energy_forces(positions, species, table, cell, first, partner, forces):
 
 
 @template
+def atom_virials(positions, species, table, cell, first, partner, virials):
+    """Sums of U'(r) d_a d_b / (2 r) over the pairs of every atom for ab = xx, xy, yy, in `virials` (n_atoms, 3).
+
+    Half of a pair's virial belongs to either atom; all add up to that of `energy_forces`.
+    """
+    widest = np.max(first[1:] - first[:-1])
+    dx, dy = np.empty(widest), np.empty(widest)
+    tension, energy = np.empty(widest), np.empty(widest)
+    virials[:] = 0.0
+    for i in range(len(positions)):
+        begin = first[i]
+        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
+        pairs_of_atom(tension, energy, None, table[species[i]], count)
+        for k in range(count):
+            half = 0.5 * tension[k]
+            for atom in (i, np.int64(partner[begin + k])):
+                virials[atom, 0] += half * dx[k] * dx[k]
+                virials[atom, 1] += half * dx[k] * dy[k]
+                virials[atom, 2] += half * dy[k] * dy[k]
+
+
+@template
 def pair_stiffness(positions, species, table, cell, first, partner, blocks, convex):
     """Hessian of every pair energy with respect to the distance vector, as (xx, xy, yy) in `blocks` (n_pairs, 3).
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..network.network import Network
 from .forms import SILICA
 from .neighbours import neighbour_list
-from .pair_sums import affine_force_rate, energy_forces, hessian_product, pair_stiffness
+from .pair_sums import affine_force_rate, atom_virials, energy_forces, hessian_product, pair_stiffness
 from .potential import Potential
 from .sparse_cholesky import Factor, IndefiniteError
 from .tolerances import AT_MINIMUM, TOLERANCE
@@ -102,6 +102,16 @@ class System:
         self.energy_forces()
         vxx, vxy, vyy = self._virial
         return np.array([[vxx, vxy], [vxy, vyy]]) / np.prod(self.cell)
+
+    def virials(self) -> np.ndarray:
+        """Return the share of every atom in stress times area, xx, xy, yy, shape (n_atoms, 3) [energy].
+
+        Half of a pair's virial belongs to either atom.
+        """
+        self._refresh_list()
+        found = np.empty((len(self.positions), 3))
+        atom_virials.compiled(self.potential)(*self._pairs, found)
+        return found
 
     def linearise(self) -> None:
         """Evaluate the pair stiffness at the present positions."""

@@ -4,11 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from listi.generation.generate import generate
 from listi.learning import models, structure
 from listi.learning.models import listi
 from listi.mechanics.system import System
-from listi.probing.probe import probe
 
 
 @pytest.fixture
@@ -38,18 +36,11 @@ def test_bonds_and_their_oxygen_by_hand(glass):
 
 
 def test_local_stress_adds_up_to_that_of_the_sample(crystal):
-    stress = structure.local_stress(crystal, structure.virials(crystal))
-    whole = System(crystal.positions, crystal.species, crystal.cell).stress() * np.prod(crystal.cell)
+    system = System(crystal.positions, crystal.species, crystal.cell)
+    stress = structure.local_stress(crystal, system.virials())
+    whole = system.stress() * np.prod(crystal.cell)
     np.testing.assert_allclose(stress.sum(axis=0), [whole[0, 0], whole[0, 1], whole[1, 1]], rtol=1e-10)
     assert stress.shape == (len(crystal.silicon), 3) and stress.std(axis=0).min() > 0
-
-
-def test_the_stress_of_a_disc_is_what_a_probe_starts_from():
-    glass = generate(8, 10, seed=1, radius=11.0)
-    points = np.array([[3.0, 4.0], [1.0, 30.0]])
-    found = structure.stress_of_discs(glass, structure.virials(glass), points, 11.0)
-    expected = probe(glass, points=points, r_free=11.0).initial_stress
-    np.testing.assert_allclose(0.5 * (found[:, 0] - found[:, 2]), expected, rtol=1e-9)
 
 
 def test_a_sample_without_oxygen_is_refused(network):

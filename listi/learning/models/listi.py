@@ -25,6 +25,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...analysis.discs import stress_of_discs
+from ...mechanics.system import System
 from .. import structure
 from ..cutouts import Cutouts
 from ..encodings import Inputs
@@ -64,9 +66,9 @@ def inputs(cut: Cutouts, metadata: dict) -> Inputs:
     atoms = np.where(cut.mask, np.searchsorted(network.silicon, cut.atoms), -1).astype(np.int32)
     points = {"atoms": atoms, "place": (cut.positions / cut.r_free).astype(np.float32), "bonded": cut.adjacency}
     if known["stress"]:
-        virial = structure.virials(network)
+        virial = System(network.positions, network.species, network.cell).virials()
         graph["stress"] = structure.local_stress(network, virial).astype(np.float32)
-        of_discs = structure.stress_of_discs(network, virial, cut.centers, cut.r_free)
+        of_discs = stress_of_discs(virial, network.positions, network.cell, cut.centers, cut.r_free)
         points["disc_stress"] = of_discs.astype(np.float32)
     signs = np.ones((1, 2), dtype=np.float32)
     if known["beyond"]:
