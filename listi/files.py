@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 SUMS = "SHA256SUMS"
+CRATE = "ro-crate-metadata.json"  # what archives read; its name and content are theirs, SUMS has its checksum
 LOCK = ".lock"
 _UNFINISHED = ".part"
 PACKAGE = Path(__file__).parent

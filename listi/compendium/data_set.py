@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -101,6 +103,19 @@ def open_sample(which: int | str | Path) -> Sample:
     if not path.exists():
         raise files.DataError(f"which: {which} is not one of the {len(list(folder.glob('*.nc')))} samples in {folder}")
     return sample_files.load_sample(path)
+
+
+def provide(folder: str | Path) -> None:
+    """Copy the small data set that ships, `data/demo`, to a folder that is not there yet.
+
+    So a notebook can be run before those that make its data.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as half:
+            whole = shutil.copytree(files.repository() / "data" / "demo", Path(half) / "data")
+            whole.rename(folder)
 
 
 def load(paths: Sequence[Path], expect: Mapping | None = None) -> list[Sample]:

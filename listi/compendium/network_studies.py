@@ -6,25 +6,31 @@ unfinished ones too, so that a study that was stopped goes on.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.optimize import root
 
 from .. import files
 from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample
+from ..generation.generate import TARGET_RING_STATISTICS, generate
 from ..learning import models
 from ..learning.predict import predict
+from ..mechanics.shear import relax, state_after
+from ..network.network import Network
+from ..probing.probe import probe
 from . import data_set, predicted, sample_files, studies, trained
 from .provenance import record
 
 FILE = "networks.json"
 FOLDS = 5  # of the cross-validation
 SIZES = (2, 5, 10, 20, 40)  # training samples of the learning curve
-CURVES = ("listi", "gcn")  # networks whose learning curves are compared
+CURVES = ("listi",)  # networks whose learning curves are made
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
     "stress": {"stress": False},
@@ -34,7 +40,13 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "rounds_in_disc": {"rounds_in_disc": 0},
     "half_the_rounds": {"rounds": 2},
 }
-STUDIES = ("folds", "curves", "ablations")
+STUDIES = ("folds", "curves", "ablations", "beyond")
+EACH = 3  # samples of each kind beyond the training data
+PROBES = (25, 25)  # grid on which those are probed that are made for it
+SPREADS = {
+    "narrow rings": 0.6,
+    "wide rings": 1.2,
+}  # standard deviation of ring sizes, over that of the training samples
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,77 @@ def ablations(folder: str | Path) -> list[Training]:
     ]
 
 
+def beyond(folder: Path) -> dict[str, Callable[[int], tuple[Network, xr.DataArray]]]:
+    """Glasses that differ from those of the training: of each kind a function of number, seed or sample.
+
+    Each returns a network at its minimum and its probed thresholds.
+    """
+    unseen = [path for role in data_set.UNSEEN for path in data_set.read_split(folder)[role]]
+    small, large = {"nx": 20, "ny": 24}, {"nx": 80, "ny": 96}
+    kinds = {
+        "unseen": lambda n: _stored(unseen[n]),
+        "zero pressure": lambda n: _stored(folder / "zero_pressure" / "samples" / f"sample_{n:04d}.nc"),
+        "a quarter of the size": lambda n: _made(n, small),
+        "four times the size": lambda n: _made(n, large),
+    }
+    for label, factor in SPREADS.items():
+        other = {"ring_statistics": spread(TARGET_RING_STATISTICS, factor)}
+        kinds[label] = lambda n, other=other: _made(n, small | other)
+    for event in (1, 3, 6):
+        kinds[f"after event {event}"] = lambda n, event=event: _later(folder / "samples" / f"sample_{n:04d}.nc", event)
+    return kinds
+
+
+def _stored(path: Path) -> tuple[Network, xr.DataArray]:
+    sample = sample_files.load_sample(path)
+    return sample.network, sample.probing.threshold
+
+
+def _made(number: int, how: Mapping) -> tuple[Network, xr.DataArray]:
+    network = generate(seed=1000 + number, **how)
+    return network, probe(network, grid=PROBES).threshold
+
+
+def _later(path: Path, event: int) -> tuple[Network, xr.DataArray]:
+    sample = sample_files.load_sample(path)
+    network = relax(state_after(sample.network, sample.shear, event))
+    return network, probe(network, grid=PROBES).threshold
+
+
+def spread(statistics: Mapping[int, float], factor: float) -> dict[int, float]:
+    """Ring statistics p_n^a e^(b n) with a mean of 6 and `factor` times the standard deviation of those given."""
+    sizes, p = np.array(list(statistics)), np.array(list(statistics.values()))
+    wanted = factor**2 * (p @ (sizes - 6.0) ** 2) / p.sum()
+
+    def changed(of: np.ndarray) -> np.ndarray:
+        weight = p ** of[0] * np.exp(of[1] * (sizes - 6.0))
+        return weight / weight.sum()
+
+    def missed(of: np.ndarray) -> list[float]:
+        return [changed(of) @ (sizes - 6.0), changed(of) @ (sizes - 6.0) ** 2 - wanted]
+
+    found = root(missed, [factor**-2.0, 0.0])
+    if not found.success:
+        raise ValueError(f"factor: {factor!r}: no such ring statistics, {found.message}")
+    return dict(zip(sizes.tolist(), changed(found.x).tolist(), strict=True))
+
+
+def judge(folder: str | Path, kind: Callable[[int], tuple[Network, xr.DataArray]]) -> list[dict]:
+    """Predict some glasses with the folder's `listi`: correlation and mean over the probed, and `distance`."""
+    rows = []
+    for number in range(EACH):
+        network, target = kind(number)
+        target = target.transpose("x", "y")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "network: ")  # that they are unlike is the subject
+            own = predict(network, trained.model_file(folder, "listi"), grid=target.shape)
+        there = np.isfinite(target.values)
+        found, probed = own.threshold.values[there], target.values[there]
+        r = np.corrcoef(found, probed)[0, 1]
+        rows.append({"correlation": r, "mean_ratio": found.mean() / probed.mean(), "distance": own.distance})
+    return [{name: round(float(value), 4) for name, value in row.items()} for row in rows]
+
+
 def carry_out(one: Training, work: Path, report: Callable[[int, float, float], None] | None = None) -> xr.Dataset:
     """Train, or take what is stored in `work`, and predict the unseen samples.
 
@@ -151,7 +234,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of folds, curves, ablations.
+        Which of folds, curves, ablations, beyond (its own data).
     work : path, optional
         Where the trainings are kept; results/training below the repository by default.
 
@@ -160,12 +243,17 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     ValueError
         If there is no such study.
     """
-    from .chain import RESULTS, root
+    from .chain import RESULTS
 
-    folder, work = Path(folder), Path(work) if work else root() / RESULTS / "training"
+    folder, work = Path(folder), Path(work) if work else files.repository() / RESULTS / "training"
     plans = {"folds": folds, "curves": curves, "ablations": ablations}
     kept = studies.begin(folder / FILE, names, STUDIES)
     for study in names:
+        if study == "beyond":
+            for label, kind in beyond(folder).items():
+                kept.setdefault(study, {})[label] = judge(folder, kind)
+                files.write_json(folder / FILE, kept)
+            continue
         held = {}
         for one in plans[study](folder):
             held[one.label] = carry_out(one, work)

@@ -153,7 +153,7 @@ def verify(folder: str | Path) -> dict[Path, str]:
     if folder.is_file() and folder.suffix not in _CHECKS:
         raise DataError(f"{folder}: only {', '.join(_CHECKS)} files carry their own checksum")
     paths = [folder] if folder.is_file() else files.files_in(folder)
-    found = {path: _problem(path) for path in paths if path.suffix in _CHECKS}
+    found = {path: _problem(path) for path in paths if path.suffix in _CHECKS and path.name != files.CRATE}
     for sums in sorted(folder.rglob(files.SUMS)):
         listed = files.verify_checksums(sums.parent)
         found |= {path: found.get(path) or problem for path, problem in listed.items()}

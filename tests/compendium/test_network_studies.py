@@ -58,7 +58,7 @@ def test_curves_and_ablations_never_learn_from_test_samples(folder):
     sets = data_set.read_split(folder)
     unseen = {path for role in data_set.UNSEEN for path in sets[role]}
     plan = [*network_studies.curves(folder), *network_studies.ablations(folder)]
-    assert [len(one.train) for one in plan if one.name == "gcn"] == [2]
+    assert [len(one.train) for one in plan][:2] == [2, 4]
     for one in plan:
         assert set(one.unseen) == unseen
         assert not unseen & {*one.train, *one.validation}
@@ -103,5 +103,29 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
 
 
 def test_an_unknown_study_is_refused(folder):
-    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, ablations"):
+    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, ablations, beyond"):
         network_studies.update(folder, ["fold"])
+
+
+def test_ring_statistics_of_another_spread():
+    given = {5: 0.25, 6: 0.5, 7: 0.25}
+    found = network_studies.spread(given, 0.6)
+    assert sum(found.values()) == pytest.approx(1) and found[5] == pytest.approx(found[7])
+    assert found[5] + found[7] == pytest.approx(0.36 * 0.5)  # the variance
+    with pytest.raises(ValueError, match=r"factor: 2.0: no such ring statistics"):
+        network_studies.spread(given, 2.0)
+
+
+def test_glasses_unlike_those_of_the_training_are_judged(folder, monkeypatch):
+    trained.train_at_paper_scale(folder, "listi", data_set.read_split(folder), SHORT)
+    kinds = network_studies.beyond(folder)
+    assert {"unseen", "zero pressure", "narrow rings", "wide rings", "four times the size", "after event 3"} < set(
+        kinds
+    )
+    monkeypatch.setattr(network_studies, "beyond", lambda folder: {"unseen": kinds["unseen"]})
+    network_studies.update(folder, ["beyond"])
+    rows = files.read_json(folder / network_studies.FILE)["beyond"]["unseen"]
+    assert len(rows) == network_studies.EACH and all(-1 <= row["correlation"] <= 1 for row in rows)
+    sample = data_set.of_roles(folder, "test")[0]
+    own = network_studies.predict(sample.network, trained.model_file(folder, "listi"), grid=(6, 5)).threshold
+    assert rows[0]["mean_ratio"] == pytest.approx(float(own.mean() / sample.probing.threshold.mean()), abs=1e-4)
