@@ -1,4 +1,4 @@
-"""Studies beyond the paper, over a folder of samples; notebooks 20 to 23 show them.
+"""Studies beyond the paper, over a folder of samples; notebooks 13 to 15, 18 and 20 to 23 show them.
 
 `update("data/paper")` does them all and keeps the results in the folder's `studies.json`, beside those that are there.
 Every study is a function of one sample that returns its rows; a row is a mapping of plain values.
@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from .. import files, parallel
-from ..analysis import glasses, load, predictors, rules
+from ..analysis import glasses, load, predictors, rules, sensitivity
 from ..analysis.comparison import Case, contributions, goodness_of_maps, rank_correlations
 from ..analysis.ensemble import distance_to_earlier
 from ..analysis.follow import FreshMap, follow, until_fractured
@@ -27,11 +27,19 @@ from ..imaging import statistics
 from ..imaging.experimental import imaged_patch
 from ..mechanics.shear import deform
 from ..network.network import Network
+from ..probing.probe import probe
 from . import data_set, sample_files
 
 FILE = "studies.json"
-STUDIES = ("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses")
-N_ANGLES, N_PROBES = 20, 500  # samples probed in other directions, and random probes in each
+STUDIES = (
+    *("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses"),
+    *("radius", "boundary", "probes", "events"),
+)
+N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
+N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
+N_WALKED, N_EVENTS = 25, 3  # probes of each of some samples walked step by step; samples sheared so
+RADII = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)  # of the disc [Å]
+BOUNDARIES = {"frozen": {}, "tether 10": {"tether": 10.0}, "tether 1": {"tether": 1.0}}
 NAME = "both lattices"  # of the glass that `listi.generate` makes
 IMAGED = {"Huang et al.": "cornell_A", "Lichtenstein et al.": "heyde"}
 LATE_SEEDS = tuple(range(3000, 3010))  # of the small glasses that are sheared far
@@ -136,6 +144,46 @@ def angle_rows(sample: Sample, n_probes: int = N_PROBES) -> list[dict]:
     return _rows(told, sample)
 
 
+def first_event_rows(sample: Sample, variants: Mapping[str, Mapping]) -> list[dict]:
+    """Goodness of the first event by probes of several kinds, see `sensitivity.first_event_goodness`."""
+    found = sensitivity.first_event_goodness([sample], variants, N_RANKED, grid=grid_of(sample), workers=1)
+    return [{label: float(found.sel(variant=label)[0]) for label in variants}]
+
+
+def radius_rows(sample: Sample) -> list[dict]:
+    """Goodness of the first event by discs of several radii."""
+    return first_event_rows(sample, {f"{r:g}": {"r_free": r} for r in RADII})
+
+
+def boundary_rows(sample: Sample) -> list[dict]:
+    """Goodness of the first event by discs in frozen and in softer surroundings."""
+    return first_event_rows(sample, BOUNDARIES)
+
+
+def probe_rows(sample: Sample, n_probes: int = N_WALKED) -> list[dict]:
+    """Thresholds as `listi.probe` finds them, and walked step by step, one row per random point."""
+    points = sensitivity.random_points(sample.network, n_probes, number_of(sample))
+    found = {
+        end: probe(sample.network, points=points, every_step=walked, workers=1)[["threshold", "critical_strain"]]
+        for end, walked in (("", False), ("_walked", True))
+    }
+    rows = {f"{name}{end}": one[name].values.tolist() for end, one in found.items() for name in one.data_vars}
+    rows |= {"sample": [number_of(sample)] * n_probes, "x": points[:, 0].tolist(), "y": points[:, 1].tolist()}
+    return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+
+
+def event_rows(sample: Sample, n_events: int = 6) -> list[dict]:
+    """Events as `listi.deform` finds them, and walked step by step, one row per event."""
+    found = {
+        end: deform(sample.network, n_events=n_events, every_step=walked)
+        for end, walked in (("", False), ("_walked", True))
+    }
+    names = {"strain": "event_strain", "atom": "event_atom", "drop": "event_stress_drop"}
+    rows = {f"{key}{end}": one[name].values.tolist() for end, one in found.items() for key, name in names.items()}
+    rows |= {"sample": [number_of(sample)] * n_events, "event": list(range(1, n_events + 1))}
+    return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+
+
 def late_rows(
     seed: int, nx: int = 16, ny: int = 20, grid: tuple[int, int] = (20, 20), max_strain: float = 0.3
 ) -> list[dict]:
@@ -203,8 +251,9 @@ def update(
         Of data, such as "data/paper".
     names : sequence of str
         Which of load, fresh_maps (samples whose states are kept), predictors (weights chosen on those not called
-        test), rules (samples with `peak_stress`), angles (the first twenty), late (ten small glasses, made here) and
-        glasses (beside the imaged patches and the glasses that are compared already).
+        test), rules (samples with `peak_stress`), angles (the first twenty), late (ten small glasses, made here),
+        glasses (beside the imaged patches and the glasses that are compared already), radius, boundary and probes (the
+        first twenty) and events (the first three).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional
@@ -230,14 +279,24 @@ def update(
             kept[name] = compare(run(partial(_of_file, case_of), paths), [path not in unseen for path in paths])
         else:
             one = partial(fresh_rows, model=model) if name == "fresh_maps" else _ROWS[name]
-            chosen = paths[:N_ANGLES] if name == "angles" else paths
+            chosen = paths[: _OF_SOME.get(name, len(paths))]
             kept[name] = _joined(run(partial(_of_file, one), chosen))
         files.write_json(folder / FILE, kept)
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 
 
-_ROWS = {"load": load_rows, "fresh_maps": fresh_rows, "rules": rules_rows, "angles": angle_rows}
+_ROWS = {
+    "load": load_rows,
+    "fresh_maps": fresh_rows,
+    "rules": rules_rows,
+    "angles": angle_rows,
+    "radius": radius_rows,
+    "boundary": boundary_rows,
+    "probes": probe_rows,
+    "events": event_rows,
+}
+_OF_SOME = {"angles": N_SOME, "radius": N_SOME, "boundary": N_SOME, "probes": N_SOME, "events": N_EVENTS}
 
 
 def compare_glasses(folder: Path, kept: Mapping) -> dict:

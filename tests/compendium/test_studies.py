@@ -6,6 +6,7 @@ import xarray as xr
 
 import listi
 from listi import files
+from listi.analysis import sensitivity
 from listi.compendium import data_set, sample_files, studies
 
 R_FREE, GRID = 11.0, (5, 6)
@@ -40,6 +41,23 @@ def test_studies_are_kept_beside_what_is_there_and_checked(folder):
     assert np.shape(kept["predictors"]["goodness"]["soft_modes"]) == (2, 2)
     assert set(kept["predictors"]["added"]) == {"threshold"}
     assert kept["rules"]["irreversible"][:2] == kept["load"]["goodness_threshold"][:2]
+
+
+def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, monkeypatch):
+    sample = data_set.of_roles(folder, "train")[0]
+    monkeypatch.setattr(studies, "N_RANKED", 8)
+    monkeypatch.setattr(studies, "RADII", (8.0, 11.0))  # of those that fit
+    assert set(studies.radius_rows(sample)[0]) == {"8", "11"}
+    found = studies.boundary_rows(sample)[0]
+    expected = sensitivity.first_event_goodness([sample], studies.BOUNDARIES, 8, grid=GRID, workers=1)
+    assert found["tether 1"] == float(expected.sel(variant="tether 1")[0])
+    rows = studies.probe_rows(sample, 3)
+    assert [row["threshold"] for row in rows] == pytest.approx([row["threshold_walked"] for row in rows], rel=1e-6)
+    walked = sample.shear.assign(event_strain=2 * sample.shear.event_strain)  # tests of the shear walk in earnest
+    monkeypatch.setattr(studies, "deform", lambda network, n_events, every_step: walked if every_step else sample.shear)
+    event = studies.event_rows(sample, 2)[1]
+    assert event["strain_walked"] == 2 * event["strain"] == 2 * float(sample.shear.event_strain[1])
+    assert event["atom"] == event["atom_walked"] == int(sample.shear.event_atom[1]) and event["event"] == 2
 
 
 def test_glasses_are_compared_with_those_compared_before(folder, monkeypatch):
