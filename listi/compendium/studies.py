@@ -1,4 +1,4 @@
-"""Studies beyond the paper, over a folder of samples; notebooks 13 to 15, 18 and 20 to 23 show them.
+"""Studies beyond the paper, over a folder of samples; notebooks 11, 13 to 15, 18 and 20 to 23 show them.
 
 `update("data/paper")` does them all and keeps the results in the folder's `studies.json`, beside those that are there.
 Every study is a function of one sample that returns its rows; a row is a mapping of plain values.
@@ -7,6 +7,7 @@ Every study is a function of one sample that returns its rows; a row is a mappin
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,10 @@ from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample
 from ..generation.generate import generate
 from ..imaging import statistics
+from ..imaging.accuracy import against_noise
+from ..imaging.circle import relaxed_freely
 from ..imaging.experimental import imaged_patch
+from ..imaging.study import cut_patch, study
 from ..mechanics.shear import deform
 from ..network.network import Network
 from ..probing.probe import probe
@@ -33,7 +37,7 @@ from . import data_set, sample_files
 FILE = "studies.json"
 STUDIES = (
     *("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses"),
-    *("radius", "boundary", "probes", "events"),
+    *("radius", "boundary", "probes", "events", "imaged", "noise"),
 )
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
 N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
@@ -42,6 +46,10 @@ RADII = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)  # of the disc [Å]
 BOUNDARIES = {"frozen": {}, "tether 10": {"tether": 10.0}, "tether 1": {"tether": 1.0}}
 NAME = "both lattices"  # of the glass that `listi.generate` makes
 IMAGED = {"Huang et al.": "cornell_A", "Lichtenstein et al.": "heyde"}
+NETWORKS = ("listi", "listi_si", "gcn")  # whose maps are judged in patches, too
+N_PATCHES, PATCH_SIZE = 10, 106.0  # cut from samples to stand beside imaged ones; their edge [Å]
+CIRCLES = (None, 19.0)  # radii of circles in patches [Å]: one as large as fits, and as many as fit
+DOSES = (2000.0, 1000.0, 500.0, 200.0, 100.0, 50.0, 30.0)  # of images of imaged patches [counts/Å²]
 LATE_SEEDS = tuple(range(3000, 3010))  # of the small glasses that are sheared far
 
 
@@ -201,13 +209,53 @@ def rows_far(network: Network, shear: xr.Dataset, grid: tuple[int, int], number:
     return [{"sample": number, **row} for row in _plain(told)]
 
 
+def patch_rows(named: tuple[str, Network]) -> list[dict]:
+    """First events of circles in a patch, and the goodness of maps probed and predicted, one row per event."""
+    name, patch = named
+    maps = {network: partial(_predicted, network) for network in NETWORKS}
+    rows = []
+    for radius in CIRCLES:
+        found = study({name: patch}, radius, maps=maps)
+        rows += [{**row, "largest": radius is None} for row in _plain(found.drop_vars("centre"))]
+    return rows
+
+
+def _predicted(network: str, patch: Network, points: np.ndarray) -> xr.DataArray:
+    from ..learning.predict import predict  # TensorFlow takes seconds to import
+
+    with warnings.catch_warnings(action="ignore"):  # that a patch is unlike the samples is no news
+        return predict(patch, network, points=points).threshold
+
+
+def imaged_study(folder: Path, run: Callable) -> dict:
+    """Imaged patches beside patches cut from samples, and beside all samples: first events, structure.
+
+    Returns
+    -------
+    dict
+        ``cases``: columns of `patch_rows`; ``structure``: `imaging.statistics.compare` as a plain dictionary, of
+        patches as imaged and relaxed with free edges.
+    """
+    samples = data_set.of_roles(folder, *data_set.ROLES)
+    cut = {f"sample {k}": cut_patch(one.network, PATCH_SIZE) for k, one in enumerate(samples[:N_PATCHES])}
+    imaged = {name: imaged_patch(name) for name in IMAGED.values()}
+    glasses = {told: [imaged[name]] for told, name in IMAGED.items()} | {"samples": [one.network for one in samples]}
+    relaxed = {**{told: [imaged[name]] for told, name in IMAGED.items()}, "patches of samples": list(cut.values())}
+    for told, patches in relaxed.items():
+        glasses[f"{told}, relaxed"] = [relaxed_freely(patch).patch for patch in patches]
+    return {
+        "cases": _joined(run(patch_rows, [*imaged.items(), *cut.items()])),
+        "structure": statistics.compare(glasses).to_dict(),
+    }
+
+
 def _rows(told: xr.Dataset, sample: Sample) -> list[dict]:
     return [{"sample": number_of(sample), **row} for row in _plain(told)]
 
 
 def _plain(told: xr.Dataset) -> list[dict]:
     """One mapping per event, of rounded plain numbers."""
-    table = told.reset_coords(drop=True).to_dataframe().reset_index()
+    table = told.reset_coords(drop=True).to_dataframe().reset_index(drop="case" in told.dims)
     return [
         {name: value if isinstance(value, (bool, int, str)) else _short(value) for name, value in row.items()}
         for row in table.to_dict("records")
@@ -253,7 +301,8 @@ def update(
         Which of load, fresh_maps (samples whose states are kept), predictors (weights chosen on those not called
         test), rules (samples with `peak_stress`), angles (the first twenty), late (ten small glasses, made here),
         glasses (beside the imaged patches and the glasses that are compared already), radius, boundary and probes (the
-        first twenty) and events (the first three).
+        first twenty), events (the first three), imaged (patches, beside ten cut from samples) and noise (of images of
+        them).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional
@@ -275,6 +324,10 @@ def update(
             kept[name] = _joined(run(late_rows, LATE_SEEDS))
         elif name == "glasses":
             kept[name] = compare_glasses(folder, kept.get(name, {}))
+        elif name == "imaged":
+            kept[name] = imaged_study(folder, run)
+        elif name == "noise":
+            kept[name] = {patch: against_noise(imaged_patch(patch), DOSES).to_dict() for patch in IMAGED.values()}
         elif name == "predictors":
             kept[name] = compare(run(partial(_of_file, case_of), paths), [path not in unseen for path in paths])
         else:

@@ -7,7 +7,7 @@ under; `READINGS` are the ways to prepare it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -208,9 +208,9 @@ def examine(
     strain_step: float = 1e-4,
     max_strain: float = 0.3,
     spacing: float = SPACING,
-    thresholds: Callable[[Network, np.ndarray], xr.DataArray] | None = None,
+    maps: Mapping[str, Callable[[Network, np.ndarray], xr.DataArray]] | None = None,
 ) -> xr.Dataset:
-    """First events in a circle under pure shear along x and along y, and the goodness of a map for each.
+    """First events in a circle under pure shear along x and along y, and the goodness of the probed map for each.
 
     Parameters
     ----------
@@ -222,14 +222,15 @@ def examine(
         As in `listi.deform`.
     spacing : float
         Of the map's points [Å].
-    thresholds : function (patch, points) -> DataArray over point, optional
-        Another map than that of local probing, such as a network's.
+    maps : mapping of functions (patch, points) -> DataArray over point, optional
+        Other maps than that of local probing, such as a network's.
 
     Returns
     -------
     Dataset over direction ("x", "y": what the shear elongates)
         ``event_strain``, ``event_position`` in the patch, ``event_displacement``, ``goodness``, NaN if no event came;
-        ``threshold`` over (direction, point), NaN where no disc could be probed, at ``x`` and ``y``.
+        ``threshold`` over (direction, point), NaN where no disc could be probed, at ``x`` and ``y``;
+        ``goodness_<name>`` of every other map.
 
     Raises
     ------
@@ -241,27 +242,31 @@ def examine(
     for turn in (1, -1):
         stood = state if turn == 1 else transposed(state)
         shear = first_event(stood, Circle(circle.centre[::turn], circle.radius), strain_step, max_strain)
-        if thresholds is None:
-            found = probe(stood.patch, points=points[:, ::turn], held=stood.held if stood.held.any() else None)
-            values = found.threshold
-        else:
-            values = thresholds(stood.patch, points[:, ::turn])
-        rows.append(_judged(stood.patch, shear, values, turn))
+        held = stood.held if stood.held.any() else None
+        threshold = probe(stood.patch, points=points[:, ::turn], held=held).threshold
+        others = {name: one(stood.patch, points[:, ::turn]) for name, one in (maps or {}).items()}
+        rows.append(_judged(stood.patch, shear, threshold, others, turn))
     examined = xr.concat(rows, xr.Variable("direction", ["x", "y"]))
     return examined.assign_coords(x=("point", points[:, 0]), y=("point", points[:, 1]))
 
 
-def _judged(patch: Network, shear: xr.Dataset, threshold: xr.DataArray, turn: int) -> xr.Dataset:
-    """Return the first event of one direction, if any, and the goodness of the map for it."""
+def _judged(
+    patch: Network, shear: xr.Dataset, threshold: xr.DataArray, others: Mapping[str, xr.DataArray], turn: int
+) -> xr.Dataset:
+    """Return the first event of one direction, if any, and the goodness of the maps for it."""
     first = shear.reindex(event=[1]).isel(event=0, drop=True)
     came = shear.sizes["event"] > 0
-    good = float(goodness(threshold, shear.event_position[:1], patch.cell)[0]) if came else np.nan
+    about = {"units": "1", "long_name": "goodness of the first event"}
+    good = {
+        name: ((), float(goodness(one, shear.event_position[:1], patch.cell)[0]) if came else np.nan, about)
+        for name, one in {"goodness": threshold, **{f"goodness_{key}": each for key, each in others.items()}}.items()
+    }
     return xr.Dataset(
         {
             "event_strain": first.event_strain,
             "event_position": ("xy", first.event_position.values[::turn]),
             "event_displacement": first.event_displacement,
-            "goodness": ((), good, {"units": "1", "long_name": "goodness of the first event"}),
+            **good,
             "threshold": ("point", threshold.values, threshold.attrs),
         }
     )

@@ -51,8 +51,8 @@ def study(
     -------
     Dataset over case
         ``patch`` and ``reading`` (names), ``radius``, ``centre``, ``direction``; ``event_strain`` and ``goodness`` of
-        the first event; ``softest`` and ``median`` of the map's thresholds; ``changed_bonds`` when the patch was
-        minimised.
+        the first event, ``goodness_<name>`` by other maps; ``softest`` and ``median`` of the map's thresholds;
+        ``changed_bonds`` when the patch was minimised.
 
     Warns
     -----
@@ -87,5 +87,6 @@ def _rows(name: str, reading: str, patch: Network, state: State, circle: Circle,
         one = examined.sel(direction=direction, drop=True)
         softest, median = np.nanpercentile(one.threshold, [0.0, 50.0])
         found = {"direction": direction, "softest": softest, "median": median}
-        rows.append(one[["event_strain", "goodness"]].assign(known | found))
+        scores = [name for name in one.data_vars if str(name).startswith("goodness")]
+        rows.append(one[["event_strain", *scores]].assign(known | found))
     return rows

@@ -162,10 +162,11 @@ def test_another_map_than_the_probed_one(state):
         coords = {name: ("point", points[:, k]) for k, name in enumerate("xy")}
         return xr.DataArray(-points[:, 0], dims="point", coords=coords)
 
-    found = examine(state, circle, spacing=6.0, thresholds=hardest_on_the_left).sel(direction="x")
+    found = examine(state, circle, spacing=6.0, maps={"left": hardest_on_the_left}).sel(direction="x")
     points = map_points(state.patch, circle, 6.0)
     nearest = points[np.argmin(np.linalg.norm(points - found.event_position.values, axis=1))]
-    assert float(found.goodness) == pytest.approx(1.0 - 2.0 * np.mean(points[:, 0] > nearest[0]))
+    assert float(found.goodness_left) == pytest.approx(1.0 - 2.0 * np.mean(points[:, 0] > nearest[0]))
+    assert float(found.goodness) != float(found.goodness_left)
 
 
 def test_gridded_keeps_every_value():
