@@ -95,7 +95,7 @@ def folds(folder: str | Path, name: str = "listi") -> list[Training]:
 
 
 def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
-    """Trainings on ever more samples, as many steps as with all; test samples are unseen."""
+    """Trainings on ever more samples, half as many steps as with all; test samples are unseen."""
     sets = data_set.read_split(folder)
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
     most = len(sets["train"])
@@ -104,7 +104,7 @@ def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
         epochs = models.at_paper_scale(name)["epochs"]
         for size in SIZES:
             if size < most:
-                changes = {"epochs": min(epochs * most // size, 10 * epochs)}
+                changes = {"epochs": epochs * most // (2 * size)}
                 found.append(
                     Training(f"{name}_{size}", name, sets["train"][:size], sets["validation"], unseen, changes)
                 )
@@ -112,12 +112,15 @@ def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
 
 
 def ablations(folder: str | Path) -> list[Training]:
-    """Trainings of `listi` without one of its parts."""
+    """Trainings of `listi`, half as long as the one that ships: whole, and without one of its parts."""
     sets = data_set.read_split(folder)
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    half = models.at_paper_scale("listi")["epochs"] // 2
     return [
-        Training(f"listi_without_{label}", "listi", sets["train"], sets["validation"], unseen, changes)
-        for label, changes in ABLATIONS.items()
+        Training(
+            f"listi_without_{label}", "listi", sets["train"], sets["validation"], unseen, changes | {"epochs": half}
+        )
+        for label, changes in {"nothing": {}, **ABLATIONS}.items()
     ]
 
 

@@ -113,7 +113,6 @@ PARAMETERS: dict[str, Parameter] = {
     "image": Parameter(
         str, "image of silica to read, empty for the imaged patch", pattern=r"|\S.*\.\w+", like="empty or a file"
     ),
-    "n_patches": Parameter(int, "patches to cut from shipped samples, 0 for stored results", "1", 0, 60),
     "workers": Parameter(int, "local workers, 0 for every core", "1", 0, 10_000),
     "scheduler": Parameter(
         str,

@@ -14,7 +14,7 @@ from .ensemble import events, thresholds
 from .glasses import glasses
 from .goodness_variants import boxes, readings
 from .imaging import fig10, first_events, noise, overlay, structure_beside
-from .learning import inputs, learning
+from .learning import inputs, learning, reach
 from .maps import fig9, yield_stress
 from .mechanics import fig1, fig2
 from .prediction import forecast, fresh, late, predictors, rules, strains
@@ -51,6 +51,7 @@ __all__ = [
     "predictors",
     "published",
     "radius",
+    "reach",
     "readings",
     "rings",
     "rules",

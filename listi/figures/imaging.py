@@ -217,7 +217,7 @@ def first_events(studied: Mapping[str, Sequence], imaged: Sequence[str]) -> Figu
     Parameters
     ----------
     studied : mapping
-        Columns of `listi.imaging.study.study`: patch, reading, event_strain, goodness.
+        Columns of `listi.imaging.study.study`: patch, reading, event_strain, goodness; a table is one.
     imaged : sequence of str
         Names of the patches that are imaged.
     """

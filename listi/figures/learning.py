@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 from matplotlib.transforms import Bbox
 
+from ..analysis.ensemble import bootstrap
 from ..compendium.data_set import Learned
 from ..learning.architecture import Layer
 from ..learning.cutouts import Cutouts
 from ..learning.encodings import images, sequences
 from . import panels, published
-from .style import BLUE, ORANGE, RED, STRESS_SCALE, look, styled
+from .style import BLUE, GREY, ORANGE, RED, STRESS_SCALE, look, styled
 
 PADDED = "#e8e8e8"
 SHOWN = 2500  # validation points drawn one by one, evenly chosen: more would hide the rest
@@ -215,7 +216,7 @@ def _predicted_against_true(seen: Axes, unseen: Axes, learned: Learned, paper: f
     style = {"color": ORANGE, "markersize": 1.2, "markeredgewidth": 0, "rasterized": True}
     seen.plot(chosen.target, chosen.predicted, "o", **style)
     beside = "" if paper is None else f" (paper {paper:.2f})"
-    some = "" if every_nth == 1 else f" (every {every_nth}th)"
+    some = "" if every_nth == 1 else f", 1 in {every_nth}"
     words = {BLUE: f"training, {_r(learned.train)}{beside}", ORANGE: f"validation{some}, {_r(learned.validation)}"}
     _legend(seen, words)
     _legend(unseen, {BLUE: _r(learned.unseen), RED: "100 % accurate"})
@@ -241,7 +242,59 @@ def _r(points: xr.Dataset) -> str:
     return f"r = {float(xr.corr(points.target, points.predicted)):.2f}"
 
 
+@styled
+def reach(
+    curve: Mapping[int, Sequence[float]],
+    networks: Mapping[str, float],
+    beyond: Mapping[str, Sequence[Mapping[str, float]]],
+    warned: float,
+) -> Figure:
+    """How much data a network needs, and how far from them it holds.
+
+    Parameters
+    ----------
+    curve : mapping
+        Number of training samples to the correlation of predicted and probed thresholds in each unseen sample.
+    networks : mapping
+        Name to the mean correlation of other networks that learned from all samples.
+    beyond : mapping
+        Kind of glass to `correlation` and `distance` of each of some glasses.
+    warned : float
+        Distance beyond which `listi.predict` warns.
+    """
+    figure = Figure(figsize=(6.8, 2.9), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    sizes = sorted(curve)
+    rows = np.array([bootstrap(np.asarray(curve[size])) for size in sizes])
+    left.errorbar(
+        sizes, rows[:, 0], np.abs(rows[:, 1:] - rows[:, :1]).T, color=BLUE, marker="o", capsize=2, markersize=4
+    )
+    for name, value in networks.items():
+        left.axhline(value, color=GREY, linewidth=0.8, linestyle="--")
+        left.annotate(f"{name}, 40 samples", (sizes[0], value), (0, 2), textcoords="offset points", fontsize=6)
+    left.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="Training samples (1)")
+    left.minorticks_off()
+    left.set_ylabel("Correlation of predicted and\nprobed thresholds (1)")
+    markers = "os^Dv<>pX*"
+    colours = (BLUE, RED, ORANGE, "black")
+    for n, (kind, each) in enumerate(beyond.items()):
+        style = {
+            "color": colours[n % len(colours)],
+            "marker": markers[n % len(markers)],
+            "linestyle": "",
+            "markersize": 4,
+        }
+        right.plot([one["distance"] for one in each], [one["correlation"] for one in each], label=kind, **style)
+    right.axvline(warned, color=GREY, linewidth=0.8, linestyle=":")
+    right.set(xscale="log", xlabel="Distance from the training samples (1)")
+    right.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for letter, axes in zip("ab", (left, right), strict=True):
+        panels.letter(axes, letter)
+    return figure
+
+
 def _legend(axes: Axes, words: Mapping[str, str]) -> None:
     """What stands in which colour."""
     handles = [Patch(color=color, label=text) for color, text in words.items()]
-    axes.legend(handles=handles, loc="upper left", handlelength=0.8, borderaxespad=0.2, fontsize=6)
+    frame = {"frameon": True, "framealpha": 0.85, "edgecolor": "none", "borderpad": 0.2}
+    axes.legend(handles=handles, loc="upper left", handlelength=0.8, borderaxespad=0.2, fontsize=6, **frame).set_zorder(6)

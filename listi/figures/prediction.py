@@ -75,7 +75,7 @@ def strains(rows: Table) -> Figure:
     second.set(xlim=(0, top), ylim=(0, top), aspect="equal")
     second.set_yticks(second.get_xticks()[second.get_xticks() <= top])
     second.set(xlabel="Strain to failure at its site (%)", ylabel="Strain of the event (%)")
-    second.legend(loc="lower right")
+    second.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")
     distance = np.array([np.inf if d is None else d for d in rows["distance"]], dtype=float)
     near = np.where(np.isnan(distance), np.inf, distance) < NEAR
     for chosen, label, look, shift in (

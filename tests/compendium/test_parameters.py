@@ -22,7 +22,6 @@ def test_paper_profile_has_the_papers_values():
     ours = {
         "max_strain": 0.1,  # the paper stops at 0.04; ours goes on until the sixth event has come
         "n_probes": 500,  # of our studies; the paper has none
-        "n_patches": 10,  # likewise
         "listi_epochs": 80,  # of our network
     }
     for name, value in PAPER.items():

@@ -208,6 +208,12 @@ def drawn(network, goodness):
         "radius": figures.radius({5.0: [0.1, 0.8, 0.6], 11.0: [1.0, 0.9, 0.95]}),
         "boundary": figures.boundary(target, {10.0: 0.9 * target, 0.1: 0.5 * target}),
         "cost": figures.cost({"one probe": {600: 0.01, 2400: 0.01}, "one force": {600: 1e-4, 2400: 4e-4}}),
+        "reach": figures.reach(
+            {2: [0.5, 0.6], 40: [0.9, 0.95]},
+            {"gcn": 0.7},
+            {"unseen": [{"correlation": 0.9, "distance": 0.01}], "another": [{"correlation": 0.5, "distance": 1.0}]},
+            0.3,
+        ),
         "forecast": figures.forecast(
             5 * threshold, load.forecast(threshold, network.cell, 6, 6.0), shear, network.cell
         ),
@@ -241,7 +247,7 @@ def drawn(network, goodness):
 OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
 IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
 STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
-BEYOND = ["forecast", "strains", "fresh", "late", "predictors", "rules", "glasses", "yield_stress"]
+BEYOND = ["reach", "forecast", "strains", "fresh", "late", "predictors", "rules", "glasses", "yield_stress"]
 NAMES = [*OURS, *IMAGED, *STUDIES, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 

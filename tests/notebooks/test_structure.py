@@ -13,7 +13,9 @@ import pytest
 from listi.compendium import notebooks, parameters
 from listi.compendium.profiles import profile
 from listi.figures import __all__ as drawn
+from listi.figures import published
 from listi.figures.paper import FIGURES
+from listi.generation.generate import TARGET_RING_STATISTICS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
@@ -133,6 +135,34 @@ def test_the_figures_it_promises_are_saved(path):
     saved = re.findall(r'figures\.save\(\w+, figure_dir, "(\w+)"\)', text)
     assert set(about["figures"]) == {name for name in saved if name.startswith("fig")}
     assert set(saved) <= {*drawn, *FIGURES}
+
+
+# Numbers in the text of notebooks that are no results of theirs, with where they come from.
+CITED = {
+    "01_samples": {44.8, 15.9},  # rings of the patch of Lichtenstein et al., as they counted them
+    "11_imaged_glass": {3.05},  # Si-Si [Å], to which the paper scales its patch
+    "16_cost": {2.6},  # GHz, of the machine that `listi bench` ran on
+    "18_glasses": {0.23, 0.25, 3.011, 0.024, 1.508, 0.013, 2.593, 0.180, 0.5, 3.2, 4.3, 6.7, 0.13, 0.2},  # the authors'
+    "19_lennard_jones": {2.5},  # cutoff of Barbot et al. [diameters]
+}
+KNOWN = {95.0, *published.CORRELATION.values(), *(100 * p for p in TARGET_RING_STATISTICS.values())}
+MEASURED = re.compile(r"(?<![\w.,-])(\d+\.\d+|\d+(?= %))(?![\w.]*\d)")  # with a decimal point, or in per cent
+ANY = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
+NO_PROSE = (r"\$[^$]*\$", r"`[^`]*`", r"\]\([^)]*\)", r"(?m)^    .*$", r"version \d\.\d", r"BY-SA \d\.\d", r"doi \S+")
+
+
+@EVERY
+def test_measured_numbers_in_the_text_are_those_that_the_code_shows(path):
+    shown = [source(cell) + printed(cell) for cell in code_cells(path)]
+    known = {abs(float(number)) for text in shown for number in ANY.findall(text)} | KNOWN | CITED.get(path.stem, set())
+    for cell in read(path)["cells"]:
+        text = source(cell) if cell["cell_type"] == "markdown" else ""
+        for pattern in NO_PROSE:
+            text = re.sub(pattern, "", text)
+        for number in MEASURED.findall(text):
+            digits = len(number.partition(".")[2])
+            found = any(float(number) in (round(one, digits), round(100 * one, digits)) for one in known)
+            assert found, f"{number}: in the text, but not in what the code shows"
 
 
 def test_every_figure_of_the_paper_has_its_notebook():
