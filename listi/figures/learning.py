@@ -297,4 +297,5 @@ def _legend(axes: Axes, words: Mapping[str, str]) -> None:
     """What stands in which colour."""
     handles = [Patch(color=color, label=text) for color, text in words.items()]
     frame = {"frameon": True, "framealpha": 0.85, "edgecolor": "none", "borderpad": 0.2}
-    axes.legend(handles=handles, loc="upper left", handlelength=0.8, borderaxespad=0.2, fontsize=6, **frame).set_zorder(6)
+    legend = axes.legend(handles=handles, loc="upper left", handlelength=0.8, borderaxespad=0.2, fontsize=6, **frame)
+    legend.set_zorder(6)  # above the line
