@@ -42,6 +42,7 @@ STUDIES = (
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
 N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
 N_WALKED, N_EVENTS = 25, 3  # probes of each of some samples walked step by step; samples sheared so
+APART, FINE_STEP = 0.005, 2e-5  # relative difference of thresholds that are walked again, in steps of this strain
 RADII = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)  # of the disc [Å]
 BOUNDARIES = {"frozen": {}, "tether 10": {"tether": 10.0}, "tether 1": {"tether": 1.0}}
 NAME = "both lattices"  # of the glass that `listi.generate` makes
@@ -169,13 +170,22 @@ def boundary_rows(sample: Sample) -> list[dict]:
 
 
 def probe_rows(sample: Sample, n_probes: int = N_WALKED) -> list[dict]:
-    """Thresholds as `listi.probe` finds them, and walked step by step, one row per random point."""
+    """Thresholds as `listi.probe` finds them, and walked step by step, one row per random point.
+
+    Where they differ, `critical_strain_fine` is that of a walk in finer steps.
+    """
     points = sensitivity.random_points(sample.network, n_probes, number_of(sample))
     found = {
         end: probe(sample.network, points=points, every_step=walked, workers=1)[["threshold", "critical_strain"]]
         for end, walked in (("", False), ("_walked", True))
     }
     rows = {f"{name}{end}": one[name].values.tolist() for end, one in found.items() for name in one.data_vars}
+    apart = np.abs(found[""].threshold.values / found["_walked"].threshold.values - 1.0) > APART
+    fine = np.full(n_probes, np.nan)
+    if apart.any():
+        again = probe(sample.network, points=points[apart], every_step=True, strain_step=FINE_STEP, workers=1)
+        fine[apart] = again.critical_strain
+    rows["critical_strain_fine"] = [_short(value) for value in fine]
     rows |= {"sample": [number_of(sample)] * n_probes, "x": points[:, 0].tolist(), "y": points[:, 1].tolist()}
     return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
 

@@ -53,6 +53,10 @@ def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, mon
     assert found["tether 1"] == float(expected.sel(variant="tether 1")[0])
     rows = studies.probe_rows(sample, 3)
     assert [row["threshold"] for row in rows] == pytest.approx([row["threshold_walked"] for row in rows], rel=1e-6)
+    assert [row["critical_strain_fine"] for row in rows] == [None] * 3
+    monkeypatch.setattr(studies, "APART", -1.0)
+    fine = [row["critical_strain_fine"] for row in studies.probe_rows(sample, 2)]
+    assert fine == pytest.approx([row["critical_strain"] for row in rows[:2]], abs=1.2e-4)
     walked = sample.shear.assign(event_strain=2 * sample.shear.event_strain)  # tests of the shear walk in earnest
     monkeypatch.setattr(studies, "deform", lambda network, n_events, every_step: walked if every_step else sample.shear)
     event = studies.event_rows(sample, 2)[1]
