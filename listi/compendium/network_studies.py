@@ -41,7 +41,8 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "half_the_rounds": {"rounds": 2},
 }
 STUDIES = ("folds", "curves", "ablations", "beyond")
-EACH = 3  # samples of each kind beyond the training data
+LARGE = "four times the size"
+EACH = 3  # samples of each kind beyond the training data; one of the large ones
 PROBES = (25, 25)  # grid on which those are probed that are made for it
 SPREADS = {
     "narrow rings": 0.6,
@@ -135,7 +136,7 @@ def beyond(folder: Path) -> dict[str, Callable[[int], tuple[Network, xr.DataArra
         "unseen": lambda n: _stored(unseen[n]),
         "zero pressure": lambda n: _stored(folder / "zero_pressure" / "samples" / f"sample_{n:04d}.nc"),
         "a quarter of the size": lambda n: _made(n, small),
-        "four times the size": lambda n: _made(n, large),
+        LARGE: lambda n: _made(n, large),
     }
     for label, factor in SPREADS.items():
         other = {"ring_statistics": spread(TARGET_RING_STATISTICS, factor)}
@@ -179,10 +180,10 @@ def spread(statistics: Mapping[int, float], factor: float) -> dict[int, float]:
     return dict(zip(sizes.tolist(), changed(found.x).tolist(), strict=True))
 
 
-def judge(folder: str | Path, kind: Callable[[int], tuple[Network, xr.DataArray]]) -> list[dict]:
+def judge(folder: str | Path, kind: Callable[[int], tuple[Network, xr.DataArray]], each: int = EACH) -> list[dict]:
     """Predict some glasses with the folder's `listi`: correlation and mean over the probed, and `distance`."""
     rows = []
-    for number in range(EACH):
+    for number in range(each):
         network, target = kind(number)
         target = target.transpose("x", "y")
         with warnings.catch_warnings():
@@ -254,7 +255,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     for study in names:
         if study == "beyond":
             for label, kind in beyond(folder).items():
-                kept.setdefault(study, {})[label] = judge(folder, kind)
+                kept.setdefault(study, {})[label] = judge(folder, kind, 1 if label == LARGE else EACH)
                 files.write_json(folder / FILE, kept)
             continue
         held = {}
