@@ -44,6 +44,9 @@ def test_what_ships_is_what_the_notebooks_would_make(provided):
     counts = {role: demo[f"n_{role}"] for role in data_set.ROLES}
     sets = data_set.read_split(provided)
     assert sets == data_set.split(provided, **counts)
+    assert not (
+        provided / data_set.PATCH
+    ).exists()  # made from imaged coordinates, which are no part of this repository
     paths = [path for role in sets.values() for path in role]
 
     def settings(*names):

@@ -145,7 +145,13 @@ CITED = {
     "18_glasses": {0.23, 0.25, 3.011, 0.024, 1.508, 0.013, 2.593, 0.180, 0.5, 3.2, 4.3, 6.7, 0.13, 0.2},  # the authors'
     "19_lennard_jones": {2.5},  # cutoff of Barbot et al. [diameters]
 }
-KNOWN = {95.0, *published.CORRELATION.values(), *(100 * p for p in TARGET_RING_STATISTICS.values())}
+KNOWN = {
+    95.0,
+    *published.CORRELATION.values(),
+    *published.SEEN_FIRST_EVENT.values(),
+    *published.UNSEEN_FIRST_EVENT.values(),
+    *(100 * p for p in TARGET_RING_STATISTICS.values()),
+}
 MEASURED = re.compile(r"(?<![\w.,-])(\d+\.\d+|\d+(?= %))(?![\w.]*\d)")  # with a decimal point, or in per cent
 ANY = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
 NO_PROSE = (r"\$[^$]*\$", r"`[^`]*`", r"\]\([^)]*\)", r"(?m)^    .*$", r"version \d\.\d", r"BY-SA \d\.\d", r"doi \S+")
