@@ -101,14 +101,22 @@ def triangulation(corners: np.ndarray, centres: np.ndarray, cell: np.ndarray) ->
     member = np.empty(n_rings, dtype=np.int64)
     member[corners.ravel()] = np.arange(3 * n_si) // 3
     sizes = np.bincount(corners.ravel(), minlength=n_rings)
-    contact = np.bincount(start, weights=sizes[end], minlength=n_rings).astype(np.int64)
-    count = np.bincount(sizes, minlength=LARGEST_RING + 2)
-    contacts = np.bincount(sizes, weights=contact, minlength=LARGEST_RING + 2).astype(np.int64)
-    return Dual(
+    contact, count, contacts = (np.empty(n, dtype=np.int64) for n in (n_rings, LARGEST_RING + 2, LARGEST_RING + 2))
+    dual = Dual(
         corners.astype(np.int64), (partner // 3).reshape(n_si, 3), sides.reshape(n_si, 3),
         first // 3, member, sizes, contact, count, contacts,
         np.array(centres, dtype=float), np.array(cell, dtype=float),
     )  # fmt: skip
+    count_contacts(dual)
+    return dual
+
+
+def count_contacts(dual: Dual) -> None:
+    """Count the rings of each size, and the sizes of their neighbours, anew."""
+    start, end = np.roll(dual.corners, -1, axis=1).ravel(), np.roll(dual.corners, -2, axis=1).ravel()
+    dual.contact[:] = np.bincount(start, weights=dual.sizes[end], minlength=len(dual.sizes))
+    dual.count[:] = np.bincount(dual.sizes, minlength=LARGEST_RING + 2)
+    dual.contacts[:] = np.bincount(dual.sizes, weights=dual.contact, minlength=LARGEST_RING + 2)
 
 
 def bond_ends(dual: Dual) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..mechanics.forms import SILICA
 from ..mechanics.system import minimise
 from ..network.network import Network
 from .dual import LARGEST_RING, SPACING, bond_ends
-from .lattices import Lattices, misbonded
+from .lattices import Lattices, Proposals, misbonded
 from .switching import aboav_weaire_of_size, objective
 from .zero_pressure import release
 
@@ -31,6 +31,7 @@ SMALLEST_RADIUS = 8.0  # [Å]: the four rings of a switch must have room to rela
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
+_MOST_RINGS = 2000  # in that: while a large crystal has few 5-rings, each new one changes alpha_5 by more than that allows
 _FORGOTTEN = 3.0  # bond-orientational order, times sqrt(n_bonds), at which the crystal's directions count as forgotten
 _WARM_PASSES = 100  # proposals per bond, after which the warm switches end even if some order is left
 _IDLE = 2  # passes without a switch, all torn, that the warm switches survive: other bonds may not tear
@@ -93,7 +94,7 @@ def generate(
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     lattices = Lattices(nx, ny, min(RADIUS, _largest_radius(nx, ny)) if radius is None else radius)
     order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
-    _switch(lattices, random, target, alpha, _WARM / len(lattices.dual.sizes), _WARM_PASSES, order)
+    _switch(lattices, random, target, alpha, _WARM / min(_MOST_RINGS, len(lattices.dual.sizes)), _WARM_PASSES, order)
     best = np.inf
     while (chi := objective(lattices.dual, target, alpha)) < best - 10 * TEMPERATURE:
         best = chi
@@ -107,18 +108,34 @@ def _switch(
     lattices: Lattices, random, target, alpha: float, temperature: float, passes: int, order: float = 0.0
 ) -> None:
     """Propose `passes` switches per bond, until bonds have as little order as wanted or no switch is possible."""
-    n_bonds = len(lattices.dual.owner)
-    batch = max(20, round(_BATCH * len(lattices.dual.sizes)))
     idle = 0
     for _ in range(passes):
-        bonds, chances, begin, before = random.integers(n_bonds, size=n_bonds), random.random(n_bonds), 0, lattices.made
-        while begin < n_bonds:
-            begin += lattices.switch(bonds[begin:], chances[begin:], target, alpha, temperature, batch)
+        before, left, proposals = lattices.made, len(lattices.dual.owner), []
+        while left > 0:
+            if len(proposals) != 1:  # other parts in each turn, whose edges are elsewhere
+                proposals = _propose(lattices, random)
+            done = lattices.switch(proposals, target, alpha, temperature)
             if lattices.order() < order:
                 return
+            left -= sum(done)
+            proposals = [
+                one._replace(bonds=one.bonds[n:], chances=one.chances[n:])
+                for one, n in zip(proposals, done, strict=True)
+            ]
         idle = idle + 1 if lattices.made == before else 0
         if idle > (_IDLE if order else 0):
             return
+
+
+def _propose(lattices: Lattices, random: np.random.Generator) -> list[Proposals]:
+    """Draw as many bonds in each part as there are."""
+    found = []
+    for part in lattices.parts(random):
+        inside = lattices.bonds_in(part)
+        bonds = inside[random.integers(len(inside), size=len(inside))]
+        most = max(20, round(_BATCH * len(inside) / 3))  # a ring has three bonds of its own
+        found.append(Proposals(part, bonds, random.random(len(inside)), most))
+    return found
 
 
 def _finished(lattices: Lattices, box: str) -> Network:

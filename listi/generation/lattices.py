@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -10,13 +13,51 @@ from ..mechanics.system import ConvergenceError, System
 from ..network.bonds import COORDINATION_RADIUS, bond_orientational_order
 from ..network.geometry import minimum_image, wrap
 from ..network.network import OXYGEN, SILICON
-from .dual import Dual, bond_ends, honeycomb
+from .dual import SPACING, Dual, bond_ends, count_contacts, honeycomb
 from .neighbourhood import Atoms, centre_rings
 from .switching import metropolis
 
 _SMALL_FORCE = 1e-6  # largest force component after a relaxation of the whole sample [energy/Å]
 _NEWTON_STEPS = 50  # after which the sample counts as torn
 _SPARED = 20.0  # distance from a tear within which a batch of switches is not made again
+_ONE_PART = 1920  # rings up to which a sample is switched as a whole
+_PART = (20, 24)  # rings along x and y of the parts of a larger one
+_LOOSE = 2.0  # further distance [Å] that the atoms held around them reach beyond the cutoff
+_MARGIN = 28.0  # distance from a part [Å] within which atoms are relaxed with it
+_EDGE = 10.0  # distance from the edge of a part [Å] up to which its bonds are not switched
+
+
+class Part(NamedTuple):
+    """A rectangle of the cell: its lower corner and edges, both of shape (2,) [Å]."""
+
+    corner: np.ndarray
+    edges: np.ndarray
+
+    def around(self, positions: np.ndarray, cell: np.ndarray, margin: float) -> np.ndarray:
+        """Mark the positions within the rectangle or a margin around it."""
+        from_corner = np.mod(positions - self.corner + margin, cell)
+        return np.all(from_corner <= self.edges + 2.0 * margin, axis=1)
+
+    def depth(self, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Distance of positions from the edge, negative outside [Å]."""
+        from_corner = np.mod(positions - self.corner, cell)
+        return np.minimum(from_corner, self.edges - from_corner).min(axis=1)
+
+
+class Proposals(NamedTuple):
+    """Bonds to switch in a part, in turn, with a random number for each, until `most` have been."""
+
+    part: Part
+    bonds: np.ndarray
+    chances: np.ndarray
+    most: int
+
+
+class State(NamedTuple):
+    """Copies of both lattices."""
+
+    dual: Dual
+    positions: np.ndarray
 
 
 class Lattices:
@@ -47,22 +88,99 @@ class Lattices:
         species = np.repeat([SILICON, OXYGEN], [len(silicon), len(ends)]).astype(np.int8)
         self.atoms = Atoms(positions, species, self.dual.cell, SILICA.table, np.full(len(positions), -1))
 
-    def switch(self, bonds, chances, target, alpha: float, temperature: float, most: int) -> int:
-        """Propose to switch bonds until `most` have been; the whole sample is relaxed afterwards.
+    def parts(self, random: np.random.Generator) -> list[Part]:
+        """Divide a sample that is larger than the paper's into parts of equal size, about a point drawn at random.
 
-        Where it tears in that, the batch is made again without the bonds around.
+        A switch tears the network with some chance, and a batch that tears is made again: the larger the batch, the
+        more often. In parts the time of switching is proportional to the number of rings.
+        """
+        cell = self.dual.cell
+        if len(self.dual.sizes) <= _ONE_PART:
+            return [Part(np.zeros(2), cell)]
+        numbers = np.rint(cell / (SPACING * np.array(_PART))).astype(int)
+        edges, corner = cell / numbers, random.random(2) * cell
+        return [Part(np.mod(corner + edges * at, cell), edges) for at in np.ndindex(*numbers)]
+
+    def bonds_in(self, part: Part) -> np.ndarray:
+        """Numbers of the bonds that may be switched in a part: no switch reaches beyond its edge."""
+        edge = 0.0 if np.all(part.edges == self.dual.cell) else _EDGE
+        return np.flatnonzero(part.around(self.atoms.positions[len(self.dual.corners) :], self.dual.cell, -edge))
+
+    def switch(self, proposals: Sequence[Proposals], target, alpha: float, temperature: float) -> list[int]:
+        """Propose to switch a batch of bonds in each part; the whole sample is relaxed afterwards.
+
+        Where that tears the network, the switches of the parts around are undone.
 
         Parameters
         ----------
-        bonds, chances, target, alpha, temperature, most
+        proposals : sequence of Proposals
+            Parts, which do not overlap, and the bonds to try there.
+        target, alpha, temperature
             As in `switching.metropolis`.
 
         Returns
         -------
-        int
-            Number of bonds proposed.
+        list of int
+            Number of bonds proposed in each part.
         """
-        kept = [array.copy() for array in (*self.dual, self.atoms.positions)]
+        if len(proposals) == 1:
+            return [self._switch_in(proposals[0], target, alpha, temperature)[0]]
+        kept = self._copy()
+        done = [self._switch_in(one, target, alpha, temperature) for one in proposals]
+        switched = np.array([made for _, made in done])
+        while (bad := self.relax()).size:
+            undo = self._switched_near(bad, proposals, switched)
+            for number in undo:
+                self._put_back(kept, proposals[number].part)
+            self.made, self.torn = self.made - switched[undo].sum(), self.torn + switched[undo].sum()
+            switched[undo] = 0
+            if not switched.any():
+                self._put_back(kept)
+                break
+        return [proposed for proposed, _ in done]
+
+    def _switched_near(self, silicon, proposals: Sequence[Proposals], switched: np.ndarray) -> np.ndarray:
+        """Numbers of the parts in which something has been switched and that are closest to some Si."""
+        positions, reach = self.atoms.positions[silicon], 0.0
+        while True:
+            near = [one.part.around(positions, self.dual.cell, reach).any() for one in proposals]
+            found = np.flatnonzero(near & (switched > 0))
+            if found.size or reach > self.dual.cell.max():
+                return found
+            reach += _SPARED
+
+    def _copy(self) -> State:
+        return State(Dual(*(array.copy() for array in self.dual)), self.atoms.positions.copy())
+
+    def _put_back(self, kept: State, part: Part | None = None) -> None:
+        """Undo all switches, or those of a part; near its edge, where none was, atoms go back only some of the way."""
+        if part is None:
+            for array, old in zip((*self.dual, self.atoms.positions), (*kept.dual, kept.positions), strict=True):
+                array[...] = old
+            return
+        n_si, depth = len(self.dual.corners), part.depth(kept.positions, self.dual.cell)
+        back = minimum_image(kept.positions - self.atoms.positions, self.dual.cell)
+        self.atoms.positions[:] += np.clip(depth / _EDGE, 0.0, 1.0)[:, None] * back
+        inside = depth >= 0.0
+        si, bonds = np.flatnonzero(inside[:n_si]), np.flatnonzero(inside[n_si:])
+        rings = np.flatnonzero(part.depth(kept.dual.centres, self.dual.cell) >= 0.0)
+        for rows, names in (
+            (si, ("corners", "neighbours", "sides")),
+            (bonds, ("owner",)),
+            (rings, ("member", "sizes")),
+        ):
+            for name in names:
+                getattr(self.dual, name)[rows] = getattr(kept.dual, name)[rows]
+        count_contacts(self.dual)
+        centre_rings(self.dual, self.atoms.positions)
+
+    def _switch_in(self, one: Proposals, target, alpha: float, temperature: float) -> tuple[int, int]:
+        """Switch bonds of a part and relax it; return how many were proposed and how many made.
+
+        Where it tears in that, the batch is made again without the bonds around.
+        """
+        part, bonds, chances, most = one
+        kept = self._copy()
         spared, reach = np.zeros(len(self.dual.owner), dtype=bool), _SPARED
         while True:
             open_ = np.flatnonzero(~spared[bonds])
@@ -70,13 +188,12 @@ class Lattices:
                 self.dual, self.atoms, bonds[open_], chances[open_], target, alpha, temperature, self.radius, most
             )
             self.torn += torn
-            bad = self.relax() if made else np.empty(0, dtype=np.int64)
+            bad = self.relax(part) if made else np.empty(0, dtype=np.int64)
             if not bad.size:
                 self.made += made
-                return len(bonds) if proposed == len(open_) else int(open_[proposed])
+                return len(bonds) if proposed == len(open_) else int(open_[proposed]), made
             self.torn += made
-            for array, old in zip((*self.dual, self.atoms.positions), kept, strict=True):
-                array[...] = old
+            self._put_back(kept)
             while np.all(spared[around := self._bonds_near(bad, reach)]):  # it tears by bonds further away
                 reach *= 1.5
             spared |= around
@@ -85,24 +202,39 @@ class Lattices:
         """Return the bond-orientational order: how much of the crystal's directions is left."""
         return bond_orientational_order(self.atoms.positions, bond_ends(self.dual), self.dual.cell)
 
-    def relax(self) -> np.ndarray:
-        """Relax all atoms, ring centres following; return the Si at which the network tears, if any."""
-        system = System(self.atoms.positions, self.atoms.species, self.dual.cell)
+    def relax(self, part: Part | None = None) -> np.ndarray:
+        """Relax the atoms of a part and near it, or all; ring centres follow.
+
+        Returns
+        -------
+        ndarray of int
+            Si at which the network tears, if any; then nothing has been moved.
+        """
+        positions, cell = self.atoms.positions, self.dual.cell
+        mobile = np.ones(len(positions), dtype=bool)
+        near = np.arange(len(positions))
+        if part is not None:
+            mobile = part.around(positions, cell, _MARGIN)
+            near = np.flatnonzero(part.around(positions, cell, _MARGIN + SILICA.cutoff + _LOOSE))
+        system = System(positions[near], self.atoms.species[near], cell, mobile[near])
+        moved = positions.copy()
         for _ in range(_NEWTON_STEPS):
             try:
                 system.relax(_SMALL_FORCE, steps=1)
                 at_minimum = True
             except ConvergenceError:
                 at_minimum = False
-            bad = misbonded(system.positions, self.dual, system.cell)
+            moved[near] = system.positions
+            bad = misbonded(moved, self.dual, cell, near)
             if bad.size:
                 return bad
             if at_minimum:
-                self.atoms.positions[:] = system.positions
-                centre_rings(self.dual, self.atoms.positions)
+                positions[:] = moved
+                centre_rings(self.dual, positions)
                 return bad
         forces = np.abs(system.energy_forces()[1]).max(axis=1)
-        return np.array([np.argmax(forces[: len(self.dual.corners)])])  # it goes on falling
+        forces[near >= len(self.dual.corners)] = -1.0
+        return near[[np.argmax(forces)]]  # it goes on falling
 
     def _bonds_near(self, silicon: np.ndarray, reach: float) -> np.ndarray:
         """Mark the bonds whose O is within `reach` of one of the Si."""
@@ -118,14 +250,23 @@ def _centroids(dual: Dual) -> np.ndarray:
     return first + (others[0] + others[1]) / 3.0
 
 
-def misbonded(positions: np.ndarray, dual: Dual, cell: np.ndarray) -> np.ndarray:
-    """Si whose O within 1.8 Å are not those of its bonds, or whose bonds changed their order."""
+def misbonded(positions: np.ndarray, dual: Dual, cell: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """Si whose O within 1.8 Å are not those of its bonds, or whose bonds changed their order.
+
+    Looks at the Si whose O are all `among` the given atoms.
+    """
     ends, n_si = bond_ends(dual), len(dual.corners)
+    present = np.ones(len(positions), dtype=bool)
+    if among is not None:
+        present[:] = False
+        present[among] = True
+    oxygen = np.flatnonzero(present[n_si:])
+    silicon = np.flatnonzero(present[:n_si] & present[n_si + dual.sides].all(axis=1))
     wrapped = wrap(positions, cell)
-    silicon, oxygen = (cKDTree(part, boxsize=cell) for part in (wrapped[:n_si], wrapped[n_si:]))
-    near = silicon.sparse_distance_matrix(oxygen, COORDINATION_RADIUS, output_type="coo_matrix")
-    found = near.row.astype(np.int64) * len(ends) + near.col  # beyond 32 bits from 93 000 atoms on
-    wanted = (ends * len(ends) + np.arange(len(ends))[:, None]).ravel()
-    to = [minimum_image(positions[dual.neighbours[:, k]] - positions[:n_si], cell) for k in range(3)]
+    trees = cKDTree(wrapped[silicon], boxsize=cell), cKDTree(wrapped[n_si + oxygen], boxsize=cell)
+    near = trees[0].sparse_distance_matrix(trees[1], COORDINATION_RADIUS, output_type="coo_matrix")
+    found = silicon[near.row] * len(ends) + oxygen[near.col]  # beyond 32 bits from 93 000 atoms on
+    wanted = silicon[:, None] * len(ends) + dual.sides[silicon]
+    to = [minimum_image(positions[dual.neighbours[silicon, k]] - positions[silicon], cell) for k in range(3)]
     left_turns = sum(to[k - 1][:, 0] * to[k][:, 1] - to[k - 1][:, 1] * to[k][:, 0] > 0.0 for k in range(3))
-    return np.union1d(np.setxor1d(found, wanted) // len(ends), np.flatnonzero(left_turns < 2))
+    return np.union1d(np.setxor1d(found, wanted.ravel()) // len(ends), silicon[left_turns < 2])

@@ -5,7 +5,7 @@ import pytest
 
 import listi
 from listi.generation import dual, generate, neighbourhood, switching
-from listi.generation.lattices import Lattices, misbonded
+from listi.generation.lattices import Lattices, Proposals, misbonded
 from listi.mechanics import system
 from listi.mechanics.forms import SILICA
 from listi.mechanics.neighbours import sort_into_bins
@@ -229,16 +229,74 @@ def test_a_switch_that_tears_the_network_is_undone():
 def test_a_batch_that_tears_the_sample_is_made_again_without_the_bonds_around(monkeypatch):
     lattices, tears = Lattices(20, 24, 11.0), [np.array([5]), np.array([5])]
     real = Lattices.relax
-    monkeypatch.setattr(Lattices, "relax", lambda self: tears.pop() if tears else real(self))
+    monkeypatch.setattr(Lattices, "relax", lambda self, part: tears.pop() if tears else real(self, part))
     before, start = copy(lattices.dual), lattices.atoms.positions.copy()
+    whole = lattices.parts(None)
     bonds = np.random.default_rng(2).integers(1440, size=200)
-    assert lattices.switch(bonds, np.full(200, 0.5), TARGET, 0.3, 1.0, 1000) == 200
+    proposals = [Proposals(*whole, bonds, np.full(200, 0.5), 1000)]
+    assert lattices.switch(proposals, TARGET, 0.3, 1.0) == [200]
     away = np.linalg.norm(minimum_image(start[:960] - start[5], before.cell), axis=1)
     changed = (lattices.dual.neighbours != before.neighbours).any(axis=1)
     assert away[changed].min() > 30.0 - 6.0  # twice torn, then 1.5 x 20 Å; an O is half a bond from its Si
     assert changed.sum() > 20
     assert lattices.made > 3
     assert lattices.torn > lattices.made
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    """Divide samples of more than 100 rings into parts of about 10 x 12 rings."""
+    monkeypatch.setattr("listi.generation.lattices._ONE_PART", 100)
+    monkeypatch.setattr("listi.generation.lattices._PART", (10, 12))
+
+
+def test_parts_tile_the_cell_and_keep_off_their_edges(in_parts):
+    lattices = Lattices(20, 24, 11.0)
+    parts = lattices.parts(np.random.default_rng(3))
+    inside = np.stack([part.around(lattices.atoms.positions, lattices.dual.cell, 0.0) for part in parts])
+    assert inside.sum(axis=0).tolist() == [1] * 2400
+    oxygen = lattices.atoms.positions[960:]
+    for part in parts:
+        depth = part.depth(oxygen, lattices.dual.cell)
+        np.testing.assert_array_equal(lattices.bonds_in(part), np.flatnonzero(depth >= 10.0))
+
+
+def test_a_part_that_tears_the_sample_is_put_back_and_the_others_are_not(in_parts, monkeypatch):
+    lattices, real = Lattices(20, 24, 11.0), Lattices.relax
+    random = np.random.default_rng(4)
+    propose(lattices, 30)  # no crystal, but a network like any other
+    assert lattices.relax().size == 0
+    before = lattices._copy()
+    parts = lattices.parts(random)
+    proposals = [
+        Proposals(part, bonds, np.full(len(bonds), 0.5), 10) for part in parts if len(bonds := lattices.bonds_in(part))
+    ]
+    silicon = np.flatnonzero(parts[1].depth(before.positions[:960], lattices.dual.cell) > 20.0)[:1]
+    tears = [silicon]
+    monkeypatch.setattr(
+        Lattices, "relax", lambda self, part=None: tears.pop() if tears and part is None else real(self, part)
+    )
+    lattices.switch(proposals, TARGET, 0.3, 1.0)
+    assert_consistent(lattices.dual)
+    changed = before.positions[:960][(lattices.dual.neighbours != before.dual.neighbours).any(axis=1)]
+    many = [int((part.depth(changed, lattices.dual.cell) > 0.0).sum()) for part in parts]
+    assert many[1] == 0
+    assert min(many[0], many[2], many[3]) > 10
+    assert lattices.made == 30
+    assert real(lattices).size == 0
+    assert misbonded(lattices.atoms.positions, lattices.dual, lattices.dual.cell).size == 0
+
+
+def test_a_sample_that_tears_whatever_is_put_back_stays_as_it_was(in_parts, monkeypatch):
+    lattices, real = Lattices(20, 24, 11.0), Lattices.relax
+    monkeypatch.setattr(Lattices, "relax", lambda self, part=None: np.array([7]) if part is None else real(self, part))
+    before = lattices._copy()
+    proposals = generate._propose(lattices, np.random.default_rng(5))
+    lattices.switch(proposals, TARGET, 0.3, 1.0)
+    assert_equal(lattices.dual, before.dual)
+    np.testing.assert_array_equal(lattices.atoms.positions, before.positions)
+    assert lattices.made == 0
+    assert lattices.torn > 20
 
 
 @pytest.fixture(scope="module")
@@ -351,6 +409,15 @@ def test_other_targets():
     assert 1 - (5 * around[5] - 36 - variance) / (6 * (5 - 6)) == pytest.approx(0.25, abs=0.02)
 
 
+def test_a_sample_made_in_parts_meets_the_targets(in_parts):
+    network = listi.generate(nx=20, ny=24, seed=1)
+    found = ring_statistics(ring_sizes(network))
+    for n, wanted in generate.TARGET_RING_STATISTICS.items():
+        assert found[n] == pytest.approx(wanted, abs=0.01)
+    assert bond_orientational_order(network.positions, network.bonds, network.cell) < 4 / np.sqrt(1440)
+    assert set(oxygen_coordination(network)) == {3}
+
+
 def test_zero_pressure_box_has_no_normal_stress():
     network = listi.generate(nx=8, ny=10, seed=1, box="zero-pressure")
     stress = system.System(network.positions, network.species, network.cell).stress()
@@ -392,9 +459,15 @@ def test_when_switching_ends(made, orders, order, passes):
         def __init__(self):
             self.dual, self.made, self.at = dual.honeycomb(10, 12), 0, 0
 
-        def switch(self, bonds, *_):
+        def parts(self, random):
+            return [None]
+
+        def bonds_in(self, part):
+            return np.arange(len(self.dual.owner))
+
+        def switch(self, proposals, *_):
             self.made += made[self.at]
-            return len(bonds)
+            return [len(one.bonds) for one in proposals]
 
         def order(self):
             self.at += 1
