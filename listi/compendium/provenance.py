@@ -57,10 +57,18 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def commit() -> str:
-    """Return the commit that the package is of, "-dirty" with changes, or "unknown"."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """Return the commit that the package is of, "-dirty" if files of the package differ from it, or "unknown"."""
+    return commit_of(Path(__file__).parents[1])
+
+
+def commit_of(package: Path) -> str:
+    """Return what `commit` says, of the package in a folder."""
+    git = ["git", "-C", str(package)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        head, changed = (
+            subprocess.run([*git, *rest], capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+            for rest in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "--", "."])
+        )
     except (OSError, subprocess.TimeoutExpired):
         return UNKNOWN
-    return done.stdout.strip() or UNKNOWN
+    return f"{head}-dirty" if head and changed else head or UNKNOWN

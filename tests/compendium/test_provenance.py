@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,26 @@ def test_provenance_says_when_what_and_where():
     assert provenance.record("shear")["algorithm"] == provenance.ALGORITHMS["shear"]
     with pytest.raises(KeyError):
         provenance.record("alchemy")
+
+
+def test_a_commit_is_dirty_if_the_package_has_changed_and_not_if_data_have(tmp_path):
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=tmp_path, check=True)
+
+    code, data = tmp_path / "listi" / "code.py", tmp_path / "data.txt"
+    code.parent.mkdir()
+    for file in (code, data):
+        file.write_text("1")
+    assert provenance.commit_of(code.parent) == "unknown"
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    clean = provenance.commit_of(code.parent)
+    assert len(clean) == 40
+    data.write_text("2")
+    assert provenance.commit_of(code.parent) == clean
+    code.write_text("2")
+    assert provenance.commit_of(code.parent) == f"{clean}-dirty"
 
 
 def test_kernels_compiled_before_a_source_changed_are_forgotten(tmp_path):
