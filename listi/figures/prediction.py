@@ -125,14 +125,15 @@ def fresh(rows: Table) -> Figure:
     Parameters
     ----------
     rows : mapping
-        Columns event, stale, carried, fresh and probed; with whole (all discs probed) and network, if there.
+        Columns event, stale, carried, fresh and probed; and network_stale and network, predicted maps, if there.
     """
     figure = Figure(figsize=(6.4, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     looks = {
         "stale": ("undeformed sample's map", GREY, "o"),
-        "carried": ("less the stress of now", GREEN, "v"),
-        "network": ("network, fresh", "#c8553d", "^"),
+        "carried": ("less the stress of now", GREEN, "D"),
+        "network_stale": ("listi, undeformed sample", "#e0a080", "v"),
+        "network": ("listi, fresh", "#c8553d", "^"),
         "fresh": ("probed where atoms strayed", BLUE, "s"),
     }
     there = [name for name in looks if name in rows]
@@ -190,21 +191,23 @@ def late(rows: Table, width: float = 0.03) -> Figure:
 
 
 @styled
-def predictors(goodness: Mapping[str, Sequence[Sequence[float]]], added: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Mean goodness of the first and of all events by every map, and what it adds to the base.
+def predictors(
+    goodness: Mapping[str, Sequence[Sequence[float]]], added: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> Figure:
+    """Mean goodness of the first and of all events by every map, and what it adds to some others.
 
     Parameters
     ----------
     goodness : mapping
         Name of the map to the goodness of every event of every sample.
     added : mapping
-        change, low and high, each a mapping of the maps' names: change of the mean goodness on samples that were not
-        fitted, when a map is combined with the base.
+        What is added to, to change, low and high, each a mapping of the maps' names: change of the mean goodness on
+        samples that were not fitted, when a map is combined with it.
     """
     means = {name: bootstrap(np.array([np.mean(one) for one in each])) for name, each in goodness.items()}
     order = sorted(means, key=lambda name: means[name][0])
-    figure = Figure(figsize=(6.8, 0.22 * len(order) + 1.0), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.5, 1])
+    figure = Figure(figsize=(4.2 + 1.7 * len(added), 0.2 * len(order) + 1.0), layout="constrained")
+    left, *others = figure.subplots(1, 1 + len(added), sharey=True, width_ratios=[1.5] + [1] * len(added))
     for row, name in enumerate(order):
         mean, low, high = means[name]
         first = bootstrap(np.array([one[0] for one in goodness[name]]))
@@ -217,19 +220,23 @@ def predictors(goodness: Mapping[str, Sequence[Sequence[float]]], added: Mapping
             left.errorbar(
                 value, row + shift, xerr=error, color=colour, marker=marker, ms=3.5, capsize=2, ls="", label=text
             )
-        if name in added["change"]:
-            change, below, above = (added[key][name] for key in ("change", "low", "high"))
-            right.errorbar(
-                change, row, xerr=[[change - below], [above - change]], color="black", marker="D", ms=3, capsize=2
-            )
+        for axes, table in zip(others, added.values(), strict=True):
+            if name in table["change"]:
+                change, below, above = (table[key][name] for key in ("change", "low", "high"))
+                axes.errorbar(
+                    change, row, xerr=[[change - below], [above - change]], color="black", marker="D", ms=3, capsize=2
+                )
     left.set_yticks(range(len(order)), [name.replace("_", " ") for name in order])
-    for axes in (left, right):
-        axes.axvline(0.0, color=GREY, linewidth=0.7)
     left.set(xlabel="Mean goodness (1)", xlim=(-1.05, 1.05))
-    right.set_xlabel("Change of the mean goodness (1)")
     left.legend(loc="lower right")
     panels.letter(left, "a", "each by itself")
-    panels.letter(right, "b", "added to the threshold")
+    for axes, letter, base in zip(others, "bcd", added, strict=False):
+        axes.set_xlabel("Change of the mean\ngoodness (1)")
+        panels.letter(axes, letter, f"added to {base.replace('_', ' ')}")
+    for axes in (left, *others):
+        axes.axvline(0.0, color=GREY, linewidth=0.7)
+        for row in range(len(order)):  # the rows are many, and far from their names
+            axes.axhline(row, color=GREY, linewidth=0.2, zorder=0)
     return figure
 
 

@@ -132,6 +132,7 @@ class Lattices:
             undo = self._switched_near(bad, proposals, switched)
             for number in undo:
                 self._put_back(kept, proposals[number].part)
+                self.relax(proposals[number].part)  # less than a relaxation of the whole, which goes on from there
             self.made, self.torn = self.made - switched[undo].sum(), self.torn + switched[undo].sum()
             switched[undo] = 0
             if not switched.any():
@@ -208,7 +209,7 @@ class Lattices:
         Returns
         -------
         ndarray of int
-            Si at which the network tears, if any; then nothing has been moved.
+            Si at which the network tears, if any; atoms are then where they were one step before.
         """
         positions, cell = self.atoms.positions, self.dual.cell
         mobile = np.ones(len(positions), dtype=bool)
@@ -228,8 +229,8 @@ class Lattices:
             bad = misbonded(moved, self.dual, cell, near)
             if bad.size:
                 return bad
+            positions[:] = moved
             if at_minimum:
-                positions[:] = moved
                 centre_rings(self.dual, positions)
                 return bad
         forces = np.abs(system.energy_forces()[1]).max(axis=1)

@@ -222,7 +222,10 @@ def drawn(network, goodness):
         "late": figures.late(made_up),
         "predictors": figures.predictors(
             {name: [[0.9, 0.5], [0.8, 0.6], [1.0, 0.1]] for name in ("threshold", "ring_size")},
-            {name: {"ring_size": value} for name, value in (("change", 0.01), ("low", -0.01), ("high", 0.02))},
+            {
+                base: {name: {"ring_size": value + more} for name, value in (("change", 0), ("low", -1), ("high", 2))}
+                for base, more in (("threshold", 0.01), ("listi", 0.02))
+            },
         ),
         "rules": figures.rules(made_up, target, 0.9 * target),
         "glasses": figures.glasses(two_glasses(), structures()),
@@ -483,7 +486,7 @@ def test_strains_are_drawn_in_per_cent_first_events_apart(drawn):
 
 
 def test_predictors_are_ordered_and_the_base_adds_nothing_to_itself(drawn):
-    left, right = drawn["predictors"].axes
+    left, *others = drawn["predictors"].axes
     assert [text.get_text() for text in left.get_yticklabels()] == ["threshold", "ring size"]
-    changes = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "D"]
-    assert changes == [0.01]
+    for axes, change in zip(others, (0.01, 0.02), strict=True):
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"] == [change]
