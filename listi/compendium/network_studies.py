@@ -40,7 +40,9 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "rounds_in_disc": {"rounds_in_disc": 0},
     "half_the_rounds": {"rounds": 2},
 }
-STUDIES = ("folds", "curves", "ablations", "beyond")
+READINGS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
+READING_EPOCHS = 40  # as long as all of them are trained to be compared
+STUDIES = ("folds", "curves", "ablations", "readings", "beyond")
 LARGE = "four times the size"
 EACH = 3  # samples of each kind beyond the training data; one of the large ones
 PROBES = (25, 25)  # grid on which those are probed that are made for it
@@ -122,6 +124,17 @@ def ablations(folder: str | Path) -> list[Training]:
             f"listi_without_{label}", "listi", sets["train"], sets["validation"], unseen, changes | {"epochs": half}
         )
         for label, changes in {"nothing": {}, **ABLATIONS}.items()
+    ]
+
+
+def readings(folder: str | Path) -> list[Training]:
+    """Trainings of the GCN in every reading of the paper's Eq. 2, equally long; compared on validation samples."""
+    sets = data_set.read_split(folder)
+    return [
+        Training(
+            f"{name}_reading", name, sets["train"], sets["validation"], sets["validation"], {"epochs": READING_EPOCHS}
+        )
+        for name in READINGS
     ]
 
 
@@ -237,7 +250,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of folds, curves, ablations, beyond (its own data).
+        Which of folds, curves, ablations, readings, beyond (its own data).
     work : path, optional
         Where the trainings are kept; results/training below the repository by default.
 
@@ -249,7 +262,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     from .chain import RESULTS
 
     folder, work = Path(folder), Path(work) if work else files.repository() / RESULTS / "training"
-    plans = {"folds": folds, "curves": curves, "ablations": ablations}
+    plans = {"folds": folds, "curves": curves, "ablations": ablations, "readings": readings}
     kept = studies.begin(folder / FILE, names, STUDIES)
     for study in names:
         if study == "beyond":

@@ -64,6 +64,13 @@ def test_curves_and_ablations_never_learn_from_test_samples(folder):
         assert not unseen & {*one.train, *one.validation}
 
 
+def test_readings_are_compared_on_validation_samples(folder):
+    sets = data_set.read_split(folder)
+    for one in network_studies.readings(folder):
+        assert (one.train, one.validation, one.unseen) == (sets["train"], sets["validation"], sets["validation"])
+        assert one.changes == {"epochs": 40}
+
+
 def test_a_study_is_kept_and_goes_on(folder, tmp_path, monkeypatch):
     folds = network_studies.folds
 
@@ -103,7 +110,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
 
 
 def test_an_unknown_study_is_refused(folder):
-    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, ablations, beyond"):
+    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, ablations, readings, beyond"):
         network_studies.update(folder, ["fold"])
 
 
