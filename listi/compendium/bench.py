@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from .. import __version__
 from ..files import write_json
@@ -22,12 +25,20 @@ from ..generation.generate import generate
 from ..mechanics import lammps
 from ..mechanics.shear import deform
 from ..mechanics.system import System
+from ..network.bonds import bond_orientational_order
 from ..network.geometry import wrap
 from ..network.network import Network
 from ..network.rings import aboav_weaire, ring_sizes, ring_statistics
 from ..probing.probe import probe
 
 SIZES = ((1, 1), (2, 2), (4, 4), (5, 8))  # copies along x and y of a glass of 2400 atoms: up to 96 000
+RINGS = (
+    (10, 12),
+    (20, 24),
+    (40, 48),
+    (80, 96),
+    (130, 160),
+)  # of samples timed from the crystal on: 104 000 atoms at most
 STEPS = 400  # of 1e-4, of the remote deformation timed: the paper's
 
 
@@ -254,6 +265,43 @@ def measure_sizes(
             "memory": system.partner.nbytes + system.first.nbytes + system.positions.nbytes + forces.nbytes,
         }
     return found
+
+
+def measure_growth(rings: tuple[int, int], seed: int = 0, n_events: int = 6) -> dict[str, float]:
+    """Generate a sample and shear it to an event: what it takes, and what it is like.
+
+    Parameters
+    ----------
+    rings : (int, int)
+        Rings along x, rows of rings along y.
+    seed : int
+        Of the sample.
+    n_events : int
+        Events after which the deformation ends.
+
+    Returns
+    -------
+    dict
+        ``atoms``; CPU times ``generate`` and ``shear`` [s]; ``memory`` [bytes], the most that this process has held so
+        far; ``strain`` of the last event; ``alpha``, the Aboav-Weaire parameter, ``order``, the bond-orientational
+        order, and ``tension``, the mean normal stress [energy/Å²] of the undeformed sample.
+    """
+    deform(generate(8, 10, seed=0), n_events=1)  # compiles what is not cached
+    made: list[Network] = []
+    sheared: list[xr.Dataset] = []
+    times = {"generate": _seconds(lambda: made.append(generate(*rings, seed=seed)))}
+    network = made[0]
+    times["shear"] = _seconds(lambda: sheared.append(deform(network, n_events=n_events)))
+    stress = System(network.positions, network.species, network.cell).stress()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return times | {
+        "atoms": network.n_atoms,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "strain": float(sheared[0].event_strain[-1]),
+        "alpha": aboav_weaire(network),
+        "order": float(bond_orientational_order(network.positions, network.bonds, network.cell)),
+        "tension": 0.5 * float(np.trace(stress)),
+    }
 
 
 def _size(amounts: Amounts) -> list[tuple[str, float, str]]:

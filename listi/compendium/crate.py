@@ -18,7 +18,6 @@ KINDS = {  # of files, by pattern; the first that fits
     "models/*.keras": (KERAS, "a trained network"),
     "models/*.json": (JSON, "losses of its training, and what it was made from"),
     "models/*.md": ("text/markdown", "its card: data, training, scores, limits"),
-    "training/*.npz": ("application/x-npz", "state of an unfinished training"),
     "*split.json": (JSON, "which sample has which role"),
     "*.json": (JSON, "results of studies at the paper's scale"),
     "*SHA256SUMS": (TEXT, "checksums of all files"),

@@ -95,7 +95,7 @@ def _ended(early: bool, flat: bool) -> str:
     """Why a training ended before its last epoch."""
     if flat:
         return ", when the validation loss had been flat"
-    return ", unfinished: its state in `training/` goes on" if early else ""
+    return ", unfinished" if early else ""
 
 
 def _numbers(values: np.ndarray) -> str:

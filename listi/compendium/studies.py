@@ -7,8 +7,10 @@ Every study is a function of one sample that returns its rows; a row is a mappin
 from __future__ import annotations
 
 import json
+import multiprocessing
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,14 +34,15 @@ from ..imaging.study import cut_patch, study
 from ..mechanics.shear import deform
 from ..network.network import Network
 from ..probing.probe import probe
-from . import data_set, sample_files
+from . import bench, data_set, sample_files
 
 FILE = "studies.json"
 STUDIES = (
     *("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses"),
-    *("radius", "boundary", "probes", "events", "imaged", "noise"),
+    *("radius", "boundary", "probes", "events", "imaged", "noise", "sizes", "scaling"),
 )
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
+N_TIMED = 200  # probes timed in each copy of a glass
 N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
 N_WALKED, N_EVENTS = 25, 3  # probes of each of some samples walked step by step; samples sheared so
 APART, FINE_STEP = 0.005, 2e-5  # relative difference of thresholds that are walked again, in steps of this strain
@@ -311,8 +314,8 @@ def update(
         Which of load, fresh_maps (samples whose states are kept), predictors (weights chosen on those not called
         test), rules (samples with `peak_stress`), angles (the first twenty), late (ten small glasses, made here),
         glasses (beside the imaged patches and the glasses that are compared already), radius, boundary and probes (the
-        first twenty), events (the first three), imaged (patches, beside ten cut from samples) and noise (of images of
-        them).
+        first twenty), events (the first three), imaged (patches, beside ten cut from samples), noise (of images of
+        them), sizes and scaling (times against the number of atoms, of glasses made here; each in a process of its own).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional
@@ -338,6 +341,15 @@ def update(
             kept[name] = imaged_study(folder, run)
         elif name == "noise":
             kept[name] = {patch: against_noise(imaged_patch(patch), DOSES).to_dict() for patch in IMAGED.values()}
+        elif name == "sizes":
+            kept[name] = {str(n): row for n, row in bench.measure_sizes(bench.SIZES, N_TIMED).items()}
+        elif name == "scaling":
+            kept[name] = {}
+            for rings in bench.RINGS:
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                    row = pool.submit(bench.measure_growth, rings).result()
+                kept[name][str(row["atoms"])] = row
+                files.write_json(folder / FILE, kept)
         elif name == "predictors":
             kept[name] = compare(run(partial(_of_file, case_of), paths), [path not in unseen for path in paths])
         else:
