@@ -315,7 +315,7 @@ def update(
         test), rules (samples with `peak_stress`), angles (the first twenty), late (ten small glasses, made here),
         glasses (beside the imaged patches and the glasses that are compared already), radius, boundary and probes (the
         first twenty), events (the first three), imaged (patches, beside ten cut from samples), noise (of images of
-        them), sizes and scaling (times against the number of atoms, of glasses made here; each in a process of its own).
+        them), sizes and scaling (times against the number of atoms, of glasses made here).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional

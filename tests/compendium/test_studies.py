@@ -64,6 +64,18 @@ def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, mon
     assert event["atom"] == event["atom_walked"] == int(sample.shear.event_atom[1]) and event["event"] == 2
 
 
+def test_sizes_and_scaling_are_timed(folder, monkeypatch):
+    monkeypatch.setattr(studies, "N_TIMED", 2)
+    monkeypatch.setattr(studies.bench, "SIZES", ((1, 1),))
+    monkeypatch.setattr(studies.bench, "RINGS", ((10, 12),))
+    studies.update(folder, ("sizes", "scaling"), workers=1)
+    kept = files.read_json(folder / studies.FILE)
+    assert kept["sizes"]["2400"].keys() == {"force", "probe", "memory"}
+    row = kept["scaling"]["600"]
+    assert row["atoms"] == 600 and row["generate"] > 0 and row["shear"] > 0 and row["memory"] > 1e8
+    assert 0.01 < row["strain"] < 0.2 and row["order"] < 0.15 and 0.003 < row["tension"] < 0.008
+
+
 def test_glasses_are_compared_with_those_compared_before(folder, monkeypatch):
     monkeypatch.setattr(studies, "IMAGED", {})  # its coordinates are not everywhere
     former = studies.compare_glasses(folder, {"radius": [1]})

@@ -24,7 +24,8 @@ DISAGREEMENTS: dict[str, str] = {
     " those of the lowest validation loss, at epoch 86 of 236; from there on it learns its own samples by heart",
     "Fig. 7, cnn": CNN,
     "Fig. 8, cnn": CNN,
-    "Fig. 6, correlation": "Kipf's convolution, the plainest reading of Eq. 2, has 0.81 when its validation loss falls no more, at epoch 505",
+    "Fig. 6, correlation": "Kipf's convolution, the plainest reading of Eq. 2, has 0.81 where its validation loss is"
+    " lowest, at epoch 505",
 }
 
 
