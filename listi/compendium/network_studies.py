@@ -41,7 +41,7 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "half_the_rounds": {"rounds": 2},
 }
 READINGS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
-READING_EPOCHS = 40  # as long as all of them are trained to be compared
+READING_EPOCHS = 20  # as long as all of them are trained to be compared
 STUDIES = ("folds", "curves", "ablations", "readings", "beyond")
 LARGE = "four times the size"
 EACH = 3  # samples of each kind beyond the training data; one of the large ones

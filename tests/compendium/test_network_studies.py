@@ -68,7 +68,7 @@ def test_readings_are_compared_on_validation_samples(folder):
     sets = data_set.read_split(folder)
     for one in network_studies.readings(folder):
         assert (one.train, one.validation, one.unseen) == (sets["train"], sets["validation"], sets["validation"])
-        assert one.changes == {"epochs": 40}
+        assert one.changes == {"epochs": 20}
 
 
 def test_a_study_is_kept_and_goes_on(folder, tmp_path, monkeypatch):
