@@ -97,7 +97,7 @@ class Lattices:
         cell = self.dual.cell
         if len(self.dual.sizes) <= _ONE_PART:
             return [Part(np.zeros(2), cell)]
-        numbers = np.rint(cell / (SPACING * np.array(_PART))).astype(int)
+        numbers = np.maximum(1, np.rint(cell / (SPACING * np.array(_PART)))).astype(int)
         edges, corner = cell / numbers, random.random(2) * cell
         return [Part(np.mod(corner + edges * at, cell), edges) for at in np.ndindex(*numbers)]
 

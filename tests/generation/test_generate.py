@@ -261,6 +261,13 @@ def test_parts_tile_the_cell_and_keep_off_their_edges(in_parts):
         np.testing.assert_array_equal(lattices.bonds_in(part), np.flatnonzero(depth >= 10.0))
 
 
+def test_a_narrow_sample_has_one_row_of_parts():
+    lattices = Lattices(200, 10, 11.0)
+    parts = lattices.parts(np.random.default_rng(3))
+    np.testing.assert_allclose([part.edges for part in parts], [[20 * np.sqrt(3) * 3.05, 10 * 1.5 * 3.05]] * 10)
+    assert min(len(lattices.bonds_in(part)) for part in parts) > 100
+
+
 def test_a_part_that_tears_the_sample_is_put_back_and_the_others_are_not(in_parts, monkeypatch):
     lattices, real = Lattices(20, 24, 11.0), Lattices.relax
     random = np.random.default_rng(4)
