@@ -180,18 +180,20 @@ def evaluate_forces(disc):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
         _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
+        for k in range(count):  # no sums: vectorises
+            x, y = dx[k], dy[k]
+            dx[k], dy[k] = tension[k] * x, tension[k] * y
+            energy[k] = dx[k] * (wxx * x + wxy * y) + dy[k] * (wyy * y)
         fx = fy = own = shared = 0.0
         for k in range(count):
-            gx, gy = tension[k] * dx[k], tension[k] * dy[k]
-            fx += gx
-            fy += gy
-            pull = gx * (wxx * dx[k] + wxy * dy[k]) + gy * (wyy * dy[k])
-            own += pull
+            fx += dx[k]
+            fy += dy[k]
+            own += energy[k]
             j = U(partner[begin + k])
             if j < n_free:
-                forces[j, 0] -= gx
-                forces[j, 1] -= gy
-                shared += pull
+                forces[j, 0] -= dx[k]
+                forces[j, 1] -= dy[k]
+                shared += energy[k]
         forces[i, 0] += fx
         forces[i, 1] += fy
         virial += own + shared
