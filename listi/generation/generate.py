@@ -112,7 +112,8 @@ def _switch(
     """Propose `passes` switches per bond, until bonds have as little order as wanted or no switch is possible."""
     idle = 0
     for _ in range(passes):
-        before, left, proposals = lattices.made, len(lattices.dual.owner), []
+        before, left = lattices.made, len(lattices.dual.owner)
+        proposals: list[Proposals] = []
         while left > 0:
             if len(proposals) != 1:  # other parts in each turn, whose edges are elsewhere
                 proposals = _propose(lattices, random)
