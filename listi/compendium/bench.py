@@ -32,13 +32,8 @@ from ..network.rings import aboav_weaire, ring_sizes, ring_statistics
 from ..probing.probe import probe
 
 SIZES = ((1, 1), (2, 2), (4, 4), (5, 8))  # copies along x and y of a glass of 2400 atoms: up to 96 000
-RINGS = (
-    (10, 12),
-    (20, 24),
-    (40, 48),
-    (80, 96),
-    (130, 160),
-)  # of samples timed from the crystal on: 104 000 atoms at most
+# Rings along x and y of samples timed from the crystal on: 600 to 104 000 atoms.
+RINGS = ((10, 12), (20, 24), (40, 48), (80, 96), (130, 160))
 STEPS = 400  # of 1e-4, of the remote deformation timed: the paper's
 
 

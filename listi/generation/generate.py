@@ -31,9 +31,8 @@ SMALLEST_RADIUS = 8.0  # [Å]: the four rings of a switch must have room to rela
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
-_MOST_RINGS = (
-    2000  # in that: while a large crystal has few 5-rings, each new one changes alpha_5 by more than that allows
-)
+# Most rings in that: while a large crystal has few 5-rings, each new one changes alpha_5 by more than that allows.
+_MOST_RINGS = 2000
 _FORGOTTEN = 3.0  # bond-orientational order, times sqrt(n_bonds), at which the crystal's directions count as forgotten
 _WARM_PASSES = 100  # proposals per bond, after which the warm switches end even if some order is left
 _IDLE = 2  # passes without a switch, all torn, that the warm switches survive: other bonds may not tear

@@ -92,7 +92,7 @@ class Lattices:
         """Divide a sample that is larger than the paper's into parts of equal size, about a point drawn at random.
 
         A switch tears the network with some chance, and a batch that tears is made again: the larger the batch, the
-        more often. In parts the time of switching is proportional to the number of rings.
+        more often.
         """
         cell = self.dual.cell
         if len(self.dual.sizes) <= _ONE_PART:
@@ -109,7 +109,8 @@ class Lattices:
     def switch(self, proposals: Sequence[Proposals], target, alpha: float, temperature: float) -> list[int]:
         """Propose to switch a batch of bonds in each part; the whole sample is relaxed afterwards.
 
-        Where that tears the network, the switches of the parts around are undone.
+        Where that tears the network, the switches of the part there are undone, then those of the next ones, until it
+        holds. In a large sample that can undo them all.
 
         Parameters
         ----------

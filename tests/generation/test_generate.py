@@ -261,6 +261,21 @@ def test_parts_tile_the_cell_and_keep_off_their_edges(in_parts):
         np.testing.assert_array_equal(lattices.bonds_in(part), np.flatnonzero(depth >= 10.0))
 
 
+def test_the_warm_temperature_does_not_fall_beyond_the_papers_size(monkeypatch):
+    """Or a large crystal stays one: its first 5-rings change alpha_5 by more than a lower one allows."""
+    told = []
+
+    def stop(lattices, random, target, alpha, temperature, *_):
+        told.append(temperature)
+        raise InterruptedError
+
+    monkeypatch.setattr(generate, "_switch", stop)
+    for rings in ((10, 12), (60, 72)):
+        with pytest.raises(InterruptedError):
+            listi.generate(*rings)
+    assert told == [2.0 / 120, 1e-3]
+
+
 def test_a_narrow_sample_has_one_row_of_parts():
     lattices = Lattices(200, 10, 11.0)
     parts = lattices.parts(np.random.default_rng(3))
