@@ -1,13 +1,15 @@
 """Studies beyond the paper, over a folder of samples; notebooks 11, 13 to 15, 18 and 20 to 23 show them.
 
 `update("data/paper")` does them all and keeps the results in the folder's `studies.json`, beside those that are there.
-Every study is a function of one sample that returns its rows; a row is a mapping of plain values.
+Every study is a function of one sample that returns its rows; a row is a mapping of plain values. Rows are kept as they
+come, so that a study that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -35,6 +37,7 @@ from ..mechanics.shear import deform
 from ..network.network import Network
 from ..probing.probe import probe
 from . import bench, data_set, sample_files
+from .provenance import code_version
 
 FILE = "studies.json"
 STUDIES = (
@@ -303,6 +306,7 @@ def update(
     names: Sequence[str] = STUDIES,
     workers: int | None = None,
     model: str | None = None,
+    work: str | Path | None = None,
 ) -> None:
     """Do studies over all samples of a folder and keep what they find in its `studies.json`.
 
@@ -320,13 +324,18 @@ def update(
         Local processes; all cores by default.
     model : str, optional
         Network that fresh maps are predicted with too.
+    work : path, optional
+        Where the rows of single samples are kept until a study is done; results/studies below the repository by
+        default.
 
     Raises
     ------
     ValueError
         If there is no such study.
     """
-    folder = Path(folder)
+    from .chain import RESULTS
+
+    folder, work = Path(folder), Path(work) if work else files.repository() / RESULTS / "studies"
     kept = begin(folder / FILE, names, STUDIES)
     sets = data_set.read_split(folder)
     paths = [path for role in sets.values() for path in role if path.is_file()]
@@ -334,7 +343,7 @@ def update(
     for name in names:
         run = partial(parallel.run, workers=workers, processes=workers != 1, label=name)
         if name == "late":
-            kept[name] = _joined(run(late_rows, LATE_SEEDS))
+            kept[name] = _joined(run(partial(_once, late_rows, work / name), LATE_SEEDS))
         elif name == "glasses":
             kept[name] = compare_glasses(folder, kept.get(name, {}))
         elif name == "imaged":
@@ -355,8 +364,9 @@ def update(
         else:
             one = partial(fresh_rows, model=model) if name == "fresh_maps" else _ROWS[name]
             chosen = paths[: _OF_SOME.get(name, len(paths))]
-            kept[name] = _joined(run(partial(_of_file, one), chosen))
+            kept[name] = _joined(run(partial(_once, partial(_of_file, one), work / name), chosen))
         files.write_json(folder / FILE, kept)
+        shutil.rmtree(work / name, ignore_errors=True)
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 
@@ -411,6 +421,16 @@ def _with_others(found: xr.Dataset, kept: Mapping | None) -> dict:
 def _of_file(function: Callable[[Sample], object], path: Path) -> object:
     sample = sample_files.load_sample(path)
     return function(replace(sample, shear=first_events(sample.shear)))
+
+
+def _once(function: Callable[[object], list[dict]], work: Path, item: Path | int) -> list[dict]:
+    """Return the rows of an item, from `work` if this code has made them."""
+    file, code = work / f"{Path(str(item)).stem}.json", code_version()
+    if file.is_file() and (there := files.read_json(file))["code"] == code:
+        return there["rows"]
+    rows = function(item)
+    files.write_json(file, {"code": code, "rows": rows})
+    return rows
 
 
 def _joined(parts: Sequence[Sequence[dict]]) -> dict[str, list]:

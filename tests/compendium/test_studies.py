@@ -64,6 +64,39 @@ def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, mon
     assert event["atom"] == event["atom_walked"] == int(sample.shear.event_atom[1]) and event["event"] == 2
 
 
+def test_a_study_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
+    """What was done is not done again, unless by other code; nothing is left of it when the study is whole."""
+    done, stops = [], [3001]
+
+    def rows(seed):
+        if seed in stops:
+            raise KeyboardInterrupt
+        done.append(seed)
+        return [{"sample": seed, "strain": 0.1 * seed}, {"sample": seed, "strain": None}]
+
+    monkeypatch.setattr(studies, "late_rows", rows)
+    monkeypatch.setattr(studies, "LATE_SEEDS", (3000, 3001, 3002))
+    before = files.read_json(folder / studies.FILE)
+    with pytest.raises(KeyboardInterrupt):
+        studies.update(folder, ("late",), workers=1, work=tmp_path)
+    assert files.read_json(folder / studies.FILE) == before
+    stops.clear()
+    studies.update(folder, ("late",), workers=1, work=tmp_path)
+    assert sorted(done) == [3000, 3001, 3002]
+    assert files.read_json(folder / studies.FILE)["late"] == {
+        "sample": [3000, 3000, 3001, 3001, 3002, 3002],
+        "strain": [300.0, None, 0.1 * 3001, None, 0.1 * 3002, None],
+    }
+    assert list(tmp_path.iterdir()) == []
+    stops.append(3001)
+    with pytest.raises(KeyboardInterrupt):
+        studies.update(folder, ("late",), workers=1, work=tmp_path)
+    monkeypatch.setattr(studies, "code_version", lambda: {"listi": "another"})
+    stops.clear()
+    studies.update(folder, ("late",), workers=1, work=tmp_path)
+    assert sorted(done[-3:]) == [3000, 3001, 3002]
+
+
 def test_sizes_and_scaling_are_timed(folder, monkeypatch):
     monkeypatch.setattr(studies, "N_TIMED", 2)
     monkeypatch.setattr(studies.bench, "SIZES", ((1, 1),))
