@@ -25,7 +25,8 @@ from .trained import history_of, model_file
 
 ROLES = ("train", "validation", "test", "extra_test")
 UNSEEN = ("test", "extra_test")
-NETWORKS = ("lstm", "cnn", "gcn", "listi")
+NETWORKS = ("lstm", "cnn", "gcn", "listi")  # of every run
+BESIDE = {"gcn_bonds": "gcn"}  # networks that are compared where they have been trained, each after another one
 SPLIT = "split.json"  # which sample has which role
 TRACE = "trace.json"  # stress-strain curve of the probe that Fig. 1 shows
 PATCH = "patch.nc"  # the patch with free edges of Fig. 10
@@ -229,6 +230,9 @@ def compared(folder: Path, *roles: str) -> xr.DataArray:
     """Goodness over (model, sample, event) of probing and networks on samples of some roles."""
     chosen = of_roles(folder, *roles)
     names = ["probing", *NETWORKS]
+    for name, after in BESIDE.items():
+        if all(sample.predictions is not None and name in sample.predictions for sample in chosen):
+            names.insert(names.index(after) + 1, name)
     each = [goodness_of(chosen, name) for name in names]
     return xr.concat(each, dim=xr.Variable("model", names))
 

@@ -1,6 +1,7 @@
 """Sets of samples: what is stored is kept, what is missing or made otherwise is made."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,6 +154,18 @@ def test_points_pair_each_threshold_with_its_prediction():
     assert data_set.correlation(points) == pytest.approx(np.corrcoef(points.target, points.predicted)[0, 1])
     constant = points.assign(predicted=xr.full_like(points.predicted, 2.0))
     assert data_set.correlation(constant) == 0.0
+
+
+def test_networks_beside_the_others_are_compared_where_all_samples_have_them(monkeypatch):
+    one = sample_with([5.0, 1, 3, 3, 9], [1.0, 2, 3, 4, 5], [[0, 0]])
+    maps = dict.fromkeys(data_set.NETWORKS, one.predictions.gcn)
+    with_it, without = (replace(one, predictions=xr.Dataset(maps | more)) for more in ({"gcn_bonds": maps["gcn"]}, {}))
+    found = {}
+    for label, samples in (("both", [with_it, with_it]), ("one", [with_it, without])):
+        monkeypatch.setattr(data_set, "of_roles", lambda folder, *roles, samples=samples: samples)
+        found[label] = data_set.compared("any", "test").model.values.tolist()
+    assert found["both"] == ["probing", "lstm", "cnn", "gcn", "gcn_bonds", "listi"]
+    assert found["one"] == ["probing", *data_set.NETWORKS]
 
 
 def test_a_missing_map_is_named():

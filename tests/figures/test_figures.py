@@ -306,7 +306,7 @@ def test_soft_is_dark_and_hard_is_light_without_colour():
 def test_networks_differ_in_grey_and_in_more_than_colour():
     looks = list(style.NETWORKS.values())
     grey = np.sort(lightness([to_rgb(entry["color"]) for entry in looks]))
-    assert np.diff(grey).min() > 15
+    assert np.diff(grey).min() > 10
     assert len({entry["marker"] for entry in looks}) == len(looks)
 
 
