@@ -12,11 +12,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..mechanics.forms import SILICA
 from ..mechanics.system import minimise
 from ..network.network import Network
 from .dual import LARGEST_RING, SPACING, bond_ends
-from .lattices import Lattices, Proposals, misbonded
+from .lattices import Lattices, Proposals, largest_radius, misbonded
 from .switching import aboav_weaire_of_size, objective
 from .zero_pressure import release
 
@@ -93,7 +92,7 @@ def generate(
     """
     target = _check(nx, ny, seed, ring_statistics, alpha, box, radius)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    lattices = Lattices(nx, ny, min(RADIUS, _largest_radius(nx, ny)) if radius is None else radius)
+    lattices = Lattices(nx, ny, min(RADIUS, largest_radius(nx, ny)) if radius is None else radius)
     order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
     _switch(lattices, random, target, alpha, _WARM / min(_MOST_RINGS, len(lattices.dual.sizes)), _WARM_PASSES, order)
     best = np.inf
@@ -114,7 +113,7 @@ def _switch(
         before, left = lattices.made, len(lattices.dual.owner)
         proposals: list[Proposals] = []
         while left > 0:
-            if len(proposals) != 1:  # other parts in each turn, whose edges are elsewhere
+            if lattices.in_parts or not proposals:  # other parts in each turn
                 proposals = _propose(lattices, random)
             done = lattices.switch(proposals, target, alpha, temperature)
             if lattices.order() < order:
@@ -130,13 +129,14 @@ def _switch(
 
 
 def _propose(lattices: Lattices, random: np.random.Generator) -> list[Proposals]:
-    """Draw as many bonds in each part as there are."""
-    found = []
-    for part in lattices.parts(random):
+    """Draw as many bonds as the sample has, the same number in each part."""
+    found, parts = [], lattices.parts(random)
+    each = len(lattices.dual.owner) // len(parts)
+    for part in parts:
         inside = lattices.bonds_in(part)
-        bonds = inside[random.integers(len(inside), size=len(inside))]
+        bonds = inside[random.integers(len(inside), size=each)]
         most = max(20, round(_BATCH * len(inside) / 3))  # a ring has three bonds of its own
-        found.append(Proposals(part, bonds, random.random(len(inside)), most))
+        found.append(Proposals(part, bonds, random.random(each), most))
     return found
 
 
@@ -165,16 +165,11 @@ def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
     if box not in BOXES:
         raise ValueError(f"box: {box!r} is not one of {', '.join(BOXES)}")
-    largest = _largest_radius(nx, ny)
+    largest = largest_radius(nx, ny)
     fits = isinstance(radius, (int, float, np.number)) and SMALLEST_RADIUS <= radius <= largest
     if not (radius is None or fits):
         raise ValueError(f"radius: {radius!r} is not a number from {SMALLEST_RADIUS} to {largest:.3g} Å in this cell")
     return _check_statistics(TARGET_RING_STATISTICS if statistics is None else statistics)
-
-
-def _largest_radius(nx: int, ny: int) -> float:
-    """Radius [Å] with which a disc and what acts on it fit into the cell once."""
-    return 0.5 * min(nx * SPACING[0], ny * SPACING[1]) - SILICA.cutoff
 
 
 def _check_statistics(statistics: Mapping[int, float]) -> np.ndarray:

@@ -21,10 +21,10 @@ _SMALL_FORCE = 1e-6  # largest force component after a relaxation of the whole s
 _NEWTON_STEPS = 50  # after which the sample counts as torn
 _SPARED = 20.0  # distance from a tear within which a batch of switches is not made again
 _ONE_PART = 1920  # rings up to which a sample is switched as a whole
-_PART = (20, 24)  # rings along x and y of the parts of a larger one
+_PART = (20, 24)  # rings along x and y of the parts of a larger one, about
+_LARGEST_RADIUS = 25.0  # [Å] in a sample switched in parts: less than half of what lies between two parts
 _LOOSE = 2.0  # further distance [Å] that the atoms held around them reach beyond the cutoff
-_MARGIN = 28.0  # distance from a part [Å] within which atoms are relaxed with it
-_EDGE = 10.0  # distance from the edge of a part [Å] up to which its bonds are not switched
+_MARGIN = 40.0  # distance from a part [Å] within which atoms are relaxed with it
 
 
 class Part(NamedTuple):
@@ -33,15 +33,19 @@ class Part(NamedTuple):
     corner: np.ndarray
     edges: np.ndarray
 
-    def around(self, positions: np.ndarray, cell: np.ndarray, margin: float) -> np.ndarray:
-        """Mark the positions within the rectangle or a margin around it."""
+    def around(self, positions: np.ndarray, cell: np.ndarray, margin: float | np.ndarray) -> np.ndarray:
+        """Mark the positions within the rectangle or a margin around it, which may differ along x and y."""
         from_corner = np.mod(positions - self.corner + margin, cell)
-        return np.all(from_corner <= self.edges + 2.0 * margin, axis=1)
+        return np.all(from_corner <= self.edges + 2.0 * np.asarray(margin), axis=1)
 
-    def depth(self, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-        """Distance of positions from the edge, negative outside [Å]."""
-        from_corner = np.mod(positions - self.corner, cell)
-        return np.minimum(from_corner, self.edges - from_corner).min(axis=1)
+    def distance(self, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Distance of positions from the rectangle, zero in it [Å]."""
+        from_centre = np.abs(minimum_image(positions - self.corner - 0.5 * self.edges, cell))
+        return np.linalg.norm(np.maximum(from_centre - 0.5 * self.edges, 0.0), axis=1)
+
+    def margin(self) -> np.ndarray:
+        """Distance [Å] along x and y within which atoms are relaxed with the part: halfway to the next one at most."""
+        return np.minimum(_MARGIN, 0.5 * self.edges)
 
 
 class Proposals(NamedTuple):
@@ -77,10 +81,13 @@ class Lattices:
         Si first, then the O on each bond.
     made, torn : int
         Numbers of switches made, and of those undone since the network would have torn.
+    in_parts : bool
+        Whether the sample is so large that it is switched in parts.
     """
 
     def __init__(self, nx: int, ny: int, radius: float) -> None:
         self.dual, self.radius, self.made, self.torn = honeycomb(nx, ny), radius, 0, 0
+        self.in_parts = nx * ny > _ONE_PART
         ends = bond_ends(self.dual)
         silicon = _centroids(self.dual)
         along = minimum_image(silicon[ends[:, 1]] - silicon[ends[:, 0]], self.dual.cell)
@@ -89,28 +96,28 @@ class Lattices:
         self.atoms = Atoms(positions, species, self.dual.cell, SILICA.table, np.full(len(positions), -1))
 
     def parts(self, random: np.random.Generator) -> list[Part]:
-        """Divide a sample that is larger than the paper's into parts of equal size, about a point drawn at random.
+        """Choose what is switched in one turn: every other field along x and y of a board laid down at random.
 
-        A switch tears the network with some chance, and a batch that tears is made again: the larger the batch, the
-        more often.
+        Between two of them lies as much that is not switched, so what a batch did in one can be undone, exactly,
+        without the others. A sample no larger than the paper's is a single part.
         """
         cell = self.dual.cell
-        if len(self.dual.sizes) <= _ONE_PART:
+        if not self.in_parts:
             return [Part(np.zeros(2), cell)]
-        numbers = np.maximum(1, np.rint(cell / (SPACING * np.array(_PART)))).astype(int)
-        edges, corner = cell / numbers, random.random(2) * cell
-        return [Part(np.mod(corner + edges * at, cell), edges) for at in np.ndindex(*numbers)]
+        numbers = np.rint(cell / (2.0 * SPACING * np.array(_PART))).astype(int)
+        edges = np.where(numbers > 0, 0.5 * cell / np.maximum(numbers, 1), cell)  # the whole width of a narrow sample
+        corner = random.random(2) * cell
+        return [Part(np.mod(corner + 2.0 * edges * at, cell), edges) for at in np.ndindex(*np.maximum(numbers, 1))]
 
     def bonds_in(self, part: Part) -> np.ndarray:
-        """Numbers of the bonds that may be switched in a part: no switch reaches beyond its edge."""
-        edge = 0.0 if np.all(part.edges == self.dual.cell) else _EDGE
-        return np.flatnonzero(part.around(self.atoms.positions[len(self.dual.corners) :], self.dual.cell, -edge))
+        """Numbers of the bonds in a part."""
+        return np.flatnonzero(part.around(self.atoms.positions[len(self.dual.corners) :], self.dual.cell, 0.0))
 
     def switch(self, proposals: Sequence[Proposals], target, alpha: float, temperature: float) -> list[int]:
         """Propose to switch a batch of bonds in each part; the whole sample is relaxed afterwards.
 
-        Where that tears the network, the switches of the part there are undone, then those of the next ones, until it
-        holds. In a large sample that can undo them all.
+        Where that tears the network, the part nearest to it is put back to where it was, then the next, until the
+        network holds.
 
         Parameters
         ----------
@@ -124,51 +131,43 @@ class Lattices:
         list of int
             Number of bonds proposed in each part.
         """
-        if len(proposals) == 1:
+        if not self.in_parts:
             return [self._switch_in(proposals[0], target, alpha, temperature)[0]]
         kept = self._copy()
         done = [self._switch_in(one, target, alpha, temperature) for one in proposals]
         switched = np.array([made for _, made in done])
-        while (bad := self.relax()).size:
-            undo = self._switched_near(bad, proposals, switched)
-            for number in undo:
-                self._put_back(kept, proposals[number].part)
-                self.relax(proposals[number].part)  # less than a relaxation of the whole, which goes on from there
-            self.made, self.torn = self.made - switched[undo].sum(), self.torn + switched[undo].sum()
-            switched[undo] = 0
-            if not switched.any():
-                self._put_back(kept)
-                break
+        relaxed = self.atoms.positions.copy()  # each part by itself
+        while switched.any() and (bad := self.relax()).size:
+            self.atoms.positions[:] = relaxed
+            number = self._switched_near(bad, proposals, switched)
+            self._put_back(kept, proposals[number].part)
+            relaxed = self.atoms.positions.copy()
+            self.made, self.torn = self.made - switched[number], self.torn + switched[number]
+            switched[number] = 0
         return [proposed for proposed, _ in done]
 
-    def _switched_near(self, silicon, proposals: Sequence[Proposals], switched: np.ndarray) -> np.ndarray:
-        """Numbers of the parts in which something has been switched and that are closest to some Si."""
-        positions, reach = self.atoms.positions[silicon], 0.0
-        while True:
-            near = [one.part.around(positions, self.dual.cell, reach).any() for one in proposals]
-            found = np.flatnonzero(near & (switched > 0))
-            if found.size or reach > self.dual.cell.max():
-                return found
-            reach += _SPARED
+    def _switched_near(self, silicon, proposals: Sequence[Proposals], switched: np.ndarray) -> int:
+        """Number of the part in which something has been switched and that is closest to one of some Si."""
+        positions = self.atoms.positions[silicon]
+        away = [one.part.distance(positions, self.dual.cell).min() for one in proposals]
+        return int(np.argmin(np.where(switched > 0, away, np.inf)))
 
     def _copy(self) -> State:
         return State(Dual(*(array.copy() for array in self.dual)), self.atoms.positions.copy())
 
     def _put_back(self, kept: State, part: Part | None = None) -> None:
-        """Undo all switches, or those of a part; near its edge, where none was, atoms go back only some of the way."""
+        """Put both lattices back to where they were, or what was relaxed with a part."""
         if part is None:
             for array, old in zip((*self.dual, self.atoms.positions), (*kept.dual, kept.positions), strict=True):
                 array[...] = old
             return
-        n_si, depth = len(self.dual.corners), part.depth(kept.positions, self.dual.cell)
-        back = minimum_image(kept.positions - self.atoms.positions, self.dual.cell)
-        self.atoms.positions[:] += np.clip(depth / _EDGE, 0.0, 1.0)[:, None] * back
-        inside = depth >= 0.0
-        si, bonds = np.flatnonzero(inside[:n_si]), np.flatnonzero(inside[n_si:])
-        rings = np.flatnonzero(part.depth(kept.dual.centres, self.dual.cell) >= 0.0)
+        n_si, cell = len(self.dual.corners), self.dual.cell
+        atoms = part.around(kept.positions, cell, part.margin())
+        self.atoms.positions[atoms] = kept.positions[atoms]
+        rings = part.around(kept.dual.centres, cell, part.margin())
         for rows, names in (
-            (si, ("corners", "neighbours", "sides")),
-            (bonds, ("owner",)),
+            (atoms[:n_si], ("corners", "neighbours", "sides")),
+            (atoms[n_si:], ("owner",)),
             (rings, ("member", "sizes")),
         ):
             for name in names:
@@ -216,8 +215,8 @@ class Lattices:
         mobile = np.ones(len(positions), dtype=bool)
         near = np.arange(len(positions))
         if part is not None:
-            mobile = part.around(positions, cell, _MARGIN)
-            near = np.flatnonzero(part.around(positions, cell, _MARGIN + SILICA.cutoff + _LOOSE))
+            mobile = part.around(positions, cell, part.margin())
+            near = np.flatnonzero(part.around(positions, cell, part.margin() + SILICA.cutoff + _LOOSE))
         system = System(positions[near], self.atoms.species[near], cell, mobile[near])
         moved = positions.copy()
         for _ in range(_NEWTON_STEPS):
@@ -243,6 +242,12 @@ class Lattices:
         oxygen = self.atoms.positions[len(self.dual.corners) :]
         away = minimum_image(oxygen[:, None] - self.atoms.positions[silicon], self.dual.cell)
         return np.any(np.linalg.norm(away, axis=2) < reach, axis=1)
+
+
+def largest_radius(nx: int, ny: int) -> float:
+    """Radius [Å] with which a disc and what acts on it fit into the cell once, and stay near their part."""
+    fits = 0.5 * min(nx * SPACING[0], ny * SPACING[1]) - SILICA.cutoff
+    return min(fits, _LARGEST_RADIUS) if nx * ny > _ONE_PART else fits
 
 
 def _centroids(dual: Dual) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 import listi
 from listi.generation import dual, generate, neighbourhood, switching
-from listi.generation.lattices import Lattices, Proposals, misbonded
+from listi.generation.lattices import Lattices, Proposals, largest_radius, misbonded
 from listi.mechanics import system
 from listi.mechanics.forms import SILICA
 from listi.mechanics.neighbours import sort_into_bins
@@ -245,20 +245,42 @@ def test_a_batch_that_tears_the_sample_is_made_again_without_the_bonds_around(mo
 
 @pytest.fixture
 def in_parts(monkeypatch):
-    """Divide samples of more than 100 rings into parts of about 10 x 12 rings."""
+    """Switch samples of more than 100 rings in parts of about 5 x 6 rings."""
     monkeypatch.setattr("listi.generation.lattices._ONE_PART", 100)
-    monkeypatch.setattr("listi.generation.lattices._PART", (10, 12))
+    monkeypatch.setattr("listi.generation.lattices._PART", (5, 6))
 
 
-def test_parts_tile_the_cell_and_keep_off_their_edges(in_parts):
-    lattices = Lattices(20, 24, 11.0)
-    parts = lattices.parts(np.random.default_rng(3))
-    inside = np.stack([part.around(lattices.atoms.positions, lattices.dual.cell, 0.0) for part in parts])
-    assert inside.sum(axis=0).tolist() == [1] * 2400
-    oxygen = lattices.atoms.positions[960:]
+@pytest.mark.parametrize(("nx", "ny", "n_parts"), [(20, 24, 4), (30, 24, 6), (50, 6, 5)])
+def test_parts_are_every_other_field_and_what_moves_with_them_does_not_overlap(in_parts, nx, ny, n_parts):
+    lattices = Lattices(nx, ny, 11.0)
+    parts, cell = lattices.parts(np.random.default_rng(3)), lattices.dual.cell
+    assert len(parts) == n_parts
+    moved = [part.around(lattices.atoms.positions, cell, part.margin()) for part in parts]
+    assert np.sum(moved, axis=0).max() == 1
+    narrow = parts[0].edges == cell
+    assert narrow.tolist() == [False, ny == 6]
+    assert np.prod(parts[0].edges) * len(parts) == pytest.approx(np.prod(cell) * 0.5 ** (2 - narrow.sum()))
+    assert np.all(parts[0].margin()[~narrow] > lattices.radius)
+    oxygen = lattices.atoms.positions[2 * nx * ny :]
     for part in parts:
-        depth = part.depth(oxygen, lattices.dual.cell)
-        np.testing.assert_array_equal(lattices.bonds_in(part), np.flatnonzero(depth >= 10.0))
+        np.testing.assert_array_equal(lattices.bonds_in(part), np.flatnonzero(part.distance(oxygen, cell) == 0.0))
+
+
+def test_every_bond_is_as_often_in_a_part_as_any_other(in_parts):
+    lattices, random = Lattices(20, 24, 11.0), np.random.default_rng(7)
+    times = np.zeros(1440)
+    for _ in range(400):
+        for part in lattices.parts(random):
+            times[lattices.bonds_in(part)] += 1
+    assert times.mean() == pytest.approx(100, abs=2)
+    assert abs(times - 100).max() < 45  # five times the standard deviation of so many draws
+
+
+@pytest.mark.parametrize(("nx", "ny"), [(41, 48), (20, 98), (21, 200), (33, 60), (61, 74), (80, 96), (130, 160)])
+def test_a_switch_near_the_edge_of_a_part_moves_what_moves_with_that_part(nx, ny):
+    lattices = Lattices(nx, ny, 14.0)
+    for part in lattices.parts(np.random.default_rng(0)):
+        assert np.all((part.margin() > largest_radius(nx, ny)) | (part.edges == lattices.dual.cell))
 
 
 def test_the_warm_temperature_does_not_fall_beyond_the_papers_size(monkeypatch):
@@ -276,41 +298,41 @@ def test_the_warm_temperature_does_not_fall_beyond_the_papers_size(monkeypatch):
     assert told == [2.0 / 120, 1e-3]
 
 
-def test_a_narrow_sample_has_one_row_of_parts():
-    lattices = Lattices(200, 10, 11.0)
-    parts = lattices.parts(np.random.default_rng(3))
-    np.testing.assert_allclose([part.edges for part in parts], [[20 * np.sqrt(3) * 3.05, 10 * 1.5 * 3.05]] * 10)
-    assert min(len(lattices.bonds_in(part)) for part in parts) > 100
-
-
-def test_a_part_that_tears_the_sample_is_put_back_and_the_others_are_not(in_parts, monkeypatch):
+def test_a_part_that_tears_the_sample_is_put_back_exactly_and_the_others_are_not(in_parts, monkeypatch):
     lattices, real = Lattices(20, 24, 11.0), Lattices.relax
-    random = np.random.default_rng(4)
     propose(lattices, 30)  # no crystal, but a network like any other
     assert lattices.relax().size == 0
-    before = lattices._copy()
-    parts = lattices.parts(random)
-    proposals = [
-        Proposals(part, bonds, np.full(len(bonds), 0.5), 10) for part in parts if len(bonds := lattices.bonds_in(part))
-    ]
-    silicon = np.flatnonzero(parts[1].depth(before.positions[:960], lattices.dual.cell) > 20.0)[:1]
-    tears = [silicon]
-    monkeypatch.setattr(
-        Lattices, "relax", lambda self, part=None: tears.pop() if tears and part is None else real(self, part)
-    )
+    before, cell = lattices._copy(), lattices.dual.cell
+    parts = lattices.parts(np.random.default_rng(4))
+    proposals = [Proposals(part, np.tile(lattices.bonds_in(part), 9), np.full(10**4, 0.5), 8) for part in parts]
+    torn = np.flatnonzero(parts[1].distance(before.positions[:960], cell) == 0.0)[:1]
+    states = []
+
+    def relax(self, part=None):
+        if part is None:
+            states.append(self._copy())
+        return torn if len(states) == 1 and part is None else real(self, part)
+
+    monkeypatch.setattr(Lattices, "relax", relax)
     lattices.switch(proposals, TARGET, 0.3, 1.0)
     assert_consistent(lattices.dual)
+    assert len(states) == 2
+    near = parts[1].around(before.positions, cell, parts[1].margin())
+    assert np.abs(states[0].positions - before.positions)[near].max() > 0.1
+    np.testing.assert_array_equal(states[1].positions[~near], states[0].positions[~near])
+    np.testing.assert_array_equal(states[1].positions[near], before.positions[near])
     changed = before.positions[:960][(lattices.dual.neighbours != before.dual.neighbours).any(axis=1)]
-    many = [int((part.depth(changed, lattices.dual.cell) > 0.0).sum()) for part in parts]
+    many = [int((part.distance(changed, cell) < 6.0).sum()) for part in parts]  # Si of a bond whose O is in the part
     assert many[1] == 0
-    assert min(many[0], many[2], many[3]) > 10
-    assert lattices.made == 30
+    assert min(many[0], many[2], many[3]) > 6
+    assert lattices.made == 24
     assert real(lattices).size == 0
-    assert misbonded(lattices.atoms.positions, lattices.dual, lattices.dual.cell).size == 0
+    assert misbonded(lattices.atoms.positions, lattices.dual, cell).size == 0
 
 
 def test_a_sample_that_tears_whatever_is_put_back_stays_as_it_was(in_parts, monkeypatch):
     lattices, real = Lattices(20, 24, 11.0), Lattices.relax
+    assert lattices.relax().size == 0
     monkeypatch.setattr(Lattices, "relax", lambda self, part=None: np.array([7]) if part is None else real(self, part))
     before = lattices._copy()
     proposals = generate._propose(lattices, np.random.default_rng(5))
@@ -431,12 +453,13 @@ def test_other_targets():
     assert 1 - (5 * around[5] - 36 - variance) / (6 * (5 - 6)) == pytest.approx(0.25, abs=0.02)
 
 
-def test_a_sample_made_in_parts_meets_the_targets(in_parts):
+def test_a_sample_made_in_parts_meets_the_targets(in_parts, monkeypatch):
+    monkeypatch.setattr("listi.generation.lattices._PART", (10, 12))
     network = listi.generate(nx=20, ny=24, seed=1)
     found = ring_statistics(ring_sizes(network))
     for n, wanted in generate.TARGET_RING_STATISTICS.items():
         assert found[n] == pytest.approx(wanted, abs=0.01)
-    assert bond_orientational_order(network.positions, network.bonds, network.cell) < 4 / np.sqrt(1440)
+    assert bond_orientational_order(network.positions, network.bonds, network.cell) < 5 / np.sqrt(1440)
     assert set(oxygen_coordination(network)) == {3}
 
 
@@ -479,7 +502,7 @@ def test_when_switching_ends(made, orders, order, passes):
         """Lattices that make so many switches in each pass, and then have that order."""
 
         def __init__(self):
-            self.dual, self.made, self.at = dual.honeycomb(10, 12), 0, 0
+            self.dual, self.made, self.at, self.in_parts = dual.honeycomb(10, 12), 0, 0, False
 
         def parts(self, random):
             return [None]
