@@ -6,6 +6,8 @@ NetCDF do not see. It is checked before the file is opened: a damaged file can k
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 import io
 import json
@@ -68,13 +70,18 @@ def read(path: Path) -> tuple[dict, dict[str, xr.Dataset]]:
     if last != _closing_line(body):
         raise DataError(f"{path}: altered since it was written, cut off, or written by another program")
     try:
-        with xr.open_datatree(io.BytesIO(body), engine="h5netcdf", decode_times=False, decode_timedelta=False) as tree:
-            groups = {name: child.to_dataset(inherit=False).load() for name, child in tree.children.items()}
-            for group in groups.values():
-                group.attrs = _values(group.attrs)
-            return _values(tree.attrs), groups
+        return copy.deepcopy(_parse(body))
     except Exception as error:  # whatever the libraries below find wrong
         raise DataError(f"{path}: not a NetCDF file of ours: {error}") from error
+
+
+@functools.lru_cache(maxsize=80)  # notebooks read the sixty samples again and again; to parse one takes 0.2 s
+def _parse(body: bytes) -> tuple[dict, dict[str, xr.Dataset]]:
+    with xr.open_datatree(io.BytesIO(body), engine="h5netcdf", decode_times=False, decode_timedelta=False) as tree:
+        groups = {name: child.to_dataset(inherit=False).load() for name, child in tree.children.items()}
+        for group in groups.values():
+            group.attrs = _values(group.attrs)
+        return _values(tree.attrs), groups
 
 
 def _closing_line(data: bytes) -> bytes:

@@ -57,6 +57,18 @@ def test_what_is_written_is_read(sample):
     assert {"seed", "versions", "commit", "created", "schema", "checksum"} <= read.attrs.keys()
 
 
+def test_what_is_done_to_a_sample_is_not_done_to_the_file_or_to_the_next_reader(sample):
+    made = sample_files.load_sample(sample)
+    name = next(iter(made.probing.data_vars))
+    kept = made.probing[name].values.copy()
+    made.probing[name].values[:] = 0
+    made.probing.attrs["parameters"]["r_free"] = 0.0
+    again = sample_files.load_sample(sample)
+    np.testing.assert_array_equal(again.probing[name], kept)
+    assert np.any(kept != 0)
+    assert again.probing.attrs["parameters"]["r_free"] == 11.0
+
+
 def test_file_is_plain_netcdf(sample):
     with xr.open_datatree(sample) as tree:
         assert set(tree.children) == {"network", "shear", "probing"}
