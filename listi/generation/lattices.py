@@ -116,8 +116,9 @@ class Lattices:
     def switch(self, proposals: Sequence[Proposals], target, alpha: float, temperature: float) -> list[int]:
         """Propose to switch a batch of bonds in each part; the whole sample is relaxed afterwards.
 
-        Where that tears the network, the part nearest to it is put back to where it was, then the next, until the
-        network holds.
+        Where that tears the network in or near a part that has been switched, the part is put back to where it was.
+        Where it tears elsewhere, a spot that was there before bears next to nothing, and would stop whatever is done
+        anywhere: all is put back, and one of the bonds there is switched instead.
 
         Parameters
         ----------
@@ -139,18 +140,36 @@ class Lattices:
         relaxed = self.atoms.positions.copy()  # each part by itself
         while switched.any() and (bad := self.relax()).size:
             self.atoms.positions[:] = relaxed
-            number = self._switched_near(bad, proposals, switched)
-            self._put_back(kept, proposals[number].part)
+            away = [one.part.distance(self.atoms.positions[bad], self.dual.cell).min() for one in proposals]
+            undo = np.flatnonzero((switched > 0) & (np.array(away) < _MARGIN))
+            for number in undo:
+                self._put_back(kept, proposals[number].part)
+            if not undo.size:
+                self._put_back(kept)
+                self._switch_at(bad[0], target, alpha)
+                undo = np.arange(len(switched))
             relaxed = self.atoms.positions.copy()
-            self.made, self.torn = self.made - switched[number], self.torn + switched[number]
-            switched[number] = 0
+            self.made, self.torn = self.made - switched[undo].sum(), self.torn + switched[undo].sum()
+            switched[undo] = 0
         return [proposed for proposed, _ in done]
 
-    def _switched_near(self, silicon, proposals: Sequence[Proposals], switched: np.ndarray) -> int:
-        """Number of the part in which something has been switched and that is closest to one of some Si."""
-        positions = self.atoms.positions[silicon]
-        away = [one.part.distance(positions, self.dual.cell).min() for one in proposals]
-        return int(np.argmin(np.where(switched > 0, away, np.inf)))
+    def _switch_at(self, silicon: int, target, alpha: float) -> None:
+        """Switch the bond nearest to a Si that can be, whatever chi says, and that the whole sample bears."""
+        kept, n_si = self._copy(), len(self.dual.corners)
+        away = np.linalg.norm(
+            minimum_image(self.atoms.positions[n_si:] - self.atoms.positions[silicon], self.dual.cell), axis=1
+        )
+        for bond in np.argsort(away)[: np.count_nonzero(away < self.radius)]:
+            if self._metropolis(np.array([bond]), np.zeros(1), target, alpha, np.inf, 1)[1]:
+                if not self.relax().size:
+                    self.made += 1
+                    return
+                self.torn += 1
+                self._put_back(kept)
+
+    def _metropolis(self, bonds, chances, target, alpha: float, temperature: float, most: int) -> tuple[int, int, int]:
+        arguments = self.dual, self.atoms, bonds, chances, target, alpha, temperature, self.radius, most
+        return metropolis.compiled(SILICA)(*arguments)
 
     def _copy(self) -> State:
         return State(Dual(*(array.copy() for array in self.dual)), self.atoms.positions.copy())
@@ -185,9 +204,7 @@ class Lattices:
         spared, reach = np.zeros(len(self.dual.owner), dtype=bool), _SPARED
         while True:
             open_ = np.flatnonzero(~spared[bonds])
-            proposed, made, torn = metropolis.compiled(SILICA)(
-                self.dual, self.atoms, bonds[open_], chances[open_], target, alpha, temperature, self.radius, most
-            )
+            proposed, made, torn = self._metropolis(bonds[open_], chances[open_], target, alpha, temperature, most)
             self.torn += torn
             bad = self.relax(part) if made else np.empty(0, dtype=np.int64)
             if not bad.size:

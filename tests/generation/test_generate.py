@@ -247,6 +247,7 @@ def test_a_batch_that_tears_the_sample_is_made_again_without_the_bonds_around(mo
 def in_parts(monkeypatch):
     """Switch samples of more than 100 rings in parts of about 5 x 6 rings."""
     monkeypatch.setattr("listi.generation.lattices._ONE_PART", 100)
+    monkeypatch.setattr("listi.generation.lattices._MARGIN", 13.0)
     monkeypatch.setattr("listi.generation.lattices._PART", (5, 6))
 
 
@@ -326,6 +327,29 @@ def test_a_part_that_tears_the_sample_is_put_back_exactly_and_the_others_are_not
     assert many[1] == 0
     assert min(many[0], many[2], many[3]) > 6
     assert lattices.made == 24
+    assert real(lattices).size == 0
+    assert misbonded(lattices.atoms.positions, lattices.dual, cell).size == 0
+
+
+def test_a_spot_that_tears_far_from_all_parts_is_switched_and_they_are_put_back(in_parts, monkeypatch):
+    lattices, real = Lattices(20, 24, 11.0), Lattices.relax
+    propose(lattices, 30)
+    assert lattices.relax().size == 0
+    before, cell = lattices._copy(), lattices.dual.cell
+    proposals = generate._propose(lattices, np.random.default_rng(5))
+    away = np.min([one.part.distance(before.positions[:960], cell) for one in proposals], axis=0)
+    tears = [np.flatnonzero(away > 14.0)[:1]]
+    monkeypatch.setattr(
+        Lattices, "relax", lambda self, part=None: tears.pop() if tears and part is None else real(self, part)
+    )
+    weak = before.positions[tears[0][0]]
+    lattices.switch(proposals, TARGET, 0.3, 1.0)
+    assert_consistent(lattices.dual)
+    changed = np.flatnonzero((lattices.dual.neighbours != before.dual.neighbours).any(axis=1))
+    assert 4 <= len(changed) <= 6  # the ends of one bond and those that changed their neighbour
+    assert np.linalg.norm(minimum_image(before.positions[changed] - weak, cell), axis=1).max() < lattices.radius + 5.0
+    assert lattices.made == 1
+    assert lattices.torn > 20
     assert real(lattices).size == 0
     assert misbonded(lattices.atoms.positions, lattices.dual, cell).size == 0
 
