@@ -142,7 +142,7 @@ class Lattices:
             self.atoms.positions[:] = relaxed
             away = [one.part.distance(self.atoms.positions[bad], self.dual.cell).min() for one in proposals]
             undo = np.flatnonzero((switched > 0) & (np.array(away) < _MARGIN))
-            for number in undo:
+            for number in undo.tolist():
                 self._put_back(kept, proposals[number].part)
             if not undo.size:
                 self._put_back(kept)
