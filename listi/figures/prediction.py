@@ -153,6 +153,8 @@ def fresh(rows: Table) -> Figure:
 def late(rows: Table, width: float = 0.03) -> Figure:
     """Far past the sixth event: goodness by the stale and the fresh map, and the stress left, against strain.
 
+    Points are events; lines and bars are means over samples, of the mean of each, and their 95 % intervals.
+
     Parameters
     ----------
     rows : mapping
@@ -163,15 +165,19 @@ def late(rows: Table, width: float = 0.03) -> Figure:
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     strain = np.asarray(rows["strain"], dtype=float)
-    part = (strain // width).astype(int)
+    part, sample = (strain // width).astype(int), np.asarray(rows["sample"])
     for name, label, colour, marker in (
         ("stale", "undeformed sample's map", GREY, "o"),
         ("fresh", "fresh map", BLUE, "s"),
     ):
         values = np.asarray(rows[name], dtype=float)
         upper.plot(100 * strain, values, ".", color=colour, markersize=2, alpha=0.5)
-        several = [p for p in np.unique(part) if np.count_nonzero(part == p) > 2]
-        mean, low, high = np.array([bootstrap(values[part == p]) for p in several]).T
+        of_sample = {  # its mean in every interval of strain
+            p: [values[(part == p) & (sample == one)].mean() for one in np.unique(sample[part == p])]
+            for p in np.unique(part)
+        }
+        several = [p for p, means in of_sample.items() if len(means) > 2]
+        mean, low, high = np.array([bootstrap(np.array(of_sample[p])) for p in several]).T
         middle = 100 * width * (np.array(several) + 0.5)
         error = [mean - low, high - mean]
         upper.errorbar(middle, mean, error, color=colour, marker=marker, markersize=4, capsize=2, label=label)
@@ -179,8 +185,8 @@ def late(rows: Table, width: float = 0.03) -> Figure:
     upper.set(ylabel="Goodness of the event (1)", ylim=(-1.05, 1.05))
     upper.legend(loc="lower left")
     left = np.asarray(rows["stress"], dtype=float) / np.asarray(rows["peak"], dtype=float)
-    for sample in np.unique(rows["sample"]):
-        own = np.asarray(rows["sample"]) == sample
+    for one in np.unique(sample):
+        own = sample == one
         lower.plot(100 * strain[own], left[own], color=GREY, linewidth=0.7)
     lower.set(
         xlabel="Strain of the event (%)", ylabel="Stress after it\n/ its peak (1)", ylim=(min(0.0, left.min()), 1.02)
