@@ -312,7 +312,10 @@ def test_a_part_that_tears_the_sample_is_put_back_exactly_and_the_others_are_not
     def relax(self, part=None):
         if part is None:
             states.append(self._copy())
-        return torn if len(states) == 1 and part is None else real(self, part)
+        if part is None and len(states) == 1:
+            self.atoms.positions[:] += 1e-3  # it goes on as long as nothing is torn
+            return torn
+        return real(self, part)
 
     monkeypatch.setattr(Lattices, "relax", relax)
     lattices.switch(proposals, TARGET, 0.3, 1.0)
