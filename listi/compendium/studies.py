@@ -343,7 +343,7 @@ def update(
     for name in names:
         run = partial(parallel.run, workers=workers, processes=workers != 1, label=name)
         if name == "late":
-            kept[name] = _joined(run(partial(_once, late_rows, work / name), LATE_SEEDS))
+            kept[name] = _joined(run(partial(_once, late_rows, work / name, None), LATE_SEEDS))
         elif name == "glasses":
             kept[name] = compare_glasses(folder, kept.get(name, {}))
         elif name == "imaged":
@@ -364,7 +364,7 @@ def update(
         else:
             one = partial(fresh_rows, model=model) if name == "fresh_maps" else _ROWS[name]
             chosen = paths[: _OF_SOME.get(name, len(paths))]
-            kept[name] = _joined(run(partial(_once, partial(_of_file, one), work / name), chosen))
+            kept[name] = _joined(run(partial(_once, partial(_of_file, one), work / name, model), chosen))
         files.write_json(folder / FILE, kept)
         shutil.rmtree(work / name, ignore_errors=True)
     if (folder / files.SUMS).is_file():
@@ -423,13 +423,14 @@ def _of_file(function: Callable[[Sample], object], path: Path) -> object:
     return function(replace(sample, shear=first_events(sample.shear)))
 
 
-def _once(function: Callable[[object], list[dict]], work: Path, item: Path | int) -> list[dict]:
-    """Return the rows of an item, from `work` if this code has made them."""
-    file, code = work / f"{Path(str(item)).stem}.json", code_version()
-    if file.is_file() and (there := files.read_json(file))["code"] == code:
+def _once(function: Callable[[object], list[dict]], work: Path, model: str | None, item: Path | int) -> list[dict]:
+    """Return the rows of a file or seed, from `work` if they were made from the same by this code and model."""
+    content = files.sha256(item) if isinstance(item, Path) else str(item)
+    file, made_from = work / f"{Path(str(item)).stem}.json", {**code_version(), "of": content, "model": model}
+    if file.is_file() and (there := files.read_json(file))["made_from"] == made_from:
         return there["rows"]
     rows = function(item)
-    files.write_json(file, {"code": code, "rows": rows})
+    files.write_json(file, {"made_from": made_from, "rows": rows})
     return rows
 
 

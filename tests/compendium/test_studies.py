@@ -97,6 +97,20 @@ def test_a_study_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
     assert sorted(done[-3:]) == [3000, 3001, 3002]
 
 
+def test_rows_of_another_file_or_by_another_model_are_made_again(tmp_path):
+    done = []
+
+    def rows(item):
+        done.append(item)
+        return [{"n": len(done)}]
+
+    one, other = (tmp_path / name / "sample_0000.nc" for name in ("a", "b"))
+    for path in (one, other):
+        files.write_bytes(path, path.parent.name.encode())
+    for path, model, expected in ((one, None, 1), (one, None, 1), (one, "listi", 2), (other, "listi", 3)):
+        assert studies._once(rows, tmp_path / "work", model, path) == [{"n": expected}]
+
+
 def test_sizes_and_scaling_are_timed(folder, monkeypatch):
     monkeypatch.setattr(studies, "N_TIMED", 2)
     monkeypatch.setattr(studies.bench, "SIZES", ((1, 1),))
