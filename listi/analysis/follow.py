@@ -56,24 +56,35 @@ class FreshMap:
         Radius of the free atoms of a probe [Å].
     moved : float
         Discs with an atom that strayed further are probed again [Å]; 0 probes all.
+    probing : Dataset, optional
+        What `listi.probe` found on this grid in the first state, which is then not probed again.
+
+    Raises
+    ------
+    ValueError
+        If `moved` is negative, or the probing is of another grid or radius.
     """
 
-    def __init__(self, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE, moved: float = MOVED) -> None:
+    def __init__(
+        self,
+        grid: tuple[int, int] = (50, 50),
+        r_free: float = R_FREE,
+        moved: float = MOVED,
+        probing: xr.Dataset | None = None,
+    ) -> None:
         if not moved >= 0.0:
             raise ValueError(f"moved: {moved} Å is not >= 0 Å")
         self.grid, self.r_free, self.moved = grid, r_free, moved
         self.probed = 0.0  # share of the discs that were probed for the last map
-        self._critical = np.empty(0)
-        self._last = np.empty(0, dtype=int)  # state in which each disc was last probed
+        self._critical = np.full(np.prod(grid), np.nan) if probing is None else _critical(probing, grid, r_free)
+        self._last = np.zeros(len(self._critical), dtype=int)  # state in which each disc was last probed
         self._states: list[Network] = []
 
     def __call__(self, network: Network) -> xr.DataArray:
         """Return the threshold map of the next state of the same sample."""
         number = len(self._states)
         self._states.append(network)
-        again = self._strayed(network) if number else np.ones(np.prod(self.grid), dtype=bool)
-        if number == 0:
-            self._critical, self._last = np.full(len(again), np.nan), np.zeros(len(again), dtype=int)
+        again = self._strayed(network) if number else np.isnan(self._critical)
         if again.any():
             points = grid_points(network.cell, self.grid)[again]
             self._critical[again] = probe(network, points=points, r_free=self.r_free).critical_stress
@@ -91,6 +102,15 @@ class FreshMap:
             shift = minimum_image(network.positions / network.cell - before.positions / before.cell, np.ones(2))
             strayed[own] = _spread(shift * network.cell, whole) > self.moved
         return strayed
+
+
+def _critical(probing: xr.Dataset, grid: tuple[int, int], r_free: float) -> np.ndarray:
+    """Critical stress of every disc, (n_points,); NaN where a probe found none."""
+    found = probing.critical_stress.transpose("x", "y")
+    if found.shape != tuple(grid) or probing.attrs["r_free"] != r_free:
+        told = f"{found.shape} points, r_free {probing.attrs['r_free']:g} Å"
+        raise ValueError(f"probing: has {told}; the map is to have {tuple(grid)} points, r_free {r_free:g} Å")
+    return found.values.ravel().copy()
 
 
 def _spread(moved: np.ndarray, inside: csr_array) -> np.ndarray:

@@ -24,7 +24,7 @@ from .. import files, parallel
 from ..analysis import glasses, load, predictors, rules, sensitivity
 from ..analysis.comparison import Case, contributions, goodness_of_maps, rank_correlations
 from ..analysis.ensemble import distance_to_earlier
-from ..analysis.follow import FreshMap, follow, until_fractured
+from ..analysis.follow import MOVED, FreshMap, follow, until_fractured
 from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample
 from ..generation.generate import generate
@@ -87,23 +87,47 @@ def fresh_rows(sample: Sample, model: str | None = None) -> list[dict]:
     """Goodness of the next event by the stale map and by fresh ones, one row per event.
 
     `stale` is the undeformed sample's map; `carried` has its critical stresses less the stress of now, nothing probed;
-    `fresh` is probed again where atoms strayed; `whole` everywhere; `network` predicted, and `network_stale` for the
-    undeformed sample, if a model is given. No rows of a sample whose states are not kept.
+    `fresh` is probed again where atoms strayed; `network` predicted, and `network_stale` for the undeformed sample, if
+    a model is given. `whole` is probed everywhere, and `correlation` that of its map with the fresh one: where the
+    states are kept. Other samples are sheared again.
     """
-    if "configuration" not in sample.shear:
-        return []
-    grid = grid_of(sample)
-    ways = {"carried": FreshMap(grid, moved=np.inf), "fresh": FreshMap(grid), "whole": FreshMap(grid, moved=0.0)}
-    found = {name: follow(sample.network, sample.shear, way) for name, way in ways.items()}
+    grid, has_states = grid_of(sample), "configuration" in sample.shear
+    shear = sample.shear if has_states else _sheared_again(sample)
+    ways = {"carried": np.inf, "fresh": MOVED} | ({"whole": 0.0} if has_states else {})
+    found = {
+        name: follow(sample.network, shear, FreshMap(grid, moved=moved, probing=sample.probing))
+        for name, moved in ways.items()
+    }
     told = found["fresh"][["stale", "strain", "probed"]]
-    told = told.assign({name: one.fresh for name, one in found.items()})
-    told["correlation"] = xr.corr(found["fresh"].maps, found["whole"].maps, ["x", "y"])
+    told.probed[0] = 1.0  # for the map that is kept
+    told = told.assign(whole=np.nan, correlation=np.nan).assign({name: one.fresh for name, one in found.items()})
+    if has_states:
+        told["correlation"] = xr.corr(found["fresh"].maps, found["whole"].maps, ["x", "y"])
     if model is not None:
         from ..learning.predict import predict  # TensorFlow takes seconds to import
 
-        by_network = follow(sample.network, sample.shear, lambda state: predict(state, model, grid).threshold)
+        by_network = follow(sample.network, shear, lambda state: predict(state, model, grid).threshold)
         told = told.assign(network=by_network.fresh, network_stale=by_network.stale)
     return _rows(told, sample)
+
+
+def _sheared_again(sample: Sample) -> xr.Dataset:
+    """Return the events of a sample with its states, which are not kept.
+
+    Raises
+    ------
+    ValueError
+        If they are not the events that are kept.
+    """
+    kept = sample.shear
+    how = {"strain_step": kept.strain_step, "max_strain": kept.attrs["parameters"]["max_strain"]}
+    shear = deform(sample.network, n_events=kept.sizes["event"], **how)
+    if not np.array_equal(shear.event_atom, kept.event_atom):
+        atoms = shear.event_atom.values.tolist(), kept.event_atom.values.tolist()
+        raise ValueError(
+            f"{sample.attrs.get('name')}: its events begin at atoms {atoms[0]} now, but at {atoms[1]} then"
+        )
+    return shear
 
 
 def case_of(sample: Sample) -> Case:
@@ -315,11 +339,11 @@ def update(
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of load, fresh_maps (samples whose states are kept), predictors (weights chosen on those not called
-        test), rules (samples with `peak_stress`), angles (the first twenty), late (ten small glasses, made here),
-        glasses (beside the imaged patches and the glasses that are compared already), radius, boundary and probes (the
-        first twenty), events (the first three), imaged (patches, beside ten cut from samples), noise (of images of
-        them), sizes and scaling (times against the number of atoms, of glasses made here).
+        Which of load, fresh_maps, predictors (weights chosen on those not called test), rules (samples with
+        `peak_stress`), angles (the first twenty), late (ten small glasses, made here), glasses (beside the imaged
+        patches and the glasses that are compared already), radius, boundary and probes (the first twenty), events (the
+        first three), imaged (patches, beside ten cut from samples), noise (of images of them), sizes and scaling (times
+        against the number of atoms, of glasses made here).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional

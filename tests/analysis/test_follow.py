@@ -32,6 +32,10 @@ def test_a_smooth_stretch_needs_no_probe_again(glass):
     assert np.median(np.abs(carried.values / probed.values - 1)) < 0.005
     assert np.median(np.abs(before.values / probed.values - 1)) > 0.01
     np.testing.assert_allclose(carried.x, probed.x)
+    given = follow.FreshMap(GRID, R_FREE, probing=listi.probe(glass, GRID, r_free=R_FREE))
+    np.testing.assert_array_equal(given(glass), before)
+    assert given.probed == 0.0
+    np.testing.assert_array_equal(given(later), carried)
 
 
 def test_after_an_event_only_discs_that_changed_are_probed(glass, shear):
@@ -88,3 +92,5 @@ def test_bad_input_is_refused(glass, shear):
         listi.follow(glass, shear.drop_vars("configuration"), lambda network: xr.DataArray([[1.0]], dims=("x", "y")))
     with pytest.raises(ValueError, match="^moved: -1"):
         follow.FreshMap(moved=-1)
+    with pytest.raises(ValueError, match="^probing: has .* r_free 8 Å; the map is to have"):
+        follow.FreshMap(GRID, R_FREE, probing=listi.probe(glass, GRID, r_free=8.0))

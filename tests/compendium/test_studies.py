@@ -1,5 +1,7 @@
 """Studies over a folder of small samples: rows of plain values, kept beside what is there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,7 +18,7 @@ R_FREE, GRID = 11.0, (5, 6)
 def folder(glass, tmp_path_factory):
     """Two samples of the same glass, seen and unseen, the first with its states."""
     folder = tmp_path_factory.mktemp("data")
-    shear = listi.deform(glass, n_events=2, max_strain=0.2)
+    shear = listi.deform(glass, n_events=2, max_strain=0.2).assign_attrs(parameters={"max_strain": 0.2})
     probing = listi.probe(glass, GRID, r_free=R_FREE)
     sets = data_set.split(folder, train=1, validation=0, test=1, extra_test=0)
     data_set.write_split(folder, sets)
@@ -35,12 +37,22 @@ def test_studies_are_kept_beside_what_is_there_and_checked(folder):
     assert kept["load"]["sample"] == [0, 0, 1, 1]
     assert kept["load"]["event"] == [1, 2, 1, 2]
     assert kept["load"]["distance"][0] is None
-    assert kept["fresh_maps"]["sample"] == [0, 0]  # whose states are kept
-    assert kept["fresh_maps"]["fresh"][0] == kept["fresh_maps"]["stale"][0]
+    fresh = kept["fresh_maps"]
+    assert fresh["sample"] == [0, 0, 1, 1]  # the same glass; of the second the states are not kept
+    assert fresh["fresh"] == fresh["fresh"][:2] * 2
+    assert fresh["fresh"][0] == fresh["stale"][0]
+    assert [value is None for value in fresh["whole"]] == [False, False, True, True]
     assert kept["predictors"]["fitted"] == [True, False]
     assert np.shape(kept["predictors"]["goodness"]["soft_modes"]) == (2, 2)
     assert set(kept["predictors"]["added"]) == {"threshold"}
     assert kept["rules"]["irreversible"][:2] == kept["load"]["goodness_threshold"][:2]
+
+
+def test_a_sample_whose_events_are_others_now_is_named(folder):
+    sample = data_set.of_roles(folder, "test")[0]
+    strange = sample.shear.assign(event_atom=sample.shear.event_atom + 1)
+    with pytest.raises(ValueError, match="^sample_0001.nc: its events begin at atoms"):
+        studies.fresh_rows(replace(sample, shear=strange))
 
 
 def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, monkeypatch):
