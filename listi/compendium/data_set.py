@@ -26,7 +26,10 @@ from .trained import history_of, model_file
 ROLES = ("train", "validation", "test", "extra_test")
 UNSEEN = ("test", "extra_test")
 NETWORKS = ("lstm", "cnn", "gcn", "listi")  # of every run
-BESIDE = {"gcn_bonds": "gcn"}  # networks that are compared where they have been trained, each after another one
+BESIDE = {  # networks that are compared where they have been trained, each just after another one; the last comes first
+    "gcn_bonds": "gcn",
+    "gcn_attention": "gcn",
+}
 SPLIT = "split.json"  # which sample has which role
 TRACE = "trace.json"  # stress-strain curve of the probe that Fig. 1 shows
 PATCH = "patch.nc"  # the patch with free edges of Fig. 10

@@ -140,7 +140,12 @@ def execute(template: Path, executed: Path, parameters: Mapping[str, object]) ->
                 parameters=dict(parameters),
                 kernel_name="python3",
                 language="python",
-                config=Config(KernelManager={"transport": "ipc"}),  # closed to other users
+                config=Config(
+                    KernelManager={"transport": "ipc"},  # closed to other users
+                    NotebookClient={
+                        "extra_arguments": ["--log-level=CRITICAL"]
+                    },  # else shutting down reads as an error
+                ),
                 cwd=executed.parent,
                 progress_bar=False,
             )

@@ -36,6 +36,7 @@ NETWORKS = {
     "lstm": {"color": "#173f7a", "marker": "o", "linestyle": "--", "label": "LSTM"},
     "cnn": {"color": "#c8553d", "marker": "s", "linestyle": "-.", "label": "CNN"},
     "gcn": {"color": "#5bb98b", "marker": "^", "linestyle": "-", "label": "GCN"},
+    "gcn_attention": {"color": "#8fa08a", "marker": "X", "linestyle": "--", "label": "GCN, attention"},
     "gcn_bonds": {"color": "#2b6650", "marker": "v", "linestyle": ":", "label": "GCN, bond vectors"},
     "listi": {"color": "#f5d25a", "marker": "P", "linestyle": "-", "label": "whole-sample network"},
 }
