@@ -69,10 +69,16 @@ def test_what_is_done_to_a_sample_is_not_done_to_the_file_or_to_the_next_reader(
     assert again.probing.attrs["parameters"]["r_free"] == 11.0
 
 
-def test_file_is_plain_netcdf(sample):
-    with xr.open_datatree(sample) as tree:
+def test_file_is_plain_netcdf_and_read_as_xarray_reads_it(sample):
+    _, groups = netcdf.read(sample)
+    with xr.open_datatree(sample, decode_times=False) as tree:
         assert set(tree.children) == {"network", "shear", "probing"}
         assert tree["network/positions"].attrs["units"] == "angstrom"
+        for name, child in tree.children.items():
+            there = child.to_dataset(inherit=False).load()
+            xr.testing.assert_identical(groups[name].drop_attrs(deep=False), there.drop_attrs(deep=False))
+            assert set(groups[name].attrs) == set(there.attrs)
+            assert all(groups[name][one].dtype == there[one].dtype for one in there.variables)
 
 
 def test_texts_numbers_and_switches_come_back(tmp_path):
@@ -84,13 +90,17 @@ def test_texts_numbers_and_switches_come_back(tmp_path):
             "flag": ("x", np.array([True, False]), attrs),
             "model": ("x", ["lstm", "gcn"], attrs),
             "grey": ("x", np.array([0, 255], "u1"), attrs),
+            "one": ((), 3.5, attrs),
+            "alone": ("k", np.array([7]), attrs | {"range": np.array([0.0, 1.0])}),
         },
+        {"x": ("x", [0.0, 1.5], {"units": "angstrom"}), "place": ("x", ["a", "b"])},  # y, n and k have no coordinate
     )
     path = tmp_path / "a.nc"
     sample_files.save_sample(path, honeycomb(2, 2), predictions=made, attrs={"seed": 1})
     read = sample_files.load_sample(path).predictions
     xr.testing.assert_equal(read, made)
-    assert all(read[name].dtype == made[name].dtype for name in made)
+    assert all(read[name].dtype == made[name].dtype for name in made.variables)
+    np.testing.assert_array_equal(read.alone.attrs["range"], [0.0, 1.0])
 
 
 def test_checksum_covers_data_not_time_and_parameters(sample, tmp_path):
