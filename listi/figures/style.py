@@ -29,14 +29,13 @@ THRESHOLD_MAP = LinearSegmentedColormap.from_list(
     ],
 )
 
-# One colour, marker, line and name for each network. The colours also differ in lightness (27, 39, 50, 68,
-# 85 of 100).
+# One colour, marker, line and name for each network. The colours also differ in lightness, by 10 of 100 at least.
 NETWORKS = {
     "probing": {"color": "black", "marker": "D", "linestyle": "-", "label": "mechanical probing"},
     "lstm": {"color": "#173f7a", "marker": "o", "linestyle": "--", "label": "LSTM"},
     "cnn": {"color": "#c8553d", "marker": "s", "linestyle": "-.", "label": "CNN"},
     "gcn": {"color": "#5bb98b", "marker": "^", "linestyle": "-", "label": "GCN"},
-    "gcn_attention": {"color": "#8fa08a", "marker": "X", "linestyle": "--", "label": "GCN, attention"},
+    "gcn_attention": {"color": "#3a2208", "marker": "X", "linestyle": "--", "label": "GCN, attention"},
     "gcn_bonds": {"color": "#2b6650", "marker": "v", "linestyle": ":", "label": "GCN, bond vectors"},
     "listi": {"color": "#f5d25a", "marker": "P", "linestyle": "-", "label": "whole-sample network"},
 }
