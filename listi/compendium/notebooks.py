@@ -142,9 +142,7 @@ def execute(template: Path, executed: Path, parameters: Mapping[str, object]) ->
                 language="python",
                 config=Config(
                     KernelManager={"transport": "ipc"},  # closed to other users
-                    NotebookClient={
-                        "extra_arguments": ["--log-level=CRITICAL"]
-                    },  # else shutting down reads as an error
+                    NotebookClient={"extra_arguments": ["--log-level=CRITICAL"]},  # shutting down is no error
                 ),
                 cwd=executed.parent,
                 progress_bar=False,
