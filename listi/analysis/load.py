@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from ..mechanics.forms import SILICA
 from ..mechanics.pair_sums import pair_stiffness
@@ -81,6 +83,25 @@ def pairs_of(system: System) -> Pairs:
     return Pairs(first, second, vector, stiffness, tension)
 
 
+def check_in_one_piece(pairs: Pairs, n_atoms: int) -> None:
+    """Refuse a network in pieces between which no force acts: shear does not tell how they move.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    acts = np.flatnonzero(pairs.stiffness.any(axis=1))  # within the cutoff
+    joined = csr_array((np.ones(len(acts)), (pairs.first[acts], pairs.second[acts])), (n_atoms, n_atoms))
+    n_pieces, piece = connected_components(joined, directed=False)
+    if n_pieces > 1:
+        largest = np.bincount(piece).max()
+        raise ValueError(
+            f"network: is torn into {n_pieces} pieces, the largest of {largest} of {n_atoms} atoms, between which no "
+            "force acts; how shear loads a spot is known within one piece only"
+        )
+
+
 def shared(pairs: Pairs, values: np.ndarray, n_atoms: int) -> np.ndarray:
     """Give half of each pair's value to either atom; shape (n_atoms,)."""
     return 0.5 * (np.bincount(pairs.first, values, n_atoms) + np.bincount(pairs.second, values, n_atoms))
@@ -92,18 +113,17 @@ def respond(network: Network, potential: Potential = SILICA) -> Response:
     Raises
     ------
     ValueError
-        If the sample is not at an energy minimum, or its parts are not held together: a network torn in pieces.
+        If the sample is not at an energy minimum, is torn in pieces, or hardly held together.
     """
     system = system_of(network, potential)
     pairs = pairs_of(system)
+    check_in_one_piece(pairs, network.n_atoms)
     velocity = system.affine_response(PURE_SHEAR)
     affine = pairs.vector * PURE_SHEAR
     whole = affine + velocity[pairs.second] - velocity[pairs.first]
     left = np.abs(_force_rate(pairs, whole, network.n_atoms)).max()
     if left > UNBALANCED * np.abs(_force_rate(pairs, affine, network.n_atoms)).max():
-        raise ValueError(
-            f"network: forces change by {left:.3g} per unit strain at best; is it torn, or about to break?"
-        )
+        raise ValueError(f"network: forces change by {left:.3g} per unit strain at best; is it about to break?")
     rates = (shared(pairs, _virial_rate(pairs, change), network.n_atoms) for change in (whole, affine))
     return Response(velocity, *rates)
 
@@ -152,7 +172,7 @@ def stress_rate(
     Raises
     ------
     ValueError
-        If a parameter makes no sense or the sample is not at an energy minimum.
+        If a parameter makes no sense, or the sample is not at an energy minimum or torn in pieces.
 
     Examples
     --------

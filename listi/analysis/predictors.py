@@ -19,7 +19,7 @@ from ..network.geometry import minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import rings
 from .discs import R_FREE, as_map, disc_max, disc_mean, disc_variance, membership
-from .load import pairs_of, respond, shared
+from .load import check_in_one_piece, pairs_of, respond, shared
 
 Grid = tuple[int, int]
 UNSTRESSED = 3.01465  # Si-Si distance of the honeycomb crystal at zero pressure [Å]
@@ -91,7 +91,7 @@ def soft_modes(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
     (Widmer-Cooper, Perry, Harrowell, Reichman, Nature Physics 4, 711 (2008)).
     """
     system = system_of(network)
-    system.linearise()
+    check_in_one_piece(pairs_of(system), network.n_atoms)
     shape, n = network.positions.shape, network.positions.size
 
     def soften(force: np.ndarray) -> np.ndarray:
@@ -188,7 +188,7 @@ def maps(
     Raises
     ------
     ValueError
-        If the sample lacks what a predictor needs: bonds, or an energy minimum.
+        If the sample lacks what a predictor needs: bonds, an energy minimum, being in one piece.
     """
     return xr.Dataset({name: one(network, grid, r_free) for name, one in predictors.items()})
 

@@ -33,9 +33,7 @@ from ..imaging.accuracy import against_noise
 from ..imaging.circle import relaxed_freely
 from ..imaging.experimental import imaged_patch
 from ..imaging.study import cut_patch, study
-from ..learning.structure import NEIGHBOURS
 from ..mechanics.shear import deform
-from ..network.geometry import minimum_image
 from ..network.network import Network
 from ..probing.probe import probe
 from . import bench, data_set, sample_files
@@ -109,7 +107,7 @@ def fresh_rows(sample: Sample, model: str | None = None) -> list[dict]:
     if model is not None:
         from ..learning.predict import predict  # TensorFlow takes seconds to import
 
-        by_network = follow(sample.network, shear, lambda state: predict(three_bonds(state), model, grid).threshold)
+        by_network = follow(sample.network, shear, lambda state: predict(state, model, grid).threshold)
         told = told.assign(network=by_network.fresh, network_stale=by_network.stale)
     return _rows(told, sample)
 
@@ -121,18 +119,6 @@ def _sheared_again(sample: Sample) -> xr.Dataset:
     """
     how = {"strain_step": sample.shear.strain_step, "max_strain": sample.shear.attrs["parameters"]["max_strain"]}
     return deform(sample.network, n_events=sample.shear.sizes["event"], **how)
-
-
-def three_bonds(network: Network) -> Network:
-    """Return the network as graph networks can read it: a Si with a fourth bond, after an event, loses its longest."""
-    bonds = network.bonds
-    ends = network.positions[bonds[:, 1]] - network.positions[bonds[:, 0]]
-    length = np.linalg.norm(minimum_image(ends, network.cell), axis=1)
-    kept = np.ones(len(bonds), dtype=bool)
-    for atom in np.flatnonzero(np.bincount(bonds.ravel()) > NEIGHBOURS):
-        own = np.flatnonzero((bonds == atom).any(axis=1) & kept)
-        kept[own[np.argsort(length[own])[NEIGHBOURS:]]] = False
-    return network if kept.all() else network.replace(bonds=bonds[kept])
 
 
 def case_of(sample: Sample) -> Case:

@@ -17,6 +17,7 @@ from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from . import models
 from .cutouts import Cutouts, cutouts
 from .encodings import SIGNS, Inputs, mirrored
+from .structure import without_fourth_bonds
 
 if TYPE_CHECKING:
     import keras
@@ -68,8 +69,9 @@ def predict(
     Warns
     -----
     UserWarning
-        If the discs hold more or fewer Si than those the model was trained on, by more than a tenth; if the distance
-        from the glasses it was trained on is above 0.3.
+        If a Si has more than three bonds, as after an event, of which the longest are not read. If the discs hold more
+        or fewer Si than those the model was trained on, by more than a tenth. If the distance from the glasses it was
+        trained on is above 0.3.
 
     Examples
     --------
@@ -83,6 +85,7 @@ def predict(
     """
     for atom in np.flatnonzero(network.species > OXYGEN)[:1]:
         raise ValueError(f"species: atom {atom} has {network.species[atom]}; networks know 0 (Si) and 1 (O) only")
+    network = _with_three_bonds(network)
     places = grid_points(network.cell, grid) if points is None else np.asarray(points, dtype=float)
     if isinstance(model, (str, os.PathLike)):
         model = _kept(models.find(model))
@@ -100,6 +103,15 @@ def predict(
 def silicon_in_discs(counts: np.ndarray) -> float:
     """Return the number of Si that a tenth of the discs exceed; discs without any, beside a patch, do not count."""
     return float(np.percentile(counts[counts > 0], 90)) if counts.any() else 0.0
+
+
+def _with_three_bonds(network: Network) -> Network:
+    """Return the network without the fourth bonds, the longest, of its Si, and say so if there are any."""
+    read = without_fourth_bonds(network)
+    if read is not network:
+        left = len(network.bonds) - len(read.bonds)
+        warnings.warn(f"network: Si have more than three bonds; the {left} longest are not read", stacklevel=3)
+    return read
 
 
 def _warn_of_density(cut: Cutouts, known: dict) -> None:

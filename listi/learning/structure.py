@@ -12,6 +12,17 @@ NEIGHBOURS = 3  # of a Si in silica
 MISSING = -1  # stands for the neighbour that a Si with fewer bonds does not have
 
 
+def without_fourth_bonds(network: Network) -> Network:
+    """Return the network as graph networks can read it: a Si with a fourth bond, after an event, loses its longest."""
+    bonds, kept = network.bonds, np.ones(len(network.bonds), dtype=bool)
+    first, second = network.positions[bonds.T]
+    length = np.linalg.norm(minimum_image(second - first, network.cell), axis=1)
+    for atom in np.flatnonzero(np.bincount(bonds.ravel()) > NEIGHBOURS):
+        own = np.flatnonzero((bonds == atom).any(axis=1) & kept)
+        kept[own[np.argsort(length[own])[NEIGHBOURS:]]] = False
+    return network if kept.all() else network.replace(bonds=bonds[kept])
+
+
 def neighbours(network: Network) -> np.ndarray:
     """Return the bonded Si of every Si, shape (n_si, 3), numbered among the Si; `MISSING` where there are fewer.
 

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import listi
-from listi.analysis import discs, load
+from listi.analysis import discs, load, predictors
 from listi.mechanics.system import System, system_of
 
 R_FREE = 9.0
@@ -93,6 +93,21 @@ def test_bad_input_is_refused(glass, shaken):
         listi.stress_rate(shaken)
     with pytest.raises(ValueError, match="^grid"):
         listi.stress_rate(glass, grid=(0, 5))
+
+
+def test_a_network_torn_in_two_is_refused(glass):
+    """Two strips, along y, too far apart for forces: each is at its minimum, and nothing tells how they move."""
+    gap = glass.cell[0] / 2 < glass.positions[:, 0]
+    apart = glass.positions + np.outer(gap, [12.0, 0.0])
+    cell = glass.cell + [24.0, 0.0]
+    torn = listi.relax(glass.replace(positions=apart, cell=cell, bonds=None))
+    sizes = np.bincount(gap.astype(int))
+    told = f"network: is torn into 2 pieces, the largest of {sizes.max()} of 600 atoms, between which"
+    for one in (listi.stress_rate, predictors.soft_modes):
+        with pytest.raises(ValueError, match=told):
+            one(torn, (4, 4), 7.0)
+    once = glass.replace(positions=glass.positions + [12.0, 0.0], cell=glass.cell + [12.0, 0.0], bonds=None)
+    assert listi.stress_rate(listi.relax(once), (4, 4), 7.0).notnull().all()  # a single strip is in one piece
 
 
 def test_means_and_variances_over_discs(glass):

@@ -56,14 +56,6 @@ def test_a_sample_whose_events_are_others_now_is_told(folder):
     assert [row["fresh"] for row in as_kept] == [row["fresh"] for row in other]
 
 
-def test_a_fourth_bond_is_not_read(glass):
-    assert studies.three_bonds(glass) is glass
-    around = np.array([[3.0, 0.0], [0.0, 3.3], [-3.1, 0.0], [0.0, -3.2], [0.0, 0.0]])
-    bonds = np.array([[4, 0], [1, 4], [2, 4], [4, 3]])
-    cross = listi.Network(around + 10.0, np.zeros(5, dtype=int), bonds, np.array([20.0, 20.0]))
-    assert studies.three_bonds(cross).bonds.tolist() == bonds[[0, 2, 3]].tolist()
-
-
 def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, monkeypatch):
     sample = data_set.of_roles(folder, "train")[0]
     monkeypatch.setattr(studies, "N_RANKED", 8)

@@ -71,13 +71,15 @@ def test_a_file_is_read_once_and_again_when_it_has_changed(crystal, tmp_path, mo
         predicted()
 
 
-def test_a_silicon_with_four_neighbours_is_refused(crystal):
+def test_a_fourth_bond_is_not_read_and_told(crystal):
     smaller = crystal.replace(positions=0.85 * crystal.positions, cell=0.85 * crystal.cell)  # room for a longer bond
     first, middle = smaller.bonds[0]
     other = next(bond for bond in smaller.bonds[1:] if middle in bond)
     crowded = smaller.replace(bonds=np.vstack([smaller.bonds, [first, other[other != middle][0]]]))
-    with pytest.raises(ValueError, match="bonds: a Si has 4 neighbours"):
-        predict(crowded, gcn(), points=[crowded.positions[first]])
+    for model in (gcn(), models.build("listi", width=8, rounds=1)):
+        with pytest.warns(UserWarning, match="network: Si have more than three bonds; the 1 longest are not read"):
+            found = predict(crowded, model, points=[crowded.positions[first]]).threshold
+        np.testing.assert_array_equal(found, predict(smaller, model, points=[smaller.positions[first]]).threshold)
 
 
 def test_model_for_another_radius_is_refused(crystal):

@@ -16,6 +16,16 @@ def glass(network):
     return network.replace(positions=positions, species=[0, 1, 0, 0, 0, 0, 1, 1])
 
 
+def test_the_longest_of_four_bonds_is_left_out(glass):
+    assert structure.without_fourth_bonds(glass) is glass
+    around = np.array([[3.0, 0.0], [0.0, 3.3], [-3.1, 0.0], [0.0, -3.2], [0.0, 0.0]])
+    bonds = np.array([[4, 0], [1, 4], [2, 4], [4, 3]])
+    cross = glass.replace(positions=around, species=np.zeros(5), bonds=bonds, cell=[20.0, 20.0])  # bonds cross borders
+    assert structure.without_fourth_bonds(cross).bonds.tolist() == bonds[[0, 2, 3]].tolist()
+    with pytest.raises(ValueError, match="bonds: a Si has 4 neighbours"):
+        structure.neighbours(cross)
+
+
 def test_neighbours_by_hand(glass):
     # Si 0, 2, 3, 4, 5 are numbers 0 to 4 among the Si.
     neighbours = structure.neighbours(glass)
