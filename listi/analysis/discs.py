@@ -27,12 +27,19 @@ def membership(positions: np.ndarray, cell: np.ndarray, grid: tuple[int, int] | 
     largest = float(np.min(cell)) / 2
     if not 0.0 < radius <= largest:
         raise ValueError(f"r_free: {radius} Å is not in 0 < r_free <= {largest:.4g} Å, half the smaller edge")
-    tree = cKDTree(wrap(positions, cell), boxsize=cell)
-    found = tree.query_ball_point(wrap(points, cell), radius, return_sorted=True)
-    counts = [len(atoms) for atoms in found]
-    first = np.concatenate([[0], np.cumsum(counts)])
-    atoms = np.concatenate([np.asarray(atoms, dtype=np.int64) for atoms in found])
-    return csr_array((np.ones(len(atoms)), atoms, first), shape=(len(found), len(positions)))
+    point, within = pairs_within(points, positions, cell, radius)
+    first = np.concatenate([[0], np.cumsum(np.bincount(point, minlength=len(points)))])
+    return csr_array((np.ones(len(within)), within, first), shape=(len(points), len(positions)))
+
+
+def pairs_within(
+    points: np.ndarray, positions: np.ndarray, cell: np.ndarray, radius: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of a point and a position within `radius` [Å], by their numbers, ascending."""
+    tree, others = (cKDTree(wrap(at, cell), boxsize=cell) for at in (points, positions))
+    pairs = tree.sparse_distance_matrix(others, radius, output_type="ndarray")
+    point, within = np.divmod(np.sort(pairs["i"] * len(positions) + pairs["j"]), len(positions))
+    return point, within
 
 
 def stress_of_discs(

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numba
 import numpy as np
 import xarray as xr
-from scipy.spatial import cKDTree
 
+from ..analysis.discs import pairs_within
 from ..analysis.sample import Sample
 from ..mechanics.jit import JIT
-from ..network.geometry import grid_points, minimum_image, wrap
+from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
 
 R_FREE = 11.0  # radius of the disc whose Si are seen [Å]
@@ -136,9 +136,7 @@ def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | Non
 def silicon_in_discs(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> np.ndarray:
     """Return the atom numbers of the Si within `r_free` of every point, ascending, padded with -1; as `cutouts`."""
     silicon = network.silicon
-    tree, discs = (cKDTree(wrap(at, network.cell), boxsize=network.cell) for at in (network.positions[silicon], points))
-    pairs = discs.sparse_distance_matrix(tree, r_free, output_type="ndarray")
-    point, atom = np.divmod(np.sort(pairs["i"] * len(silicon) + pairs["j"]), len(silicon))
+    point, atom = pairs_within(points, network.positions[silicon], network.cell, r_free)
     counts = np.bincount(point, minlength=len(points))
     most = counts.max(initial=0)
     if n_max is not None and most > n_max:
