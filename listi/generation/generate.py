@@ -14,7 +14,7 @@ import numpy as np
 
 from ..mechanics.system import minimise
 from ..network.network import Network
-from .dual import LARGEST_RING, SPACING, bond_ends
+from .dual import LARGEST_RING, SPACING, Dual, bond_ends
 from .lattices import Lattices, Proposals, largest_radius, misbonded
 from .switching import aboav_weaire_of_size, objective
 from .zero_pressure import release
@@ -30,8 +30,7 @@ SMALLEST_RADIUS = 8.0  # [Å]: the four rings of a switch must have room to rela
 
 TEMPERATURE = 1e-4  # of Metropolis on chi
 _WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
-# Most rings in that: while a large crystal has few 5-rings, each new one changes alpha_5 by more than that allows.
-_MOST_RINGS = 2000
+_MOST_RINGS = 2000  # in that, while a large crystal has few 5-rings: each new one changes alpha_5 by more
 _FORGOTTEN = 3.0  # bond-orientational order, times sqrt(n_bonds), at which the crystal's directions count as forgotten
 _WARM_PASSES = 100  # proposals per bond, after which the warm switches end even if some order is left
 _IDLE = 2  # passes without a switch, all torn, that the warm switches survive: other bonds may not tear
@@ -94,7 +93,7 @@ def generate(
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     lattices = Lattices(nx, ny, min(RADIUS, largest_radius(nx, ny)) if radius is None else radius)
     order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
-    _switch(lattices, random, target, alpha, _WARM / min(_MOST_RINGS, len(lattices.dual.sizes)), _WARM_PASSES, order)
+    _switch(lattices, random, target, alpha, None, _WARM_PASSES, order)
     best = np.inf
     while (chi := objective(lattices.dual, target, alpha)) < best - 10 * TEMPERATURE:
         best = chi
@@ -104,10 +103,19 @@ def generate(
     return _finished(lattices, box)
 
 
+def warm_temperature(dual: Dual, target: np.ndarray) -> float:
+    """Temperature on chi at which about one ring may be of a wrong size; higher while 5-rings are few."""
+    rings = dual.count[5] / target[5] if target[5] > 0.0 else 0.0  # that would have so many of them
+    return _WARM / min(len(dual.sizes), max(_MOST_RINGS, rings))
+
+
 def _switch(
-    lattices: Lattices, random, target, alpha: float, temperature: float, passes: int, order: float = 0.0
+    lattices: Lattices, random, target, alpha: float, temperature: float | None, passes: int, order: float = 0.0
 ) -> None:
-    """Propose `passes` switches per bond, until bonds have as little order as wanted or no switch is possible."""
+    """Propose `passes` switches per bond, until bonds have as little order as wanted or no switch is possible.
+
+    Without a temperature, at the warm one.
+    """
     idle = 0
     for _ in range(passes):
         before, left = lattices.made, len(lattices.dual.owner)
@@ -115,7 +123,8 @@ def _switch(
         while left > 0:
             if lattices.in_parts or not proposals:  # other parts in each turn
                 proposals = _propose(lattices, random)
-            done = lattices.switch(proposals, target, alpha, temperature)
+            now = warm_temperature(lattices.dual, target) if temperature is None else temperature
+            done = lattices.switch(proposals, target, alpha, now)
             if lattices.order() < order:
                 return
             left -= sum(done)

@@ -284,19 +284,24 @@ def test_a_switch_near_the_edge_of_a_part_moves_what_moves_with_that_part(nx, ny
         assert np.all((part.margin() > largest_radius(nx, ny)) | (part.edges == lattices.dual.cell))
 
 
-def test_the_warm_temperature_does_not_fall_beyond_the_papers_size(monkeypatch):
-    """Or a large crystal stays one: its first 5-rings change alpha_5 by more than a lower one allows."""
-    told = []
-
-    def stop(lattices, random, target, alpha, temperature, *_):
-        told.append(temperature)
-        raise InterruptedError
-
-    monkeypatch.setattr(generate, "_switch", stop)
-    for rings in ((10, 12), (60, 72)):
-        with pytest.raises(InterruptedError):
-            listi.generate(*rings)
-    assert told == [2.0 / 120, 1e-3]
+@pytest.mark.parametrize(
+    ("rings", "share", "expected"),
+    [
+        ((10, 12), 0.0, 2 / 120),
+        ((60, 72), 0.0, 1e-3),
+        ((60, 72), 0.3, 1e-3),
+        ((60, 72), 0.8, 2 / 3456),
+        ((60, 72), 1.2, 2 / 4320),
+    ],
+)
+def test_the_warm_temperature_falls_with_size_once_a_large_crystal_has_its_5_rings(rings, share, expected):
+    """Its first 5-rings change alpha_5 by more than a lower one allows: it would stay a crystal."""
+    target = np.zeros(12)
+    target[[5, 6]] = 0.25, 0.5
+    crystal = dual.honeycomb(*rings)
+    crystal.count[5] = round(share * target[5] * rings[0] * rings[1])
+    assert generate.warm_temperature(crystal, target) == pytest.approx(expected)
+    assert generate.warm_temperature(crystal, 0.0 * target) == pytest.approx(2 / min(2000, rings[0] * rings[1]))
 
 
 def test_a_part_that_tears_the_sample_is_put_back_exactly_and_the_others_are_not(in_parts, monkeypatch):
