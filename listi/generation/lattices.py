@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ _ONE_PART = 1920  # rings up to which a sample is switched as a whole
 _PART = (20, 24)  # rings along x and y of the parts of a larger one, about
 _LARGEST_RADIUS = 25.0  # [Å] in a sample switched in parts: less than half of what lies between two parts
 _LOOSE = 2.0  # further distance [Å] that the atoms held around them reach beyond the cutoff
+_TRIES = 3  # bonds at a weak spot that are tried before all that was switched elsewhere is put back
 _MARGIN = 40.0  # distance from a part [Å] within which atoms are relaxed with it
 
 
@@ -118,7 +120,8 @@ class Lattices:
 
         Where that tears the network in or near a part that has been switched, the part is put back to where it was.
         Where it tears elsewhere, a spot that was there before bears next to nothing, and would stop whatever is done
-        anywhere: all is put back, and one of the bonds there is switched instead.
+        anywhere: one of the bonds there is switched too. Where the sample does not bear that, all is put back, and one
+        of them is switched instead.
 
         Parameters
         ----------
@@ -145,6 +148,8 @@ class Lattices:
             for number in undo.tolist():
                 self._put_back(kept, proposals[number].part)
             if not undo.size:
+                if self._switch_at(bad[0], target, alpha, _TRIES):
+                    break
                 self._put_back(kept)
                 self._switch_at(bad[0], target, alpha)
                 undo = np.arange(len(switched))
@@ -153,19 +158,27 @@ class Lattices:
             switched[undo] = 0
         return [proposed for proposed, _ in done]
 
-    def _switch_at(self, silicon: int, target, alpha: float) -> None:
-        """Switch the bond nearest to a Si that can be, whatever chi says, and that the whole sample bears."""
+    def _switch_at(self, silicon: int, target, alpha: float, tries: int | None = None) -> bool:
+        """Switch the bond nearest to a Si that can be, whatever chi says, and that the whole sample bears.
+
+        Returns
+        -------
+        bool
+            False if none of all bonds near, or of so many that were tried, is such: all is then as before.
+        """
         kept, n_si = self._copy(), len(self.dual.corners)
         away = np.linalg.norm(
             minimum_image(self.atoms.positions[n_si:] - self.atoms.positions[silicon], self.dual.cell), axis=1
         )
-        for bond in np.argsort(away)[: np.count_nonzero(away < self.radius)]:
-            if self._metropolis(np.array([bond]), np.zeros(1), target, alpha, np.inf, 1)[1]:
-                if not self.relax().size:
-                    self.made += 1
-                    return
-                self.torn += 1
-                self._put_back(kept)
+        near = np.argsort(away)[: np.count_nonzero(away < self.radius)]
+        possible = (one for one in near if self._metropolis(np.array([one]), np.zeros(1), target, alpha, np.inf, 1)[1])
+        for _ in itertools.islice(possible, tries):
+            if not self.relax().size:
+                self.made += 1
+                return True
+            self.torn += 1
+            self._put_back(kept)
+        return False
 
     def _metropolis(self, bonds, chances, target, alpha: float, temperature: float, most: int) -> tuple[int, int, int]:
         arguments = self.dual, self.atoms, bonds, chances, target, alpha, temperature, self.radius, most

@@ -339,25 +339,34 @@ def test_a_part_that_tears_the_sample_is_put_back_exactly_and_the_others_are_not
     assert misbonded(lattices.atoms.positions, lattices.dual, cell).size == 0
 
 
-def test_a_spot_that_tears_far_from_all_parts_is_switched_and_they_are_put_back(in_parts, monkeypatch):
+@pytest.mark.parametrize("parts_bear", [True, False])
+def test_a_spot_that_tears_far_from_all_parts_is_switched_and_they_are_put_back_only_if_need_be(
+    in_parts, monkeypatch, parts_bear
+):
     lattices, real = Lattices(20, 24, 11.0), Lattices.relax
     propose(lattices, 30)
     assert lattices.relax().size == 0
     before, cell = lattices._copy(), lattices.dual.cell
     proposals = generate._propose(lattices, np.random.default_rng(5))
     away = np.min([one.part.distance(before.positions[:960], cell) for one in proposals], axis=0)
-    tears = [np.flatnonzero(away > 14.0)[:1]]
+    weak = np.flatnonzero(away > 14.0)[:1]
+    tears = [weak] * (
+        1 if parts_bear else 1 + 3
+    )  # and whichever of three bonds at the spot is switched beside the parts
     monkeypatch.setattr(
         Lattices, "relax", lambda self, part=None: tears.pop() if tears and part is None else real(self, part)
     )
-    weak = before.positions[tears[0][0]]
     lattices.switch(proposals, TARGET, 0.3, 1.0)
     assert_consistent(lattices.dual)
     changed = np.flatnonzero((lattices.dual.neighbours != before.dual.neighbours).any(axis=1))
-    assert 4 <= len(changed) <= 6  # the ends of one bond and those that changed their neighbour
-    assert np.linalg.norm(minimum_image(before.positions[changed] - weak, cell), axis=1).max() < lattices.radius + 5.0
-    assert lattices.made == 1
-    assert lattices.torn > 20
+    from_spot = np.linalg.norm(minimum_image(before.positions[changed] - before.positions[weak], cell), axis=1)
+    near = np.count_nonzero(from_spot < lattices.radius + 5.0)
+    assert 4 <= near <= 6  # the ends of one bond and those that changed their neighbour
+    if parts_bear:
+        assert lattices.made > 20 and len(changed) > 50
+    else:
+        assert (lattices.made, len(changed)) == (1, near)
+        assert lattices.torn > 20
     assert real(lattices).size == 0
     assert misbonded(lattices.atoms.positions, lattices.dual, cell).size == 0
 
