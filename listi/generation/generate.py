@@ -28,8 +28,9 @@ BOXES = ("as-generated", "zero-pressure")
 RADIUS = 14.0  # around a switch [Å] within which atoms are relaxed at once
 SMALLEST_RADIUS = 8.0  # [Å]: the four rings of a switch must have room to relax
 
-TEMPERATURE = 1e-4  # of Metropolis on chi
-_WARM = 2.0  # the temperature before, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
+TEMPERATURE = 1e-4  # of Metropolis on chi; lower in samples larger than the paper's, where one ring changes chi by less
+_COLD = 0.2  # the lower one, times the number of rings
+_WARM = 2.0  # the temperature before both, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
 _MOST_RINGS = 2000  # in that, while a large crystal has few 5-rings: each new one changes alpha_5 by more
 _FORGOTTEN = 3.0  # bond-orientational order, times sqrt(n_bonds), at which the crystal's directions count as forgotten
 _WARM_PASSES = 100  # proposals per bond, after which the warm switches end even if some order is left
@@ -97,7 +98,7 @@ def generate(
     best = np.inf
     while (chi := objective(lattices.dual, target, alpha)) < best - 10 * TEMPERATURE:
         best = chi
-        _switch(lattices, random, target, alpha, TEMPERATURE, _PASSES)
+        _switch(lattices, random, target, alpha, min(TEMPERATURE, _COLD / len(lattices.dual.sizes)), _PASSES)
     if missed := _missed(lattices, target, alpha):
         raise RuntimeError(f"generate(nx={nx}, ny={ny}, seed={seed}): {missed}")
     return _finished(lattices, box)

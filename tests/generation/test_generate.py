@@ -304,6 +304,15 @@ def test_the_warm_temperature_falls_with_size_once_a_large_crystal_has_its_5_rin
     assert generate.warm_temperature(crystal, 0.0 * target) == pytest.approx(2 / min(2000, rings[0] * rings[1]))
 
 
+@pytest.mark.parametrize(("rings", "cold"), [((10, 12), 1e-4), ((60, 72), 0.2 / 4320)])
+def test_a_large_sample_is_switched_at_a_lower_temperature_in_the_end(monkeypatch, rings, cold):
+    told = []
+    monkeypatch.setattr(generate, "_switch", lambda *given: told.append(given[4]))
+    with pytest.raises(RuntimeError, match="p_6 = 0.4017 not reached"):  # nothing has been switched
+        listi.generate(*rings)
+    assert told == [None, cold]
+
+
 def test_a_part_that_tears_the_sample_is_put_back_exactly_and_the_others_are_not(in_parts, monkeypatch):
     lattices, real = Lattices(20, 24, 11.0), Lattices.relax
     propose(lattices, 30)  # no crystal, but a network like any other
