@@ -45,15 +45,17 @@ class Disc(NamedTuple):
         Present positions [Å].
     anchor : ndarray, shape (m, 2)
         Where the affine deformation takes the reference positions [Å].
+    gradient : ndarray, shape (2, 4)
+        Deformation gradient (xx, xy, yx, yy) of the atoms around now, and when pairs were listed.
     listed, first, partner
-        Positions at which pairs were listed, and the list: pairs of a free atom with any later one.
+        Positions of the free atoms when pairs were listed, and the list: pairs of a free atom with any later one.
     forces, rate : ndarray, shape (n_free, 2)
         Forces [energy/Å], and their change per unit affine strain.
     matrix : ndarray, shape (2 n_free, 2 n_free)
         Upper triangle of the Hessian, or its Cholesky factor.
     end : ndarray, shape (2 n_free,)
         End of the envelope of each row.
-    work : ndarray, shape (8, m + 3)
+    work : ndarray, shape (8, m + 7)
         Scratch of the pair loops.
     virial : ndarray, shape (1,)
         Stress of the load when forces were last evaluated, times the area [energy].
@@ -72,6 +74,7 @@ class Disc(NamedTuple):
     skin: float
     r: np.ndarray
     anchor: np.ndarray
+    gradient: np.ndarray
     listed: np.ndarray
     first: np.ndarray
     partner: np.ndarray
@@ -100,14 +103,15 @@ def make(reference, species, table, inside, n_free, tether, velocity, weight, sk
         skin,
         reference.copy(),
         reference.copy(),
-        reference.copy(),
+        np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0]]),
+        reference[:n_free].copy(),
         np.zeros(n_free + 1, np.int64),
         np.empty(n_free * m, np.uint32),
         np.empty((n_free, 2)),
         np.empty((n_free, 2)),
         np.zeros((n, n)),
         np.full(n, n),
-        np.empty((8, m + 3)),
+        np.empty((8, m + 7)),
         np.empty(1),
         log,
     )
@@ -133,43 +137,55 @@ def list_pairs(disc, reach):
             partner[total] = j  # stays if counted; without a branch, which no processor could predict
             total += U(dx * dx + dy * dy < limit)
         first[i + 1] = total
-    disc.listed[:] = r
+    disc.listed[:] = r[: len(disc.listed)]
+    disc.gradient[1] = disc.gradient[0]
 
 
 @template
 def refresh_pairs(disc):
-    """List the pairs anew if two atoms may have come into reach since they were listed."""
+    """List the pairs anew if two atoms may have come into reach since they were listed.
+
+    The affine deformation shortens a distance by its smallest singular value at most, and what free atoms did beside it
+    by twice the longest of their ways.
+    """
+    r, listed = disc.r, disc.listed
+    (fxx, fxy, fyx, fyy), (oxx, oxy, oyx, oyy) = disc.gradient
+    determinant = oxx * oyy - oxy * oyx
+    axx, axy = (fxx * oyy - fxy * oyx) / determinant, (fxy * oxx - fxx * oxy) / determinant
+    ayx, ayy = (fyx * oyy - fyy * oyx) / determinant, (fyy * oxx - fyx * oxy) / determinant
     moved = 0.0
-    for j in range(len(disc.r)):
-        dx, dy = disc.r[j, 0] - disc.listed[j, 0], disc.r[j, 1] - disc.listed[j, 1]
+    for i in range(len(listed)):
+        x, y = listed[i, 0], listed[i, 1]
+        dx, dy = r[i, 0] - axx * x - axy * y, r[i, 1] - ayx * x - ayy * y
         moved = max(moved, dx * dx + dy * dy)
-    if 4.0 * moved > disc.skin * disc.skin:
+    shortest = 0.5 * (np.hypot(axx + ayy, ayx - axy) - np.hypot(axx - ayy, ayx + axy))
+    if shortest * (CUTOFF + disc.skin) - 2.0 * np.sqrt(moved) < CUTOFF:
         list_pairs(disc, CUTOFF + disc.skin)
 
 
 @template(forceinline=True)  # or every call would count references to its arrays, atomically
-def _pairs(r, species, table, i, partner, begin, count, dx, dy, tension, energy, second):
-    """Distance vectors, U'/r, U and (if wanted) U'' of the pairs of free atom i listed from `begin`."""
+def _pairs(r, species, table, i, partner, begin, count, dx, dy, tension, others, energy, second):
+    """Distance vectors, U'/r, and U and U'' unless None, of the pairs of free atom i listed from `begin`."""
     xi, yi = r[i, 0], r[i, 1]
     for k in range(count):
         j = partner[begin + k]
         dx[k] = r[j, 0] - xi
         dy[k] = r[j, 1] - yi
-        energy[k] = species[j]
-    lanes = U(4) * ((count + U(3)) // U(4))
+        others[k] = species[j]
+    lanes = U(8) * ((count + U(7)) // U(8))
     for k in range(count, lanes):  # pairs beyond the cutoff, so that nothing is left over for one lane
         dx[k] = dy[k] = 2.0 * CUTOFF
-        energy[k] = 0.0
+        others[k] = 0.0
     for k in range(lanes):
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    pairs_of_atom(tension, energy, second, table[species[i]], lanes)
+    pairs_of_atom(tension, others, energy, second, table[species[i]], lanes)
 
 
 @template
 def evaluate_forces(disc):
     """Write the forces on the free atoms and the virial of the load; return the largest force component."""
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
-    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    dx, dy, tension, power = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
     forces = disc.forces
     wxx, wxy, wyy = disc.weight[0], disc.weight[1], disc.weight[2]
     n_free = U(len(forces))
@@ -179,21 +195,28 @@ def evaluate_forces(disc):
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, power, None, None)
         for k in range(count):  # no sums: vectorises
             x, y = dx[k], dy[k]
             dx[k], dy[k] = tension[k] * x, tension[k] * y
-            energy[k] = dx[k] * (wxx * x + wxy * y) + dy[k] * (wyy * y)
-        fx = fy = own = shared = 0.0
+            power[k] = dx[k] * (wxx * x + wxy * y) + dy[k] * (wyy * y)
+        fx = fy = own = 0.0
+        near = count
         for k in range(count):
+            j = U(partner[begin + k])
+            if j >= n_free:  # and so are all that follow
+                near = k
+                break
             fx += dx[k]
             fy += dy[k]
-            own += energy[k]
-            j = U(partner[begin + k])
-            if j < n_free:
-                forces[j, 0] -= dx[k]
-                forces[j, 1] -= dy[k]
-                shared += energy[k]
+            own += power[k]
+            forces[j, 0] -= dx[k]
+            forces[j, 1] -= dy[k]
+        shared = own
+        for k in range(near, count):
+            fx += dx[k]
+            fy += dy[k]
+            own += power[k]
         forces[i, 0] += fx
         forces[i, 1] += fy
         virial += own + shared
@@ -216,12 +239,12 @@ def _hold(disc):
 def evaluate_energy(disc):
     """Energy of all pairs with a free atom, springs and constant forces."""
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
-    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    dx, dy, tension, others, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3], disc.work[4]
     total = 0.0
     for i in range(len(disc.forces)):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, others, energy, None)
         total += np.sum(energy[:count])
         if disc.tether > 0.0 and not disc.inside[i]:
             for c in range(2):
@@ -234,13 +257,13 @@ def evaluate_energy(disc):
 def stress(disc, area):
     """Stress (xx, xy, yy) of the atoms inside; pairs with an atom outside count half."""
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
-    dx, dy, tension, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    dx, dy, tension, others = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
     refresh_pairs(disc)
     xx = xy = yy = 0.0
     for i in range(len(disc.forces)):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, None)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, others, None, None)
         for k in range(count):
             weight = 0.5 * (disc.inside[i] + disc.inside[partner[begin + k]]) * tension[k] / area
             xx += weight * dx[k] * dx[k]
@@ -258,7 +281,7 @@ def evaluate_hessian(disc):
     """
     r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
     matrix, forces, rate, velocity, work = disc.matrix, disc.forces, disc.rate, disc.velocity, disc.work
-    dx, dy, tension, energy, second, kxx, kxy, kyy = (
+    dx, dy, tension, gx, gy, kxx, kxy, kyy = (
         work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
     )  # fmt: skip
     lxx, lxy, lyx, lyy = velocity[0, 0], velocity[0, 1], velocity[1, 0], velocity[1, 1]
@@ -272,28 +295,28 @@ def evaluate_hessian(disc):
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, energy, second)
+        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, gx, None, gy)
         for k in range(count):  # no sums: vectorises
             x, y, t = dx[k], dy[k], tension[k]
-            c = (second[k] - t) / (x * x + y * y)
+            c = (gy[k] - t) / (x * x + y * y)
             kxx[k], kxy[k], kyy[k] = c * x * x + t, c * x * y, c * y * y + t
             vx, vy = lxx * x + lxy * y, lyx * x + lyy * y
             dx[k], dy[k] = t * x, t * y
-            energy[k], second[k] = kxx[k] * vx + kxy[k] * vy, kxy[k] * vx + kyy[k] * vy
+            gx[k], gy[k] = kxx[k] * vx + kxy[k] * vy, kxy[k] * vx + kyy[k] * vy
         a, a1 = U(2) * i, U(2) * i + U(1)
-        fx = fy = gx = gy = sxx = sxy = syy = 0.0
+        fx = fy = rx = ry = sxx = sxy = syy = 0.0
         for k in range(count):
             fx += dx[k]
             fy += dy[k]
-            gx += energy[k]
-            gy += second[k]
+            rx += gx[k]
+            ry += gy[k]
             sxx += kxx[k]
             sxy += kxy[k]
             syy += kyy[k]
         forces[i, 0] += fx
         forces[i, 1] += fy
-        rate[i, 0] += gx
-        rate[i, 1] += gy
+        rate[i, 0] += rx
+        rate[i, 1] += ry
         matrix[a, a] += sxx
         matrix[a, a1] += sxy
         matrix[a1, a1] += syy
@@ -307,8 +330,8 @@ def evaluate_hessian(disc):
             b, b1 = U(2) * j, U(2) * j + U(1)
             forces[j, 0] -= dx[k]
             forces[j, 1] -= dy[k]
-            rate[j, 0] -= energy[k]
-            rate[j, 1] -= second[k]
+            rate[j, 0] -= gx[k]
+            rate[j, 1] -= gy[k]
             matrix[a, b] = -kxx[k]
             matrix[a, b1] = -kxy[k]
             matrix[a1, b] = -kxy[k]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .potential import Potential
 
 
-def pairs_of_atom(tension, energy, stiffness, table, count):
+def pairs_of_atom(tension, others, energy, stiffness, table, count):
     """Stand for the potential's loop over the pairs of one atom (`potential.Potential.pairs_of_atom`)."""
     raise NotImplementedError("compile the kernel for a potential")
 

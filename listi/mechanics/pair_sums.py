@@ -55,13 +55,13 @@ def energy_forces(positions, species, table, cell, first, partner, forces):
     n = len(positions)
     widest = np.max(first[1:] - first[:-1])
     dx, dy = np.empty(widest), np.empty(widest)
-    tension, energy = np.empty(widest), np.empty(widest)
+    tension, others, energy = np.empty(widest), np.empty(widest), np.empty(widest)
     forces[:] = 0.0
     total = vxx = vxy = vyy = 0.0
     for i in range(n):
         begin = first[i]
-        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
-        pairs_of_atom(tension, energy, None, table[species[i]], count)
+        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, others)
+        pairs_of_atom(tension, others, energy, None, table[species[i]], count)
         fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
         for k in range(count):
             j = partner[begin + k]
@@ -91,12 +91,12 @@ def atom_virials(positions, species, table, cell, first, partner, virials):
     """
     widest = np.max(first[1:] - first[:-1])
     dx, dy = np.empty(widest), np.empty(widest)
-    tension, energy = np.empty(widest), np.empty(widest)
+    tension, others = np.empty(widest), np.empty(widest)
     virials[:] = 0.0
     for i in range(len(positions)):
         begin = first[i]
-        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
-        pairs_of_atom(tension, energy, None, table[species[i]], count)
+        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, others)
+        pairs_of_atom(tension, others, None, None, table[species[i]], count)
         for k in range(count):
             half = 0.5 * tension[k]
             for atom in (i, np.int64(partner[begin + k])):
@@ -114,11 +114,11 @@ def pair_stiffness(positions, species, table, cell, first, partner, blocks, conv
     """
     widest = np.max(first[1:] - first[:-1])
     dx, dy = np.empty(widest), np.empty(widest)
-    tension, energy, second = np.empty(widest), np.empty(widest), np.empty(widest)
+    tension, others, second = np.empty(widest), np.empty(widest), np.empty(widest)
     for i in range(len(positions)):
         begin = first[i]
-        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, energy)
-        pairs_of_atom(tension, energy, second, table[species[i]], count)
+        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, others)
+        pairs_of_atom(tension, others, None, second, table[species[i]], count)
         for k in range(count):
             t, s = tension[k], second[k]
             if convex:

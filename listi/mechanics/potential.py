@@ -153,8 +153,9 @@ def _pairs_of_atom(function: Callable, cutoff: float, n_species: int, n_paramete
     Compilers vectorise it, as they do not when parameters are looked up pair by pair. The loop takes
 
         tension     in: squared distances to the partners [Å²]; out: U'/r [energy/Å²]
-        energy      in: species of the partners, as float; out: U [energy]
-        stiffness   out: U'' [energy/Å²]; None leaves its evaluation out of what is compiled
+        others      species of the partners, as float
+        energy      out: U [energy]; None leaves its evaluation out of what is compiled
+        stiffness   out: U'' [energy/Å²], or None
         table       the rows of the atom's own species, shape (n_species, n_parameters + 2)
         count       number of partners
     """
@@ -170,17 +171,18 @@ def _pairs_of_atom(function: Callable, cutoff: float, n_species: int, n_paramete
     rows = [f"    {names[s][c]} = table[{s}, {c}]" for s in range(n_species) for c in columns]
     source = "\n".join(
         [
-            "def pairs_of_atom(tension, energy, stiffness, table, count):",
+            "def pairs_of_atom(tension, others, energy, stiffness, table, count):",
             *rows,
             "    for k in range(count):",
             "        r = sqrt(tension[k])",
-            "        other = energy[k]",
+            "        other = others[k]",
             "        inverse = 1.0 / r",
             f"        v, dv, ddv = function(r, inverse, {', '.join(chosen(c) for c in columns[:-2])})",
             f"        v_cut = {chosen(columns[-2])}",
             f"        dv_cut = {chosen(columns[-1])}",
             "        inside = 1.0 if r < cutoff else 0.0",  # a factor instead of a branch
-            "        energy[k] = inside * (v - v_cut - dv_cut * (r - cutoff))",
+            "        if energy is not None:",
+            "            energy[k] = inside * (v - v_cut - dv_cut * (r - cutoff))",
             "        tension[k] = inside * (dv - dv_cut) * inverse",
             "        if stiffness is not None:",
             "            stiffness[k] = inside * ddv",

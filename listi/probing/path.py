@@ -21,6 +21,8 @@ def place(disc, x, load, at, target):
         r[i, 0] = axx * px + axy * py
         r[i, 1] = ayx * px + ayy * py
     fxx, fxy, fyx, fyy = gradient(load, target)
+    now = disc.gradient[0]
+    now[0], now[1], now[2], now[3] = fxx, fxy, fyx, fyy
     for j in range(len(r)):
         anchor[j, 0] = fxx * reference[j, 0] + fxy * reference[j, 1]
         anchor[j, 1] = fyx * reference[j, 0] + fyy * reference[j, 1]

@@ -105,8 +105,8 @@ def test_loops_over_pairs_agree_with_the_single_pair(make):
     r, other = rng.uniform(0.1, 1.1, 50) * potential.cutoff, rng.integers(0, n, 50)
     for species in range(n):
         expected = np.array([[v[0] for v in potential.pair(x, species, o)] for x, o in zip(r, other, strict=True)])
-        tension, energy, stiffness = r**2, other.astype(float), np.empty(50)
-        potential.pairs_of_atom(tension, energy, stiffness, potential.table[species], 50)
+        tension, energy, stiffness = r**2, np.empty(50), np.empty(50)
+        potential.pairs_of_atom(tension, other.astype(float), energy, stiffness, potential.table[species], 50)
         np.testing.assert_allclose(energy, expected[:, 0], rtol=1e-11, atol=1e-14)
         np.testing.assert_allclose(tension * r, expected[:, 1], rtol=1e-11, atol=1e-14)
         np.testing.assert_allclose(stiffness, expected[:, 2], rtol=1e-11, atol=1e-14)

@@ -63,6 +63,15 @@ def test_a_soft_matrix_walked_step_by_step(glass):
     np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
 
 
+@pytest.mark.parametrize("load", [{}, {"mode": "simple shear", "angle": 20.0}, {"tether": 10.0}])
+def test_pair_lists_lack_no_pair_on_the_way(glass, load):
+    """A list that reaches far is never too old, one with a thin skin always nearly so: the same bits."""
+    short, far = (probe(glass, points=POINTS[:4], r_free=6.0, skin=skin, **load) for skin in (0.05, 5.0))
+    assert float(far.critical_strain.max()) > 0.1  # pairs come into reach
+    for name in ("threshold", "critical_strain", "peak_stress"):
+        np.testing.assert_array_equal(short[name], far[name])
+
+
 def test_yield_stress_is_the_smallest_projected_threshold(glass):
     found = yield_stress(glass, points=POINTS[:3], direction=30.0, angles=(-20.0, 0.0, 20.0), r_free=R_FREE)
     each = [probe(glass, points=POINTS[:3], angle=30.0 + a, r_free=R_FREE).threshold.values for a in (-20, 0, 20)]
