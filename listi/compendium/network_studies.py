@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,14 @@ from ..learning.predict import predict
 from ..mechanics.shear import relax, state_after
 from ..network.network import Network
 from ..probing.probe import probe
-from . import data_set, predicted, sample_files, studies, trained
+from . import data_set, making, predicted, sample_files, studies, trained
 from .provenance import record
 
 FILE = "networks.json"
 FOLDS = 5  # of the cross-validation
 SIZES = (2, 5, 10, 20, 40)  # training samples of the learning curve
 CURVES = ("listi",)  # networks whose learning curves are made
+N_DENSER, FINER = 10, 2  # training samples that are probed more densely, and by how much along x and y
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
     "stress": {"stress": False},
@@ -42,7 +44,7 @@ ABLATIONS = {  # of `listi`: what is left out, and how
 }
 READINGS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
 READING_EPOCHS = 20  # as long as all of them are trained to be compared
-STUDIES = ("folds", "curves", "ablations", "readings", "beyond")
+STUDIES = ("folds", "curves", "denser", "ablations", "readings", "beyond")
 LARGE = "four times the size"
 EACH = 3  # samples of each kind beyond the training data; one of the large ones
 PROBES = (25, 25)  # grid on which those are probed that are made for it
@@ -112,6 +114,26 @@ def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
                     Training(f"{name}_{size}", name, sets["train"][:size], sets["validation"], unseen, changes)
                 )
     return found
+
+
+def denser(folder: str | Path, work: Path) -> list[Training]:
+    """Training on a few samples with more probes in each, as many steps as on the curve: is it labels that lack?
+
+    Probes are made here, and kept in `work`.
+    """
+    sets = data_set.read_split(folder)
+    few, found = sets["train"][:N_DENSER], []
+    for path in few:
+        sample = sample_files.load_sample(path)
+        found.append(work / "denser" / path.name)
+        if not found[-1].is_file():
+            sample_files.save_sample(found[-1], sample.network)
+        grid = {f"grid_{c}": FINER * sample.probing.sizes[c] for c in "xy"}
+        making.probe_all(found[-1:], grid | {"r_free": trained.radius(sample)})
+    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    steps = models.at_paper_scale("listi")["epochs"] * len(sets["train"]) // (2 * len(few))
+    changes = {"epochs": max(1, steps // FINER**2)}
+    return [Training(f"listi_{len(few)}_denser", "listi", found, sets["validation"], unseen, changes)]
 
 
 def ablations(folder: str | Path) -> list[Training]:
@@ -250,7 +272,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of folds, curves, ablations, readings, beyond (its own data).
+        Which of folds, curves, denser (probes in each sample), ablations, readings, beyond (its own data).
     work : path, optional
         Where the trainings are kept; results/training below the repository by default.
 
@@ -262,7 +284,13 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     from .chain import RESULTS
 
     folder, work = Path(folder), Path(work) if work else files.repository() / RESULTS / "training"
-    plans = {"folds": folds, "curves": curves, "ablations": ablations, "readings": readings}
+    plans = {
+        "folds": folds,
+        "curves": curves,
+        "denser": partial(denser, work=work),
+        "ablations": ablations,
+        "readings": readings,
+    }
     kept = studies.begin(folder / FILE, names, STUDIES)
     for study in names:
         if study == "beyond":

@@ -131,10 +131,10 @@ def train_at_paper_scale(
     chosen = models.at_paper_scale(name) | dict(changes or {})
     sizes = {key: chosen.pop(key) for key in list(chosen) if key not in SETTINGS}
     samples = {role: [sample_files.load_sample(path) for path in sets[role]] for role in ("train", "validation")}
-    return train(folder, name, samples, _radius(samples["train"][0]), sizes, **more, **chosen)
+    return train(folder, name, samples, radius(samples["train"][0]), sizes, **more, **chosen)
 
 
-def _radius(sample: Sample) -> float:
+def radius(sample: Sample) -> float:
     """R_free of the probes of a sample [Å]."""
     made = {} if sample.probing is None else sample.probing.attrs.get("parameters", {})
     return float(made.get("r_free", R_FREE))

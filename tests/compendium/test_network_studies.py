@@ -64,6 +64,20 @@ def test_curves_and_ablations_never_learn_from_test_samples(folder):
         assert not unseen & {*one.train, *one.validation}
 
 
+def test_training_samples_are_probed_more_densely(folder, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
+    monkeypatch.setattr(network_studies, "N_DENSER", 2)
+    sets = data_set.read_split(folder)
+    (one,) = network_studies.denser(folder, tmp_path)
+    assert asked == [([path], {"grid_x": 12, "grid_y": 10, "r_free": 7.0}) for path in one.train]
+    for own, path in zip(one.train, sets["train"][:2], strict=True):
+        same, there = (sample_files.load_sample(file).network.positions for file in (own, path))
+        np.testing.assert_array_equal(same, there)
+    assert one.validation == sets["validation"] and set(one.unseen) == {*sets["test"], *sets["extra_test"]}
+    assert one.changes == {"epochs": 20}  # 80 epochs of 4 samples; half the steps, on half the samples, four points each
+
+
 def test_readings_are_compared_on_validation_samples(folder):
     sets = data_set.read_split(folder)
     for one in network_studies.readings(folder):
@@ -110,7 +124,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
 
 
 def test_an_unknown_study_is_refused(folder):
-    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, ablations, readings, beyond"):
+    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, denser, ablations, readings, beyond"):
         network_studies.update(folder, ["fold"])
 
 

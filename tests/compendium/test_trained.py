@@ -171,7 +171,7 @@ def test_an_interrupted_training_goes_on_and_a_foreign_checkpoint_goes(folder, t
 def test_the_command_trains_and_stores_a_variant(folder, tmp_path, monkeypatch, capsys):
     roles = {"train": paths(folder, 0, 1), "validation": paths(folder, 2)}
     monkeypatch.setattr(data_set, "read_split", lambda data: roles)
-    monkeypatch.setattr(kept, "_radius", lambda sample: R_FREE)
+    monkeypatch.setattr(kept, "radius", lambda sample: R_FREE)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
     changes = [f"--set={text}" for text in ("units=4", "epochs=2", "patience=1", "mirror=true")]
