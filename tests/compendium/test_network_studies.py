@@ -75,7 +75,7 @@ def test_training_samples_are_probed_more_densely(folder, tmp_path, monkeypatch)
         same, there = (sample_files.load_sample(file).network.positions for file in (own, path))
         np.testing.assert_array_equal(same, there)
     assert one.validation == sets["validation"] and set(one.unseen) == {*sets["test"], *sets["extra_test"]}
-    assert one.changes == {"epochs": 20}  # 80 epochs of 4 samples; half the steps, on half the samples, four points each
+    assert one.changes == {"epochs": 20}  # half as many steps as 80 epochs of 4 samples
 
 
 def test_readings_are_compared_on_validation_samples(folder):
@@ -124,7 +124,9 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
 
 
 def test_an_unknown_study_is_refused(folder):
-    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, denser, ablations, readings, beyond"):
+    with pytest.raises(
+        ValueError, match="names: 'fold' is not one of folds, curves, denser, ablations, readings, beyond"
+    ):
         network_studies.update(folder, ["fold"])
 
 
