@@ -32,7 +32,11 @@ FILE = "networks.json"
 FOLDS = 5  # of the cross-validation
 SIZES = (2, 5, 10, 20, 40)  # training samples of the learning curve
 CURVES = ("listi",)  # networks whose learning curves are made
-N_DENSER, FINER = 10, 2  # training samples that are probed more densely, and by how much along x and y
+DENSER = {
+    10: 40,
+    40: 60,
+}  # training samples that are probed more densely, and epochs; ten: as many steps as on the curve
+FINER = 2  # by how much along x and y
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
     "stress": {"stress": False},
@@ -117,13 +121,12 @@ def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
 
 
 def denser(folder: str | Path, work: Path) -> list[Training]:
-    """Training on a few samples with more probes in each, as many steps as on the curve: is it labels that lack?
+    """Trainings on samples with more probes in each: is it samples or probes that lack?
 
     Probes are made here, and kept in `work`.
     """
-    sets = data_set.read_split(folder)
-    few, found = sets["train"][:N_DENSER], []
-    for path in few:
+    sets, found = data_set.read_split(folder), []
+    for path in sets["train"][: max(DENSER)]:
         sample = sample_files.load_sample(path)
         found.append(work / "denser" / path.name)
         if not found[-1].is_file():
@@ -131,9 +134,10 @@ def denser(folder: str | Path, work: Path) -> list[Training]:
         grid = {f"grid_{c}": FINER * sample.probing.sizes[c] for c in "xy"}
         making.probe_all(found[-1:], grid | {"r_free": trained.radius(sample)})
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
-    steps = models.at_paper_scale("listi")["epochs"] * len(sets["train"]) // (2 * len(few))
-    changes = {"epochs": max(1, steps // FINER**2)}
-    return [Training(f"listi_{len(few)}_denser", "listi", found, sets["validation"], unseen, changes)]
+    return [
+        Training(f"listi_{n}_denser", "listi", found[:n], sets["validation"], unseen, {"epochs": epochs})
+        for n, epochs in DENSER.items()
+    ]
 
 
 def ablations(folder: str | Path) -> list[Training]:

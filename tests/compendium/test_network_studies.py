@@ -67,15 +67,15 @@ def test_curves_and_ablations_never_learn_from_test_samples(folder):
 def test_training_samples_are_probed_more_densely(folder, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
-    monkeypatch.setattr(network_studies, "N_DENSER", 2)
+    monkeypatch.setattr(network_studies, "DENSER", {1: 8, 2: 5})
     sets = data_set.read_split(folder)
-    (one,) = network_studies.denser(folder, tmp_path)
+    few, one = network_studies.denser(folder, tmp_path)
     assert asked == [([path], {"grid_x": 12, "grid_y": 10, "r_free": 7.0}) for path in one.train]
+    assert few.train == one.train[:1] and (few.label, few.changes) == ("listi_1_denser", {"epochs": 8})
     for own, path in zip(one.train, sets["train"][:2], strict=True):
         same, there = (sample_files.load_sample(file).network.positions for file in (own, path))
         np.testing.assert_array_equal(same, there)
     assert one.validation == sets["validation"] and set(one.unseen) == {*sets["test"], *sets["extra_test"]}
-    assert one.changes == {"epochs": 20}  # half as many steps as 80 epochs of 4 samples
 
 
 def test_readings_are_compared_on_validation_samples(folder):
