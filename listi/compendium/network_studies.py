@@ -35,7 +35,7 @@ CURVES = ("listi",)  # networks whose learning curves are made
 DENSER = {
     10: 40,
     40: 60,
-}  # training samples that are probed more densely, and epochs; ten: as many steps as on the curve
+}  # training samples that are probed more densely, epochs; ten: the steps of the curve
 FINER = 2  # by how much along x and y
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
