@@ -27,8 +27,8 @@ Predicts the stress threshold of every spot of a two-dimensional silica glass fr
 
     listi.predict(network, model="{name}")
 
-**Data.** {train} training and {validation} validation samples of `data/paper`, 2500 probes each. Choices were made on
-the validation samples; the unseen samples were predicted for the final figures only.
+**Data.** {train} training and {validation} validation samples of `data/paper`, {probes} probes in each to learn from.
+Choices were made on the validation samples; the unseen samples were predicted for the final figures only.
 
 **Training.** Mean squared error of standardised thresholds, {epochs} epochs of {planned}{ended}; the weights
 are those of epoch {best}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
@@ -57,7 +57,8 @@ def write(folder: str | Path, name: str) -> Path:
     path = model_file(folder, name)
     told = files.read_json(path.with_suffix(".json"))
     made = told["made_from"]
-    kind = models.metadata_of(path)["name"]
+    about = models.metadata_of(path)
+    kind = about["name"]
     losses = np.array(told["validation_loss"])
     roles = {"training": ["train"], "validation": ["validation"], "unseen": data_set.UNSEEN}
     rows = []
@@ -75,6 +76,7 @@ def write(folder: str | Path, name: str) -> Path:
         reads=_READS[kind],
         train=len(samples["train"]),
         validation=len(samples["validation"]),
+        probes=about["training_points"] // len(samples["train"]),
         epochs=len(losses),
         planned=planned,
         ended=_ended(len(losses) < planned, told["stopped"]),

@@ -25,7 +25,7 @@ from ..learning.predict import predict
 from ..mechanics.shear import relax, state_after
 from ..network.network import Network
 from ..probing.probe import probe
-from . import data_set, making, predicted, sample_files, studies, trained
+from . import data_set, making, model_card, predicted, sample_files, studies, trained
 from .provenance import record
 
 FILE = "networks.json"
@@ -269,7 +269,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     """Do studies on the samples of a folder and keep what they find in its `networks.json`.
 
     Predictions of the cross-validation are kept as those of a network "listi_folds": each sample predicted by a
-    network that did not see it.
+    network that did not see it. The network of most probes is kept as "listi_dense".
 
     Parameters
     ----------
@@ -309,6 +309,8 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
             files.write_json(folder / FILE, kept)
         if study == "folds":
             _keep_folds(folder, held)
+        if study == "denser":
+            _keep_denser(folder, work)
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 
@@ -323,6 +325,19 @@ def _keep_folds(folder: Path, held: Mapping[str, xr.Dataset]) -> None:
     made_from = {"model": "cross-validation", "folds": FOLDS, **{k: v.attrs["epochs"] for k, v in held.items()}}
     file = predicted.file_of(folder / "samples" / "any", "listi_folds")
     predicted.write(file, maps, made_from, "stress threshold predicted by listi, trained on other samples")
+
+
+def _keep_denser(folder: Path, work: Path) -> None:
+    """Keep the network that learned from all samples, more densely probed, as "listi_dense", with what it predicts."""
+    for suffix in (".keras", ".json"):
+        learned, kept = (
+            trained.model_file(where, name).with_suffix(suffix)
+            for where, name in ((work, f"listi_{max(DENSER)}_denser"), (folder, "listi_dense"))
+        )
+        kept.parent.mkdir(exist_ok=True)
+        files.write_bytes(kept, learned.read_bytes())
+    trained.predict_all(folder, "listi_dense", [p for paths in data_set.read_split(folder).values() for p in paths])
+    model_card.write(folder, "listi_dense")
 
 
 def _plain(found: xr.Dataset) -> dict:

@@ -244,7 +244,7 @@ def _r(points: xr.Dataset) -> str:
 
 @styled
 def reach(
-    curve: Mapping[int, Sequence[float]],
+    curves: Mapping[str, Mapping[int, Sequence[float]]],
     networks: Mapping[str, float],
     beyond: Mapping[str, Sequence[Mapping[str, float]]],
     warned: float,
@@ -253,8 +253,9 @@ def reach(
 
     Parameters
     ----------
-    curve : mapping
-        Number of training samples to the correlation of predicted and probed thresholds in each unseen sample.
+    curves : mapping
+        Learning curves by their label: number of training samples to the correlation of predicted and probed thresholds
+        in each unseen sample.
     networks : mapping
         Name to the mean correlation of other networks that learned from all samples.
     beyond : mapping
@@ -264,11 +265,13 @@ def reach(
     """
     figure = Figure(figsize=(6.8, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    sizes = sorted(curve)
-    rows = np.array([bootstrap(np.asarray(curve[size])) for size in sizes])
-    left.errorbar(
-        sizes, rows[:, 0], np.abs(rows[:, 1:] - rows[:, :1]).T, color=BLUE, marker="o", capsize=2, markersize=4
-    )
+    sizes = sorted({size for curve in curves.values() for size in curve})
+    for (label, curve), color, marker in zip(curves.items(), (BLUE, RED, ORANGE), "os^", strict=False):
+        rows = np.array([bootstrap(np.asarray(curve[size])) for size in sorted(curve)])
+        spread = np.abs(rows[:, 1:] - rows[:, :1]).T
+        style = {"color": color, "marker": marker, "capsize": 2, "markersize": 4}
+        left.errorbar(sorted(curve), rows[:, 0], spread, label=label, **style)
+    left.legend(fontsize=6, loc="lower right")
     for name, value in networks.items():
         left.axhline(value, color=GREY, linewidth=0.8, linestyle="--")
         left.annotate(f"{name}, 40 samples", (sizes[0], value), (0, 2), textcoords="offset points", fontsize=6)

@@ -78,6 +78,18 @@ def test_training_samples_are_probed_more_densely(folder, tmp_path, monkeypatch)
     assert one.validation == sets["validation"] and set(one.unseen) == {*sets["test"], *sets["extra_test"]}
 
 
+def test_the_network_of_most_probes_is_kept(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(network_studies, "DENSER", {4: 1})
+    trained.train_at_paper_scale(tmp_path, "listi", data_set.read_split(folder), SHORT, label="listi_4_denser")
+    network_studies._keep_denser(folder, tmp_path)
+    assert "sample_0007.nc" in [path.name for path in data_set.read_split(folder)["extra_test"]]
+    sample = sample_files.load_sample(folder / "samples" / "sample_0007.nc")
+    own = network_studies.predict(sample.network, trained.model_file(folder, "listi_dense"), grid=(6, 5)).threshold
+    np.testing.assert_allclose(sample.predictions.listi_dense, own, rtol=1e-6)  # in single precision
+    assert "4 training and 1 validation samples" in (folder / "models" / "listi_dense.md").read_text("utf-8")
+    assert "30 probes in each" in (folder / "models" / "listi_dense.md").read_text("utf-8")
+
+
 def test_readings_are_compared_on_validation_samples(folder):
     sets = data_set.read_split(folder)
     for one in network_studies.readings(folder):

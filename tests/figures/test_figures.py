@@ -209,7 +209,7 @@ def drawn(network, goodness):
         "boundary": figures.boundary(target, {10.0: 0.9 * target, 0.1: 0.5 * target}),
         "cost": figures.cost({"one probe": {600: 0.01, 2400: 0.01}, "one force": {600: 1e-4, 2400: 4e-4}}),
         "reach": figures.reach(
-            {2: [0.5, 0.6], 40: [0.9, 0.95]},
+            {"a curve": {2: [0.5, 0.6], 40: [0.9, 0.95]}, "another": {10: [0.92, 0.96]}},
             {"gcn": 0.7},
             {"unseen": [{"correlation": 0.9, "distance": 0.01}], "another": [{"correlation": 0.5, "distance": 1.0}]},
             0.3,
