@@ -30,7 +30,7 @@ Predicts the stress threshold of every spot of a two-dimensional silica glass fr
 **Data.** {train} training and {validation} validation samples of `data/paper`, {probes} probes in each to learn from.
 Choices were made on the validation samples; the unseen samples were predicted for the final figures only.
 
-**Training.** Mean squared error of standardised thresholds, {epochs} epochs of {planned}{ended}; the weights
+**Training.** Mean squared error of standardised thresholds, {epochs} epochs{ended}; the weights
 are those of epoch {best}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
 Settings: {settings}.
 
@@ -68,6 +68,8 @@ def write(folder: str | Path, name: str) -> Path:
         own, probing = (data_set.goodness_of(samples, source).mean("sample").values for source in (name, "probing"))
         rows.append(f"| {label} ({len(samples)}) | {r:.3f} | {_numbers(own)} | {_numbers(probing)} |")
     planned = models.at_paper_scale(kind)["epochs"]
+    probes = about["training_points"] // len(made["samples"]["train"])
+    early = len(losses) * probes < planned * data_set.threshold_of(samples[0], "probing").size
     settings = (f"{key} {made[key]}" for key in sorted(made) if key not in ("samples", "r_free", "algorithm"))
     samples = made["samples"]
     text = _CARD.format(
@@ -76,10 +78,9 @@ def write(folder: str | Path, name: str) -> Path:
         reads=_READS[kind],
         train=len(samples["train"]),
         validation=len(samples["validation"]),
-        probes=about["training_points"] // len(samples["train"]),
+        probes=probes,
         epochs=len(losses),
-        planned=planned,
-        ended=_ended(len(losses) < planned, told["stopped"]),
+        ended=_ended(planned, early, told["stopped"]),
         best=losses.argmin() + 1,
         loss=losses.min(),
         hours=told["seconds"] / 3600,
@@ -93,11 +94,11 @@ def write(folder: str | Path, name: str) -> Path:
     return card
 
 
-def _ended(early: bool, flat: bool) -> str:
-    """Why a training ended before its last epoch."""
+def _ended(planned: int, early: bool, flat: bool) -> str:
+    """Why a training ended before the last epoch that was planned."""
     if flat:
-        return ", when the validation loss had been flat"
-    return ", unfinished" if early else ""
+        return f" of {planned}, when the validation loss had been flat"
+    return f" of {planned}, unfinished" if early else ""
 
 
 def _numbers(values: np.ndarray) -> str:

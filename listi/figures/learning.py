@@ -271,7 +271,7 @@ def reach(
         spread = np.abs(rows[:, 1:] - rows[:, :1]).T
         style = {"color": color, "marker": marker, "capsize": 2, "markersize": 4}
         left.errorbar(sorted(curve), rows[:, 0], spread, label=label, **style)
-    left.legend(fontsize=6, loc="lower right")
+    left.legend(fontsize=6, loc="lower right", bbox_to_anchor=(1.0, 0.12))
     for name, value in networks.items():
         left.axhline(value, color=GREY, linewidth=0.8, linestyle="--")
         left.annotate(f"{name}, 40 samples", (sizes[0], value), (0, 2), textcoords="offset points", fontsize=6)
