@@ -226,6 +226,14 @@ def test_impossible_networks_are_refused(name, change, message):
         models.build(name, **change)
 
 
+def test_every_card_tells_how_its_network_is_found():
+    cards = sorted((files.shipped() / "models").glob("*.md"))
+    assert {"listi", "listi_dense"} < {card.stem for card in cards}
+    for card in cards:
+        assert f'listi.predict(network, model="{card.stem}")' in card.read_text("utf-8")
+        assert models.find(card.stem) == card.with_suffix(".keras")
+
+
 def test_files_that_are_not_ours_are_refused(tmp_path, monkeypatch):
     foreign = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
     (tmp_path / "models").mkdir()

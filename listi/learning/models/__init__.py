@@ -202,7 +202,7 @@ def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
 
 
 def load(path: str | os.PathLike) -> keras.Model:
-    """Read a model that `save` wrote, or that ships under one of the `NAMES`.
+    """Read a model that `save` wrote, or one that ships by its name.
 
     Raises
     ------
@@ -229,13 +229,13 @@ def find(path: str | os.PathLike) -> Path:
     ValueError
         If there is no such file.
     """
-    if str(path) in NAMES:
-        shipped = {file.stem: file for file in sorted((files.shipped() / "models").glob("*.keras"))}
-        if str(path) not in shipped:
-            raise ValueError(f"model: no trained {path!r} ships; there are: {', '.join(shipped) or 'none'}")
+    shipped = {file.stem: file for file in sorted((files.shipped() / "models").glob("*.keras"))}
+    if str(path) in shipped:
         return shipped[str(path)]
+    if str(path) in NAMES:
+        raise ValueError(f"model: no trained {path!r} ships; there are: {', '.join(shipped) or 'none'}")
     if not Path(path).is_file():
-        raise ValueError(f"model: {str(path)!r} is neither a file nor one of {', '.join(NAMES)}")
+        raise ValueError(f"model: {str(path)!r} is neither a file nor one of {', '.join(shipped)}")
     return Path(path)
 
 
