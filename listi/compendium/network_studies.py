@@ -32,7 +32,7 @@ FILE = "networks.json"
 FOLDS = 5  # of the cross-validation
 SIZES = (2, 5, 10, 20, 40)  # training samples of the learning curve
 CURVES = ("listi",)  # networks whose learning curves are made
-# Training samples that are probed more densely, and epochs: ten in the steps of the curve, forty in thrice those of all.
+# Training samples that are probed more densely, and epochs: ten in the steps of the curve; forty take longer.
 DENSER = {10: 40, 40: 60}
 FINER = 2  # by how much along x and y
 ABLATIONS = {  # of `listi`: what is left out, and how
