@@ -5,9 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .jit import JIT
-
-U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
+from .jit import JIT, U
 
 
 @numba.njit(fastmath={"contract"}, **JIT)

@@ -12,10 +12,8 @@ import numba
 import numpy as np
 
 from .dense_cholesky import cholesky, solve
-from .jit import JIT
+from .jit import JIT, U
 from .kernels import CUTOFF, pairs_of_atom, template
-
-U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
 
 
 class Disc(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numba
 
 JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+U = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
 ROOMS = ("network", "mechanics", "generation", "probing")  # whose sources kernels of other files may be made of
 
 

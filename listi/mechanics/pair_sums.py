@@ -9,25 +9,35 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .jit import JIT
+from .jit import JIT, U
 from .kernels import pairs_of_atom, template
 
 
 @numba.njit(**JIT)
-def _gather(positions, species, cell, i, first, partner, dx, dy, squared, other):
-    """Minimum-image distance vectors, their squares and the species of atom i's partners; their number."""
-    begin = first[i]
-    count = first[i + 1] - begin
+def _room(first):
+    """Work arrays for the pairs of any one atom, filled up to eight lanes."""
+    widest = np.max(first[1:] - first[:-1]) + 8
+    return np.empty((5, widest))
+
+
+@template
+def _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, energy, second):
+    """Minimum-image distance vectors, U'/r, and U and U'' unless None, of the pairs of atom i listed from `begin`."""
+    xi, yi = positions[i, 0], positions[i, 1]
     for k in range(count):
-        j = partner[begin + k]
-        dx[k] = positions[j, 0] - positions[i, 0]
-        dy[k] = positions[j, 1] - positions[i, 1]
-        other[k] = species[j]
-    for k in range(count):
+        j = U(partner[begin + k])
+        dx[k] = positions[j, 0] - xi
+        dy[k] = positions[j, 1] - yi
+        others[k] = species[j]
+    lanes = U(8) * ((count + U(7)) // U(8))
+    for k in range(count, lanes):  # pairs of no meaning, so that nothing is left over for one lane
+        dx[k] = dy[k] = 1.0
+        others[k] = 0.0
+    for k in range(lanes):
         dx[k] -= cell[0] * np.floor(dx[k] / cell[0] + 0.5)
         dy[k] -= cell[1] * np.floor(dy[k] / cell[1] + 0.5)
-        squared[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    return count
+        tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
+    pairs_of_atom(tension, others, energy, second, table[species[i]], lanes)
 
 
 @template
@@ -52,19 +62,17 @@ def energy_forces(positions, species, table, cell, first, partner, forces):
     virial : tuple of float
         Sums of U'(r) d_a d_b / r over pairs for ab = xx, xy, yy [energy]; the stress is virial / area.
     """
-    n = len(positions)
-    widest = np.max(first[1:] - first[:-1])
-    dx, dy = np.empty(widest), np.empty(widest)
-    tension, others, energy = np.empty(widest), np.empty(widest), np.empty(widest)
+    work = _room(first)
+    dx, dy, tension, others, energy = work[0], work[1], work[2], work[3], work[4]
     forces[:] = 0.0
     total = vxx = vxy = vyy = 0.0
-    for i in range(n):
-        begin = first[i]
-        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, others)
-        pairs_of_atom(tension, others, energy, None, table[species[i]], count)
+    for i in range(U(len(positions))):
+        begin = U(first[i])
+        count = U(first[i + U(1)]) - begin
+        _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, energy, None)
         fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
         for k in range(count):
-            j = partner[begin + k]
+            j = U(partner[begin + k])
             gx, gy = tension[k] * dx[k], tension[k] * dy[k]
             fx += gx
             fy += gy
@@ -89,17 +97,16 @@ def atom_virials(positions, species, table, cell, first, partner, virials):
 
     Half of a pair's virial belongs to either atom; all add up to that of `energy_forces`.
     """
-    widest = np.max(first[1:] - first[:-1])
-    dx, dy = np.empty(widest), np.empty(widest)
-    tension, others = np.empty(widest), np.empty(widest)
+    work = _room(first)
+    dx, dy, tension, others = work[0], work[1], work[2], work[3]
     virials[:] = 0.0
-    for i in range(len(positions)):
-        begin = first[i]
-        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, others)
-        pairs_of_atom(tension, others, None, None, table[species[i]], count)
+    for i in range(U(len(positions))):
+        begin = U(first[i])
+        count = U(first[i + U(1)]) - begin
+        _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, None, None)
         for k in range(count):
             half = 0.5 * tension[k]
-            for atom in (i, np.int64(partner[begin + k])):
+            for atom in (i, U(partner[begin + k])):
                 virials[atom, 0] += half * dx[k] * dx[k]
                 virials[atom, 1] += half * dx[k] * dy[k]
                 virials[atom, 2] += half * dy[k] * dy[k]
@@ -112,13 +119,12 @@ def pair_stiffness(positions, species, table, cell, first, partner, blocks, conv
     The Hessian of the system has minus these blocks off its diagonal and their sums on it. With `convex`, negative
     curvatures U'' and U'/r are set to zero, which makes the Hessian positive semidefinite.
     """
-    widest = np.max(first[1:] - first[:-1])
-    dx, dy = np.empty(widest), np.empty(widest)
-    tension, others, second = np.empty(widest), np.empty(widest), np.empty(widest)
-    for i in range(len(positions)):
-        begin = first[i]
-        count = _gather(positions, species, cell, i, first, partner, dx, dy, tension, others)
-        pairs_of_atom(tension, others, None, second, table[species[i]], count)
+    work = _room(first)
+    dx, dy, tension, others, second = work[0], work[1], work[2], work[3], work[4]
+    for i in range(U(len(positions))):
+        begin = U(first[i])
+        count = U(first[i + U(1)]) - begin
+        _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, None, second)
         for k in range(count):
             t, s = tension[k], second[k]
             if convex:
@@ -134,11 +140,11 @@ def pair_stiffness(positions, species, table, cell, first, partner, blocks, conv
 def hessian_product(first, partner, blocks, vector, out):
     """Product of the Hessian with `vector` (n_atoms, 2) [Å], written into `out` [energy/Å]."""
     out[:] = 0.0
-    for i in range(len(vector)):
+    for i in range(U(len(vector))):
         vx, vy = vector[i, 0], vector[i, 1]
         sx = sy = 0.0
-        for p in range(first[i], first[i + 1]):
-            j = partner[p]
+        for p in range(U(first[i]), U(first[i + U(1)])):
+            j = U(partner[p])
             dx, dy = vx - vector[j, 0], vy - vector[j, 1]
             gx = blocks[p, 0] * dx + blocks[p, 1] * dy
             gy = blocks[p, 1] * dx + blocks[p, 2] * dy
@@ -157,9 +163,9 @@ def affine_force_rate(positions, cell, first, partner, blocks, gradient, out):
     Every distance vector d changes by ``gradient @ d`` (gradient diagonal, shape (2,)).
     """
     out[:] = 0.0
-    for i in range(len(positions)):
-        for p in range(first[i], first[i + 1]):
-            j = partner[p]
+    for i in range(U(len(positions))):
+        for p in range(U(first[i]), U(first[i + U(1)])):
+            j = U(partner[p])
             dx = positions[j, 0] - positions[i, 0]
             dy = positions[j, 1] - positions[i, 1]
             ax = gradient[0] * (dx - cell[0] * np.floor(dx / cell[0] + 0.5))
