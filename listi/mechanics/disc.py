@@ -162,8 +162,10 @@ def refresh_pairs(disc):
 
 
 @template(forceinline=True)  # or every call would count references to its arrays, atomically
-def _pairs(r, species, table, i, partner, begin, count, dx, dy, tension, others, energy, second):
-    """Distance vectors, U'/r, and U and U'' unless None, of the pairs of free atom i listed from `begin`."""
+def _pairs(disc, i, begin, count, energy, second):
+    """Vectors (work[0], work[1]), U'/r (work[2]), and U and U'' unless None, of free atom i's pairs from `begin` on."""
+    r, species, partner, work = disc.r, disc.species, disc.partner, disc.work
+    dx, dy, tension, others = work[0], work[1], work[2], work[3]
     xi, yi = r[i, 0], r[i, 1]
     for k in range(count):
         j = partner[begin + k]
@@ -176,13 +178,13 @@ def _pairs(r, species, table, i, partner, begin, count, dx, dy, tension, others,
         others[k] = 0.0
     for k in range(lanes):
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    pairs_of_atom(tension, others, energy, second, table[species[i]], lanes)
+    pairs_of_atom(tension, others, energy, second, disc.table[species[i]], lanes)
 
 
 @template
 def evaluate_forces(disc):
     """Write the forces on the free atoms and the virial of the load; return the largest force component."""
-    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    first, partner = disc.first, disc.partner
     dx, dy, tension, power = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
     forces = disc.forces
     wxx, wxy, wyy = disc.weight[0], disc.weight[1], disc.weight[2]
@@ -193,7 +195,7 @@ def evaluate_forces(disc):
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, power, None, None)
+        _pairs(disc, i, begin, count, None, None)
         for k in range(count):  # no sums: vectorises
             x, y = dx[k], dy[k]
             dx[k], dy[k] = tension[k] * x, tension[k] * y
@@ -236,13 +238,12 @@ def _hold(disc):
 @template
 def evaluate_energy(disc):
     """Energy of all pairs with a free atom, springs and constant forces."""
-    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
-    dx, dy, tension, others, energy = disc.work[0], disc.work[1], disc.work[2], disc.work[3], disc.work[4]
+    first, energy = disc.first, disc.work[4]
     total = 0.0
     for i in range(len(disc.forces)):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, others, energy, None)
+        _pairs(disc, i, begin, count, energy, None)
         total += np.sum(energy[:count])
         if disc.tether > 0.0 and not disc.inside[i]:
             for c in range(2):
@@ -254,14 +255,14 @@ def evaluate_energy(disc):
 @template
 def stress(disc, area):
     """Stress (xx, xy, yy) of the atoms inside; pairs with an atom outside count half."""
-    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
-    dx, dy, tension, others = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
+    first, partner = disc.first, disc.partner
+    dx, dy, tension = disc.work[0], disc.work[1], disc.work[2]
     refresh_pairs(disc)
     xx = xy = yy = 0.0
     for i in range(len(disc.forces)):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, others, None, None)
+        _pairs(disc, i, begin, count, None, None)
         for k in range(count):
             weight = 0.5 * (disc.inside[i] + disc.inside[partner[begin + k]]) * tension[k] / area
             xx += weight * dx[k] * dx[k]
@@ -277,7 +278,7 @@ def evaluate_hessian(disc):
     Returns the largest force component, as `evaluate_forces` would. `rate` becomes
     the change of the forces per unit strain if every distance vector d changed by velocity @ d.
     """
-    r, species, first, partner = disc.r, disc.species, disc.first, disc.partner
+    first, partner = disc.first, disc.partner
     matrix, forces, rate, velocity, work = disc.matrix, disc.forces, disc.rate, disc.velocity, disc.work
     dx, dy, tension, gx, gy, kxx, kxy, kyy = (
         work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
@@ -293,7 +294,7 @@ def evaluate_hessian(disc):
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
-        _pairs(r, species, disc.table, i, partner, begin, count, dx, dy, tension, gx, None, gy)
+        _pairs(disc, i, begin, count, None, gy)
         for k in range(count):  # no sums: vectorises
             x, y, t = dx[k], dy[k], tension[k]
             c = (gy[k] - t) / (x * x + y * y)

@@ -6,6 +6,8 @@ every machine.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -13,16 +15,49 @@ from .jit import JIT, U
 from .kernels import pairs_of_atom, template
 
 
+class PairList(NamedTuple):
+    """Atoms in a periodic cell and which of them may be in reach of each other.
+
+    Attributes
+    ----------
+    positions, species, cell
+        As in `listi.Network`.
+    table
+        The potential's.
+    first, partner
+        From `neighbour_list`.
+    """
+
+    positions: np.ndarray
+    species: np.ndarray
+    cell: np.ndarray
+    table: np.ndarray
+    first: np.ndarray
+    partner: np.ndarray
+
+
+class Room(NamedTuple):
+    """Work arrays for the pairs of one atom: distance vectors, U'/r, species of the partners, U or U''."""
+
+    dx: np.ndarray
+    dy: np.ndarray
+    tension: np.ndarray
+    others: np.ndarray
+    more: np.ndarray
+
+
 @numba.njit(**JIT)
-def _room(first):
-    """Work arrays for the pairs of any one atom, filled up to eight lanes."""
-    widest = np.max(first[1:] - first[:-1]) + 8
-    return np.empty((5, widest))
+def _room(pairs):
+    """Room for the pairs of any atom, filled up to eight lanes."""
+    n = np.max(pairs.first[1:] - pairs.first[:-1]) + 8
+    return Room(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n))
 
 
-@template
-def _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, energy, second):
+@template(forceinline=True)
+def _evaluate(pairs, i, begin, count, room, energy, second):
     """Minimum-image distance vectors, U'/r, and U and U'' unless None, of the pairs of atom i listed from `begin`."""
+    positions, species, cell, partner = pairs.positions, pairs.species, pairs.cell, pairs.partner
+    dx, dy, tension, others = room.dx, room.dy, room.tension, room.others
     xi, yi = positions[i, 0], positions[i, 1]
     for k in range(count):
         j = U(partner[begin + k])
@@ -37,21 +72,17 @@ def _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, te
         dx[k] -= cell[0] * np.floor(dx[k] / cell[0] + 0.5)
         dy[k] -= cell[1] * np.floor(dy[k] / cell[1] + 0.5)
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    pairs_of_atom(tension, others, energy, second, table[species[i]], lanes)
+    pairs_of_atom(tension, others, energy, second, pairs.table[species[i]], lanes)
 
 
 @template
-def energy_forces(positions, species, table, cell, first, partner, forces):
+def energy_forces(pairs, forces):
     """Energy and virial; the forces are written into `forces`.
 
     Parameters
     ----------
-    positions, species, cell
-        As in `listi.Network`.
-    table
-        The potential's.
-    first, partner
-        From `neighbour_list`.
+    pairs : PairList
+        The atoms.
     forces : ndarray, shape (n_atoms, 2)
         Output [energy/Å].
 
@@ -62,14 +93,14 @@ def energy_forces(positions, species, table, cell, first, partner, forces):
     virial : tuple of float
         Sums of U'(r) d_a d_b / r over pairs for ab = xx, xy, yy [energy]; the stress is virial / area.
     """
-    work = _room(first)
-    dx, dy, tension, others, energy = work[0], work[1], work[2], work[3], work[4]
+    room = _room(pairs)
+    first, partner, dx, dy, tension = pairs.first, pairs.partner, room.dx, room.dy, room.tension
     forces[:] = 0.0
     total = vxx = vxy = vyy = 0.0
-    for i in range(U(len(positions))):
+    for i in range(U(len(first) - 1)):
         begin = U(first[i])
         count = U(first[i + U(1)]) - begin
-        _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, energy, None)
+        _evaluate(pairs, i, begin, count, room, room.more, None)
         fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
         for k in range(count):
             j = U(partner[begin + k])
@@ -78,7 +109,7 @@ def energy_forces(positions, species, table, cell, first, partner, forces):
             fy += gy
             forces[j, 0] -= gx
             forces[j, 1] -= gy
-            own += energy[k]
+            own += room.more[k]
             sxx += gx * dx[k]
             sxy += gx * dy[k]
             syy += gy * dy[k]
@@ -92,18 +123,18 @@ def energy_forces(positions, species, table, cell, first, partner, forces):
 
 
 @template
-def atom_virials(positions, species, table, cell, first, partner, virials):
+def atom_virials(pairs, virials):
     """Sums of U'(r) d_a d_b / (2 r) over the pairs of every atom for ab = xx, xy, yy, in `virials` (n_atoms, 3).
 
     Half of a pair's virial belongs to either atom; all add up to that of `energy_forces`.
     """
-    work = _room(first)
-    dx, dy, tension, others = work[0], work[1], work[2], work[3]
+    room = _room(pairs)
+    first, partner, dx, dy, tension = pairs.first, pairs.partner, room.dx, room.dy, room.tension
     virials[:] = 0.0
-    for i in range(U(len(positions))):
+    for i in range(U(len(first) - 1)):
         begin = U(first[i])
         count = U(first[i + U(1)]) - begin
-        _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, None, None)
+        _evaluate(pairs, i, begin, count, room, None, None)
         for k in range(count):
             half = 0.5 * tension[k]
             for atom in (i, U(partner[begin + k])):
@@ -113,20 +144,20 @@ def atom_virials(positions, species, table, cell, first, partner, virials):
 
 
 @template
-def pair_stiffness(positions, species, table, cell, first, partner, blocks, convex):
+def pair_stiffness(pairs, blocks, convex):
     """Hessian of every pair energy with respect to the distance vector, as (xx, xy, yy) in `blocks` (n_pairs, 3).
 
     The Hessian of the system has minus these blocks off its diagonal and their sums on it. With `convex`, negative
     curvatures U'' and U'/r are set to zero, which makes the Hessian positive semidefinite.
     """
-    work = _room(first)
-    dx, dy, tension, others, second = work[0], work[1], work[2], work[3], work[4]
-    for i in range(U(len(positions))):
+    room = _room(pairs)
+    first, dx, dy, tension = pairs.first, room.dx, room.dy, room.tension
+    for i in range(U(len(first) - 1)):
         begin = U(first[i])
         count = U(first[i + U(1)]) - begin
-        _pairs(positions, species, table, cell, i, partner, begin, count, dx, dy, tension, others, None, second)
+        _evaluate(pairs, i, begin, count, room, None, room.more)
         for k in range(count):
-            t, s = tension[k], second[k]
+            t, s = tension[k], room.more[k]
             if convex:
                 t, s = max(t, 0.0), max(s, 0.0)
             x, y = dx[k], dy[k]
@@ -157,11 +188,12 @@ def hessian_product(first, partner, blocks, vector, out):
 
 
 @numba.njit(**JIT)
-def affine_force_rate(positions, cell, first, partner, blocks, gradient, out):
+def affine_force_rate(pairs, blocks, gradient, out):
     """Change of the forces per unit of homogeneous strain at frozen scaled coordinates, written into `out`.
 
     Every distance vector d changes by ``gradient @ d`` (gradient diagonal, shape (2,)).
     """
+    positions, cell, first, partner = pairs.positions, pairs.cell, pairs.first, pairs.partner
     out[:] = 0.0
     for i in range(U(len(positions))):
         for p in range(U(first[i]), U(first[i + U(1)])):

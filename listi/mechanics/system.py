@@ -11,7 +11,7 @@ import numpy as np
 from ..network.network import Network
 from .forms import SILICA
 from .neighbours import neighbour_list
-from .pair_sums import affine_force_rate, atom_virials, energy_forces, hessian_product, pair_stiffness
+from .pair_sums import PairList, affine_force_rate, atom_virials, energy_forces, hessian_product, pair_stiffness
 from .potential import Potential
 from .sparse_cholesky import Factor, IndefiniteError
 from .tolerances import AT_MINIMUM, TOLERANCE
@@ -84,15 +84,15 @@ class System:
         self._listed, self._listed_cell = self.positions.copy(), self.cell.copy()
 
     @property
-    def _pairs(self) -> tuple[np.ndarray, ...]:
+    def _pairs(self) -> PairList:
         """What every kernel over pairs takes."""
-        return self.positions, self.species, self.potential.table, self.cell, self.first, self.partner
+        return PairList(self.positions, self.species, self.cell, self.potential.table, self.first, self.partner)
 
     def energy_forces(self) -> tuple[float, np.ndarray]:
         """Return the energy and the forces (n_atoms, 2), zero on atoms that may not move; keeps the virial."""
         self._refresh_list()
         forces = np.empty_like(self.positions)
-        energy, self._virial = self._energy_forces(*self._pairs, forces)
+        energy, self._virial = self._energy_forces(self._pairs, forces)
         if self.mobile is not None:
             forces[~self.mobile] = 0.0
         return energy, forces
@@ -110,15 +110,16 @@ class System:
         """
         self._refresh_list()
         found = np.empty((len(self.positions), 3))
-        atom_virials.compiled(self.potential)(*self._pairs, found)
+        atom_virials.compiled(self.potential)(self._pairs, found)
         return found
 
-    def linearise(self) -> None:
-        """Evaluate the pair stiffness at the present positions."""
+    def linearise(self) -> np.ndarray:
+        """Evaluate and return the stiffness of the listed pairs at the present positions, as `pair_stiffness` does."""
         self._refresh_list()
         if len(self._blocks) != len(self.partner):
             self._blocks = np.empty((len(self.partner), 3))
-        self._pair_stiffness(*self._pairs, self._blocks, False)
+        self._pair_stiffness(self._pairs, self._blocks, False)
+        return self._blocks
 
     def hessian_product(self, vector: np.ndarray) -> np.ndarray:
         """Multiply the Hessian of the last `linearise` with `vector` (n_atoms, 2)."""
@@ -136,7 +137,7 @@ class System:
             self._factor = Factor(*arguments, self._blocks, reach, self.mobile)
         except IndefiniteError:
             convex = np.empty_like(self._blocks)
-            self._pair_stiffness(*self._pairs, convex, True)
+            self._pair_stiffness(self._pairs, convex, True)
             self._factor = Factor(*arguments, convex, reach, self.mobile)
         self._excess = 0
 
@@ -195,7 +196,7 @@ class System:
         Solves Hessian u = d(force)/d(strain) at frozen scaled coordinates, after `linearise`.
         """
         rate = np.empty_like(self.positions)
-        affine_force_rate(self.positions, self.cell, self.first, self.partner, self._blocks, gradient, rate)
+        affine_force_rate(self._pairs, self._blocks, gradient, rate)
         if self.mobile is not None:
             rate[~self.mobile] = 0.0
         return self.solve(rate, relative=1e-4)[0]
