@@ -34,7 +34,7 @@ NETWORKS = {
     "probing": {"color": "black", "marker": "D", "linestyle": "-", "label": "mechanical probing"},
     "lstm": {"color": "#173f7a", "marker": "o", "linestyle": "--", "label": "LSTM"},
     "cnn": {"color": "#c8553d", "marker": "s", "linestyle": "-.", "label": "CNN"},
-    "gcn": {"color": "#5bb98b", "marker": "^", "linestyle": "-", "label": "GCN"},
+    "gcn": {"color": "#5bb98b", "marker": "^", "linestyle": "-", "label": "GCN, Kipf"},
     "gcn_attention": {"color": "#3a2208", "marker": "X", "linestyle": "--", "label": "GCN, attention"},
     "gcn_bonds": {"color": "#2b6650", "marker": "v", "linestyle": ":", "label": "GCN, bond vectors"},
     "listi": {"color": "#f5d25a", "marker": "P", "linestyle": "-", "label": "whole-sample network"},
