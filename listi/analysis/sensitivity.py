@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import crossings, grid_lines, nearest_point
+from ..network.geometry import crossings, grid_lines, grid_points, nearest_point
 from ..network.network import Network
+from ..network.units import LENGTH_UNIT
 from ..probing.probe import probe
 
 SETTINGS: dict[str, dict] = {  # changes to `listi.probe` that should change nothing
@@ -66,6 +67,51 @@ def vary(network: Network, points: np.ndarray, settings: Mapping[str, Mapping] =
     return xr.Dataset(
         {"reference": reference, "threshold": xr.concat(each, dim=xr.Variable("setting", list(settings)))}
     )
+
+
+def moved_probes(
+    network: Network, threshold: xr.DataArray, distances: Sequence[float], around: float, **settings
+) -> xr.Dataset:
+    """Probe a map again with every point moved a little: how far is a probe the same as its neighbour?
+
+    Parameters
+    ----------
+    network : Network
+        A sample at its energy minimum.
+    threshold : DataArray over (x, y)
+        Its probed map [energy/Å²].
+    distances : sequence of float
+        How far all points are moved, one map for each [Å]; in a direction of 30 degrees against x.
+    around : float
+        One of the distances. The points are moved as far at 120, 210 and 300 degrees, too.
+    **settings
+        Parameters of `listi.probe`, such as r_free.
+
+    Returns
+    -------
+    Dataset
+        `moved` over (distance, x, y), the maps of the moved points; `mean` over (x, y), of five maps: the one given and
+        the four at `around`.
+
+    Raises
+    ------
+    ValueError
+        If `around` is not one of the distances.
+    """
+    if around not in distances:
+        raise ValueError(f"around: {around} Å is not one of the distances {', '.join(f'{d:g}' for d in distances)}")
+    threshold = threshold.transpose("x", "y")
+    points = grid_points(network.cell, (threshold.sizes["x"], threshold.sizes["y"]))
+
+    def at(distance: float, degrees: float) -> np.ndarray:
+        shift = distance * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+        return probe(network, points=points + shift, **settings).threshold.values.reshape(threshold.shape)
+
+    moved = np.array([at(distance, 30.0) for distance in distances])
+    four = [moved[list(distances).index(around)], *(at(around, degrees) for degrees in (120.0, 210.0, 300.0))]
+    mean = threshold.copy(data=np.mean([threshold.values, *four], axis=0))
+    coords = {"distance": ("distance", list(distances), {"units": LENGTH_UNIT}), **threshold.coords}
+    return xr.Dataset({"moved": (("distance", "x", "y"), moved, threshold.attrs), "mean": mean}, coords)
 
 
 def sampled_goodness(

@@ -42,12 +42,13 @@ from .provenance import code_version
 FILE = "studies.json"
 STUDIES = (
     *("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses"),
-    *("radius", "boundary", "probes", "events", "imaged", "noise", "sizes", "scaling"),
+    *("radius", "boundary", "probes", "moved", "events", "imaged", "noise", "sizes", "scaling"),
 )
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
 N_TIMED = 200  # probes timed in each copy of a glass
 N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
 N_WALKED, N_EVENTS = 25, 3  # probes of each of some samples walked step by step; samples sheared so
+DISTANCES, AROUND = (0.1, 0.2, 0.4, 0.8), 0.4  # by how much probes are moved [Å]; where four are, all around
 APART, FINE_STEP = 0.005, 2e-5  # relative difference of thresholds that are walked again, in steps of this strain
 RADII = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)  # of the disc [Å]
 BOUNDARIES = {"frozen": {}, "tether 10": {"tether": 10.0}, "tether 1": {"tether": 1.0}}
@@ -211,6 +212,25 @@ def probe_rows(sample: Sample, n_probes: int = N_WALKED) -> list[dict]:
     return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
 
 
+def moved_rows(sample: Sample) -> list[dict]:
+    """How well a map agrees with maps of moved points, and what is gained by the mean of five; one row.
+
+    `correlation` of the map with those of moved points, by distance; `goodness` of every event by the map, and by the
+    `mean` of five. For each network whose predictions the sample holds: their correlation with the map and with the
+    mean.
+    """
+    threshold, cell = sample.probing.threshold, sample.network.cell
+    r_free = float(sample.probing.attrs.get("r_free", load.R_FREE))
+    told = sensitivity.moved_probes(sample.network, threshold, DISTANCES, AROUND, r_free=r_free, workers=1)
+    r = xr.corr(told.moved, threshold, ["x", "y"])
+    row = {"sample": number_of(sample), "correlation": {f"{d:g}": _short(float(r.sel(distance=d))) for d in DISTANCES}}
+    for name, values in {"goodness": threshold, "mean": told["mean"]}.items():
+        row[name] = [_short(one) for one in goodness(values, sample.shear.event_position, cell).values]
+    for name, predicted in ({} if sample.predictions is None else sample.predictions).items():
+        row[name] = [_short(float(xr.corr(predicted, one))) for one in (threshold, told["mean"])]
+    return [row]
+
+
 def event_rows(sample: Sample, n_events: int = 6) -> list[dict]:
     """Events as `listi.deform` finds them, and walked step by step, one row per event."""
     found = {
@@ -331,10 +351,11 @@ def update(
         Of data, such as "data/paper".
     names : sequence of str
         Which of load, fresh_maps, predictors (weights chosen on those not called test), rules (samples with
-        `peak_stress`), angles (the first twenty), late (ten small glasses, made here), glasses (beside the imaged
-        patches and the glasses that are compared already), radius, boundary and probes (the first twenty), events (the
-        first three), imaged (patches, beside ten cut from samples), noise (of images of them), sizes and scaling (times
-        against the number of atoms, of glasses made here).
+        `peak_stress`), angles (the first twenty), late (ten small glasses, made here), glasses (beside the
+        imaged patches and the glasses that are compared already), radius, boundary and probes (the first
+        twenty), moved (probes, a little), events (the first three), imaged (patches, beside ten cut from
+        samples), noise (of images of them), sizes and scaling (times against the number of atoms, of glasses
+        made here).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional
@@ -394,6 +415,7 @@ _ROWS = {
     "radius": radius_rows,
     "boundary": boundary_rows,
     "probes": probe_rows,
+    "moved": moved_rows,
     "events": event_rows,
 }
 _OF_SOME = {"angles": N_SOME, "radius": N_SOME, "boundary": N_SOME, "probes": N_SOME, "events": N_EVENTS}

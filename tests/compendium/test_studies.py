@@ -77,6 +77,24 @@ def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, mon
     assert event["atom"] == event["atom_walked"] == int(sample.shear.event_atom[1]) and event["event"] == 2
 
 
+def test_maps_of_moved_points_agree_the_less_the_further(folder, monkeypatch):
+    sample = data_set.of_roles(folder, "train")[0]
+    monkeypatch.setattr(studies, "DISTANCES", (1e-9, 4.0))
+    monkeypatch.setattr(studies, "AROUND", 1e-9)
+    predicted = sample.probing[["threshold"]].rename(threshold="own") ** 2
+    (row,) = studies.moved_rows(replace(sample, predictions=predicted))
+    assert row["correlation"]["1e-09"] == pytest.approx(1.0, abs=1e-6)
+    assert row["correlation"]["4"] < 0.99
+    told = listi.goodness(sample.probing.threshold, sample.shear.event_position).values
+    assert row["mean"] == row["goodness"] == pytest.approx(told, abs=1e-5)
+    assert row["own"][0] == pytest.approx(row["own"][1]) < 1.0
+    monkeypatch.setattr(studies, "AROUND", 4.0)
+    (far,) = studies.moved_rows(sample)
+    assert far["goodness"] == row["goodness"] != far["mean"]
+    with pytest.raises(ValueError, match="around: 0.3 Å is not one of the distances 0.1, 0.2"):
+        sensitivity.moved_probes(sample.network, sample.probing.threshold, (0.1, 0.2), 0.3)
+
+
 def test_a_study_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
     """What was done is not done again, unless by other code; nothing is left of it when the study is whole."""
     done, stops = [], [3001]
