@@ -87,10 +87,18 @@ def test_maps_of_moved_points_agree_the_less_the_further(folder, monkeypatch):
     assert row["correlation"]["4"] < 0.99
     told = listi.goodness(sample.probing.threshold, sample.shear.event_position).values
     assert row["mean"] == row["goodness"] == pytest.approx(told, abs=1e-5)
-    assert row["own"][0] == pytest.approx(row["own"][1]) < 1.0
-    monkeypatch.setattr(studies, "AROUND", 4.0)
-    (far,) = studies.moved_rows(sample)
-    assert far["goodness"] == row["goodness"] != far["mean"]
+    assert 0.5 < row["own"][0] < 1.0
+    assert row["own"][1] == pytest.approx(row["own"][0], abs=1e-5)
+    map_ = sample.probing.threshold.transpose("x", "y")
+    told = sensitivity.moved_probes(sample.network, map_, (4.0,), 4.0)
+    a, b = 4.0 * np.cos(np.pi / 6), 4.0 * np.sin(np.pi / 6)
+    points = np.stack(np.meshgrid(map_.x, map_.y, indexing="ij"), -1).reshape(-1, 2)
+    five = [map_.values] + [
+        listi.probe(sample.network, points=points + shift).threshold.values.reshape(map_.shape)
+        for shift in ((a, b), (-b, a), (-a, -b), (b, -a))
+    ]
+    assert told.moved.values[0] == pytest.approx(five[1], rel=1e-9)
+    assert told["mean"].values == pytest.approx(np.mean(five, axis=0), rel=1e-9)
     with pytest.raises(ValueError, match="around: 0.3 Å is not one of the distances 0.1, 0.2"):
         sensitivity.moved_probes(sample.network, sample.probing.threshold, (0.1, 0.2), 0.3)
 
