@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.prediction_goodness import statistics
-from . import published
-from .style import BLUE, GREY, NETWORKS, RED, look, styled
+from . import panels, published
+from .style import BLUE, NETWORKS, RED, look, styled
 
 
 @styled
@@ -73,6 +73,7 @@ def fig3(goodness: xr.DataArray) -> Figure:
         label="paper, 50 samples: the two values that its text gives",
     )
     _frame(axes, goodness)
+    _legend(axes, 1)
     return figure
 
 
@@ -96,26 +97,23 @@ def _frame(axes: Axes, goodness: xr.DataArray) -> None:
     lowest = float(goodness.min())
     axes.axhline(1.0, color=RED, linestyle="--", linewidth=0.9, zorder=0)
     axes.axhline(0.0, color="black", linestyle="--", linewidth=0.7, zorder=0)
-    axes.annotate(
-        "perfect",
-        (0.0, 1.0),
-        xycoords=("axes fraction", "data"),
-        ha="left",
-        va="bottom",
-        color=RED,
-    )
-    axes.annotate("guessing", (0.0, 0.0), xycoords=("axes fraction", "data"), ha="left", va="bottom")
+    at_left = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom", "annotation_clip": True}
+    axes.annotate("perfect", (0.0, 1.0), color=RED, **at_left)
+    axes.annotate("guessing", (0.0, 0.0), **at_left)
     places = np.arange(goodness.sizes["event"])
     axes.set(
         xlim=(-0.6, len(places) - 0.3),
         ylim=(min(-0.15, lowest - 0.05), 1.12),
         xticks=places,
-        xlabel="Event number n",
         ylabel="Prediction goodness $C_{\\Delta\\tau}(n)$",
     )
     axes.set_xticklabels([str(int(n)) for n in goodness.event.values])
-    labels = axes.get_legend_handles_labels()[1]
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(len(labels), 3))
+
+
+def _legend(axes: Axes, columns: int) -> None:
+    """What the lines are, below the number of the event."""
+    axes.set_xlabel("Event number n")
+    axes.figure.legend(loc="outside lower center", ncols=columns)
 
 
 @styled
@@ -150,41 +148,51 @@ def scores(scores: xr.Dataset) -> Figure:
 
 
 def _comparison(goodness: xr.DataArray, paper: Mapping[str, float]) -> Figure:
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+    """Boxes of all values (a), and their means (b), which the boxes of seven networks would hide."""
+    figure = Figure(figsize=(6.4, 5.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
     models = [str(name) for name in goodness.model.values]
     width = 0.8 / len(models)
     others = [name for name in models if name not in NETWORKS]
     for column, name in enumerate(models):
-        shift = (column - (len(models) - 1) / 2) * width
+        places = np.arange(goodness.sizes["event"]) + (column - (len(models) - 1) / 2) * width
         style = look(name, others.index(name) if name in others else 0)
-        _one_network(axes, goodness.sel(model=name), shift, width, style, paper.get(name))
+        _one_network(above, below, goodness.sel(model=name), places, width, style)
+        if name in paper:
+            star = {"color": style["color"], "markeredgecolor": "black", "markersize": 10, "zorder": 6}
+            below.plot(places[0], paper[name], "*", clip_on=False, **star)
     if paper:
         star = {"color": "white", "markeredgecolor": "black", "markersize": 9}
-        axes.plot([], [], "*", label="paper, first event", **star)
-    _frame(axes, goodness)
+        below.plot([], [], "*", label="paper, first event", **star)
+    _frame(above, goodness)
+    _frame(below, goodness)
+    lowest = min(float(goodness.mean("sample").min()), *paper.values(), 1.0)
+    below.set_ylim(min(0.8, lowest - 0.05), 1.03)
+    below.set_ylabel(f"Mean of {goodness.sizes['sample']} samples (1)")
+    _legend(below, 4)
+    for letter, axes in zip("ab", (above, below), strict=True):
+        panels.letter(axes, letter)
     return figure
 
 
-def _one_network(axes: Axes, goodness: xr.DataArray, shift: float, width: float, style, paper: float | None) -> None:
-    """Boxes of one network (quartiles, whiskers to the extremes) and the line of its means."""
+def _one_network(above: Axes, below: Axes, goodness: xr.DataArray, places: np.ndarray, width: float, style) -> None:
+    """Boxes of one network (quartiles, whiskers to the extremes), and the line of its means."""
     values = goodness.transpose("sample", "event").values
     columns = [column[~np.isnan(column)] for column in values.T]
-    place = np.arange(len(columns)) + shift
-    axes.boxplot(
+    above.boxplot(
         columns,
-        positions=place,
+        positions=places,
         widths=0.8 * width,
         whis=(0, 100),
         manage_ticks=False,
         patch_artist=True,
-        boxprops={"facecolor": style["color"], "alpha": 0.55, "linewidth": 0.7},
+        boxprops={"facecolor": style["color"], "alpha": 0.7, "linewidth": 0.7},
         medianprops={"color": "black"},
-        whiskerprops={"color": GREY},
-        capprops={"color": GREY},
+        whiskerprops={"color": style["color"], "linewidth": 0.8},
+        capprops={"color": style["color"], "linewidth": 0.8},
     )
-    axes.plot(
-        place,
+    below.plot(
+        places,
         [column.mean() for column in columns],
         color=style["color"],
         marker=style["marker"],
@@ -193,16 +201,5 @@ def _one_network(axes: Axes, goodness: xr.DataArray, shift: float, width: float,
         markeredgecolor="black",
         markeredgewidth=0.5,
         zorder=5,
-        label=f"{style['label']}, mean",
+        label=style["label"],
     )
-    if paper is not None:
-        axes.plot(
-            place[0],
-            paper,
-            "*",
-            color=style["color"],
-            markeredgecolor="black",
-            markersize=10,
-            zorder=6,
-            clip_on=False,
-        )
