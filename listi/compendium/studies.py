@@ -1,4 +1,4 @@
-"""Studies beyond the paper, over a folder of samples; notebooks 11, 13 to 15, 18 and 20 to 23 show them.
+"""Studies beyond the paper, over a folder of samples; notebooks 11, 13 to 15, 18 and 20 to 24 show them.
 
 `update("data/paper")` does them all and keeps the results in the folder's `studies.json`, beside those that are there.
 Every study is a function of one sample that returns its rows; a row is a mapping of plain values. Rows are kept as they

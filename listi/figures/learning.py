@@ -245,7 +245,7 @@ def _r(points: xr.Dataset) -> str:
 @styled
 def reach(
     curves: Mapping[str, Mapping[int, Sequence[float]]],
-    networks: Mapping[str, float],
+    levels: Mapping[str, float],
     beyond: Mapping[str, Sequence[Mapping[str, float]]],
     warned: float,
 ) -> Figure:
@@ -256,8 +256,8 @@ def reach(
     curves : mapping
         Learning curves by their label: number of training samples to the correlation of predicted and probed thresholds
         in each unseen sample.
-    networks : mapping
-        Name to the mean correlation of other networks that learned from all samples.
+    levels : mapping
+        Label to a correlation to compare with: of other networks, or of a probe with one beside it.
     beyond : mapping
         Kind of glass to `correlation` and `distance` of each of some glasses.
     warned : float
@@ -272,9 +272,9 @@ def reach(
         style = {"color": color, "marker": marker, "capsize": 2, "markersize": 4}
         left.errorbar(sorted(curve), rows[:, 0], spread, label=label, **style)
     left.legend(fontsize=6, loc="lower right", bbox_to_anchor=(1.0, 0.12))
-    for name, value in networks.items():
+    for label, value in levels.items():
         left.axhline(value, color=GREY, linewidth=0.8, linestyle="--")
-        left.annotate(f"{name}, 40 samples", (sizes[0], value), (0, 2), textcoords="offset points", fontsize=6)
+        left.annotate(label, (sizes[0], value), (0, 2), textcoords="offset points", fontsize=6)
     left.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="Training samples (1)")
     left.minorticks_off()
     left.set_ylabel("Correlation of predicted and\nprobed thresholds (1)")
