@@ -46,7 +46,7 @@ class Amounts:
     reference_steps: int
 
 
-def run(parts: Sequence[str], probes: int, reference_probes: int, reference_steps: int, output: Path) -> None:
+def run(parts: Sequence[str], probes: int, reference_probes: int, reference_steps: int, output: Path) -> dict:
     """Run the benchmarks named, print a table and write JSON.
 
     Parameters
@@ -57,6 +57,11 @@ def run(parts: Sequence[str], probes: int, reference_probes: int, reference_step
         As in `Amounts`.
     output : Path
         JSON file, written anew after each benchmark.
+
+    Returns
+    -------
+    dict
+        What is written: `parts`, of each the rows (what, value, unit); version, machine and cores.
 
     Raises
     ------
@@ -79,6 +84,7 @@ def run(parts: Sequence[str], probes: int, reference_probes: int, reference_step
         for label, value, unit in rows:
             print(f"  {label:<58s} {value:12.4g} {unit}", flush=True)
         write_json(output, record)
+    return record
 
 
 def _seconds(function: Callable[[], object], repeats: int = 1, clock: Callable[[], float] = time.process_time) -> float:

@@ -42,10 +42,11 @@ from .provenance import code_version
 FILE = "studies.json"
 STUDIES = (
     *("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses"),
-    *("radius", "boundary", "probes", "moved", "events", "imaged", "noise", "sizes", "scaling"),
+    *("radius", "boundary", "probes", "moved", "events", "imaged", "noise", "sizes", "scaling", "bench"),
 )
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
 N_TIMED = 200  # probes timed in each copy of a glass
+N_LAMMPS = 100  # of these probes, and of the steps of a deformation, how many LAMMPS does too
 N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
 N_WALKED, N_EVENTS = 25, 3  # probes of each of some samples walked step by step; samples sheared so
 DISTANCES, AROUND = (0.1, 0.2, 0.4, 0.8), 0.4  # by how much probes are moved [Å]; where four are, all around
@@ -355,7 +356,7 @@ def update(
         imaged patches and the glasses that are compared already), radius, boundary and probes (the first
         twenty), moved (probes, a little), events (the first three), imaged (patches, beside ten cut from
         samples), noise (of images of them), sizes and scaling (times against the number of atoms, of glasses
-        made here).
+        made here), bench (`listi bench`, with LAMMPS).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional
@@ -388,6 +389,8 @@ def update(
             kept[name] = {patch: against_noise(imaged_patch(patch), DOSES).to_dict() for patch in IMAGED.values()}
         elif name == "sizes":
             kept[name] = {str(n): row for n, row in bench.measure_sizes(bench.SIZES, N_TIMED).items()}
+        elif name == "bench":
+            kept[name] = bench.run((), N_TIMED, N_LAMMPS, N_LAMMPS, work / name / "bench.json")
         elif name == "scaling":
             kept[name] = {}
             for rings in bench.RINGS:
