@@ -35,6 +35,10 @@ CURVES = ("listi",)  # networks whose learning curves are made
 # Training samples that are probed more densely, and epochs: ten in the steps of the curve; forty take longer.
 DENSER = {10: 40, 40: 60}
 FINER = 2  # by how much along x and y
+# Glasses of a quarter of the size that are made to be learned from beside the training samples, each as it is and
+# turned by 90 degrees; they are many, so an epoch is long.
+MORE, MORE_EPOCHS, MORE_SEED = 700, 30, 1
+QUARTER, MORE_PROBES = {"nx": 20, "ny": 24}, (30, 30)
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
     "stress": {"stress": False},
@@ -46,7 +50,7 @@ ABLATIONS = {  # of `listi`: what is left out, and how
 }
 READINGS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
 READING_EPOCHS = 20  # as long as all of them are trained to be compared
-STUDIES = ("folds", "curves", "denser", "ablations", "readings", "beyond")
+STUDIES = ("folds", "curves", "denser", "more", "ablations", "readings", "beyond")
 LARGE = "four times the size"
 EACH = 3  # samples of each kind beyond the training data; one of the large ones
 PROBES = (25, 25)  # grid on which those are probed that are made for it
@@ -136,6 +140,40 @@ def denser(folder: str | Path, work: Path) -> list[Training]:
         Training(f"listi_{n}_denser", "listi", found[:n], sets["validation"], unseen, {"epochs": epochs})
         for n, epochs in DENSER.items()
     ]
+
+
+def more(folder: str | Path, work: Path, n: int = MORE) -> list[Training]:
+    """Training on many more glasses: what the network learns when samples do not lack.
+
+    Glasses, small as they can be made in seconds, are made and probed here, and kept in `work`. Each is probed as it is
+    and turned by 90 degrees, which makes the pull a push and so gives other thresholds.
+    """
+    sets = data_set.read_split(folder)
+    made = [work / "more" / f"sample_{number:04d}.nc" for number in range(n)]
+    turned = [path.with_name(path.name.replace("sample", "turned")) for path in made]
+    making.generate_all(made, {"seed": MORE_SEED, **QUARTER})
+    for one, other in zip(made, turned, strict=True):
+        if not other.is_file():
+            sample_files.save_sample(other, turn(sample_files.load_sample(one).network))
+    r_free = trained.radius(sample_files.load_sample(sets["train"][0]))
+    making.probe_all(made + turned, dict(zip(("grid_x", "grid_y"), MORE_PROBES, strict=True)) | {"r_free": r_free})
+    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    return [
+        Training(
+            "listi_more",
+            "listi",
+            [*sets["train"], *made, *turned],
+            sets["validation"],
+            unseen,
+            {"epochs": MORE_EPOCHS},
+        )
+    ]
+
+
+def turn(network: Network) -> Network:
+    """Return the network turned by 90 degrees, anticlockwise."""
+    x, y = network.positions.T
+    return network.replace(positions=np.stack([network.cell[1] - y, x], axis=1), cell=network.cell[::-1].copy())
 
 
 def ablations(folder: str | Path) -> list[Training]:
@@ -290,6 +328,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
         "folds": folds,
         "curves": curves,
         "denser": partial(denser, work=work),
+        "more": partial(more, work=work),
         "ablations": ablations,
         "readings": readings,
     }
