@@ -90,6 +90,22 @@ def test_the_network_of_most_probes_is_kept(folder, tmp_path, monkeypatch):
     assert "30 probes in each" in (folder / "models" / "listi_dense.md").read_text("utf-8")
 
 
+def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
+    monkeypatch.setattr(network_studies, "QUARTER", {"nx": 10, "ny": 12})
+    sets = data_set.read_split(folder)
+    (one,) = network_studies.many(folder, tmp_path, 2)
+    assert asked == [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
+    assert one.train[:4] == sets["train"] and one.validation == sets["validation"]
+    assert set(one.unseen) == {*sets["test"], *sets["extra_test"]} and not set(one.unseen) & set(one.train)
+    first, second, turned, _ = (sample_files.load_sample(path).network for path in one.train[4:])
+    assert not np.array_equal(first.positions, second.positions)
+    assert turned.cell.tolist() == first.cell[::-1].tolist()
+    x, y = first.positions.T
+    np.testing.assert_allclose(turned.positions, np.stack([first.cell[1] - y, x], axis=1))  # +x has become +y
+
+
 def test_readings_are_compared_on_validation_samples(folder):
     sets = data_set.read_split(folder)
     for one in network_studies.readings(folder):
@@ -137,7 +153,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
 
 def test_an_unknown_study_is_refused(folder):
     with pytest.raises(
-        ValueError, match="names: 'fold' is not one of folds, curves, denser, ablations, readings, beyond"
+        ValueError, match="names: 'fold' is not one of folds, curves, denser, many, ablations, readings, beyond"
     ):
         network_studies.update(folder, ["fold"])
 
