@@ -9,7 +9,7 @@ import numpy as np
 from .. import files
 from ..learning import models
 from . import data_set
-from .trained import model_file
+from .trained import checksum_of, model_file
 
 _READS = {
     "lstm": "the coordinates of the Si within 11 Å, in the order of their numbers",
@@ -27,8 +27,8 @@ Predicts the stress threshold of every spot of a two-dimensional silica glass fr
 
     listi.predict(network, model="{name}")
 
-**Data.** {train} training and {validation} validation samples of `data/paper`, {probes} probes in each to learn from.
-Choices were made on the validation samples; the unseen samples were predicted for the final figures only.
+**Data.** It learned from {learned}.
+Choices were made on {validation} validation samples; the unseen samples were predicted for the final figures only.
 
 **Training.** Mean squared error of standardised thresholds, {epochs} epochs{ended}; the weights
 are those of epoch {best}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
@@ -54,6 +54,7 @@ def write(folder: str | Path, name: str) -> Path:
     DataError
         If the record or a prediction is not there, or not whole.
     """
+    folder = Path(folder)
     path = model_file(folder, name)
     told = files.read_json(path.with_suffix(".json"))
     made = told["made_from"]
@@ -63,24 +64,19 @@ def write(folder: str | Path, name: str) -> Path:
     roles = {"training": ["train"], "validation": ["validation"], "unseen": data_set.UNSEEN}
     rows = []
     for label, chosen in roles.items():
-        samples = data_set.of_roles(Path(folder), *chosen)
+        samples = data_set.of_roles(folder, *chosen)
         r = data_set.correlation(data_set.points_of(samples, name))
         own, probing = (data_set.goodness_of(samples, source).mean("sample").values for source in (name, "probing"))
         rows.append(f"| {label} ({len(samples)}) | {r:.3f} | {_numbers(own)} | {_numbers(probing)} |")
-    planned = models.at_paper_scale(kind)["epochs"]
-    probes = about["training_points"] // len(made["samples"]["train"])
-    early = len(losses) * probes < planned * data_set.threshold_of(samples[0], "probing").size
     settings = (f"{key} {made[key]}" for key in sorted(made) if key not in ("samples", "r_free", "algorithm"))
-    samples = made["samples"]
     text = _CARD.format(
         name=name,
         kind=kind,
         reads=_READS[kind],
-        train=len(samples["train"]),
-        validation=len(samples["validation"]),
-        probes=probes,
+        learned=_learned(folder, made["samples"]["train"], about["training_points"]),
+        validation=len(made["samples"]["validation"]),
         epochs=len(losses),
-        ended=_ended(planned, early, told["stopped"]),
+        ended=f" of {made['epochs']}, when the validation loss had been flat" if told["stopped"] else "",
         best=losses.argmin() + 1,
         loss=losses.min(),
         hours=told["seconds"] / 3600,
@@ -94,11 +90,13 @@ def write(folder: str | Path, name: str) -> Path:
     return card
 
 
-def _ended(planned: int, early: bool, flat: bool) -> str:
-    """Why a training ended before the last epoch that was planned."""
-    if flat:
-        return f" of {planned}, when the validation loss had been flat"
-    return f" of {planned}, unfinished" if early else ""
+def _learned(folder: Path, sums: list[str], points: int) -> str:
+    """Say what a network with training samples of these checksums learned from."""
+    own = len(set(sums) & {checksum_of(sample) for sample in data_set.of_roles(folder, "train")})
+    parts = [f"{own} training samples of `data/paper`"] * (own > 0)
+    if own < len(sums):
+        parts.append(f"{len(sums) - own} that `listi.compendium.network_studies` makes or probes anew")
+    return f"{points} probes in {' and '.join(parts)}"
 
 
 def _numbers(values: np.ndarray) -> str:

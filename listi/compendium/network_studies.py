@@ -299,7 +299,8 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     """Do studies on the samples of a folder and keep what they find in its `networks.json`.
 
     Predictions of the cross-validation are kept as those of a network "listi_folds": each sample predicted by a
-    network that did not see it. The network of most probes is kept as "listi_dense".
+    network that did not see it. The network of most probes is kept as "listi_dense", that of most glasses as
+    "listi_many".
 
     Parameters
     ----------
@@ -342,7 +343,9 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
         if study == "folds":
             _keep_folds(folder, held)
         if study == "denser":
-            _keep_denser(folder, work)
+            _keep(folder, work, f"listi_{max(DENSER)}_denser", "listi_dense")
+        if study == "many":
+            _keep(folder, work, "listi_many", "listi_many")
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 
@@ -359,17 +362,16 @@ def _keep_folds(folder: Path, held: Mapping[str, xr.Dataset]) -> None:
     predicted.write(file, maps, made_from, "stress threshold predicted by listi, trained on other samples")
 
 
-def _keep_denser(folder: Path, work: Path) -> None:
-    """Keep the network that learned from all samples, more densely probed, as "listi_dense", with what it predicts."""
+def _keep(folder: Path, work: Path, label: str, name: str) -> None:
+    """Keep a network of a study under a name, with its card and what it predicts for the samples of the folder."""
     for suffix in (".keras", ".json"):
-        learned, kept = (
-            trained.model_file(where, name).with_suffix(suffix)
-            for where, name in ((work, f"listi_{max(DENSER)}_denser"), (folder, "listi_dense"))
+        trained_there, kept = (
+            trained.model_file(where, which).with_suffix(suffix) for where, which in ((work, label), (folder, name))
         )
         kept.parent.mkdir(exist_ok=True)
-        files.write_bytes(kept, learned.read_bytes())
-    trained.predict_all(folder, "listi_dense", [p for paths in data_set.read_split(folder).values() for p in paths])
-    model_card.write(folder, "listi_dense")
+        files.write_bytes(kept, trained_there.read_bytes())
+    trained.predict_all(folder, name, [p for paths in data_set.read_split(folder).values() for p in paths])
+    model_card.write(folder, name)
 
 
 def _plain(found: xr.Dataset) -> dict:

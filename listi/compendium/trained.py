@@ -88,7 +88,7 @@ def train(
         "sizes": dict(sizes or {}),
         "seed": seed,
         **settings,
-        "samples": {role: [_checksum(sample) for sample in samples[role]] for role in samples},
+        "samples": {role: [checksum_of(sample) for sample in samples[role]] for role in samples},
         "algorithm": ALGORITHMS["training"],
     }
     if _record(path).get("made_from") == made_from and path.is_file():
@@ -154,8 +154,8 @@ def history_of(path: Path) -> xr.Dataset:
     return xr.Dataset({key: ("epoch", np.array(record[key]), attrs) for key in _LOSSES}, coords={"epoch": epochs})
 
 
-def _checksum(sample: Sample) -> str:
-    """Sum over what a network learns from: structure and thresholds."""
+def checksum_of(sample: Sample) -> str:
+    """Return the sum over what a network learns from: structure and thresholds."""
     return sample_files.checksum({"network": sample.network.to_xarray(), "probing": sample.probing})
 
 

@@ -78,16 +78,15 @@ def test_training_samples_are_probed_more_densely(folder, tmp_path, monkeypatch)
     assert one.validation == sets["validation"] and set(one.unseen) == {*sets["test"], *sets["extra_test"]}
 
 
-def test_the_network_of_most_probes_is_kept(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(network_studies, "DENSER", {4: 1})
+def test_the_network_of_a_study_is_kept(folder, tmp_path):
     trained.train_at_paper_scale(tmp_path, "listi", data_set.read_split(folder), SHORT, label="listi_4_denser")
-    network_studies._keep_denser(folder, tmp_path)
+    network_studies._keep(folder, tmp_path, "listi_4_denser", "listi_dense")
     assert "sample_0007.nc" in [path.name for path in data_set.read_split(folder)["extra_test"]]
     sample = sample_files.load_sample(folder / "samples" / "sample_0007.nc")
     own = network_studies.predict(sample.network, trained.model_file(folder, "listi_dense"), grid=(6, 5)).threshold
     np.testing.assert_allclose(sample.predictions.listi_dense, own, rtol=1e-6)  # in single precision
-    assert "4 training and 1 validation samples" in (folder / "models" / "listi_dense.md").read_text("utf-8")
-    assert "30 probes in each" in (folder / "models" / "listi_dense.md").read_text("utf-8")
+    card = (folder / "models" / "listi_dense.md").read_text("utf-8")
+    assert "120 probes in 4 training samples of `data/paper`.\nChoices were made on 1 validation samples" in card
 
 
 def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, monkeypatch):
@@ -148,7 +147,13 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
     probing = data_set.goodness_of(data_set.of_roles(folder, "validation")).values[0]
     assert f"| unseen (5) | {r:.3f} |" in card
     assert f"{probing[0]:.3f} {probing[1]:.3f} |".replace("0.", ".") in card
-    assert "4 training and 1 validation samples" in card and "1 epochs of 80, unfinished" in card
+    assert "thresholds, 1 epochs; the weights" in card
+    other = dict(data_set.read_split(folder), train=data_set.read_split(folder)["train"][:3])
+    other["train"].append(other["validation"][0])
+    trained.train_at_paper_scale(folder, "listi", other, SHORT, label="short")
+    assert cli.main(["predict", "short", "--data", str(folder)]) == 0
+    told = "120 probes in 3 training samples of `data/paper` and 1 that `listi.compendium.network_studies` makes"
+    assert told in (folder / "models" / "short.md").read_text("utf-8")
 
 
 def test_an_unknown_study_is_refused(folder):
