@@ -150,12 +150,19 @@ def test_rows_of_another_file_or_by_another_model_are_made_again(tmp_path):
         assert studies._once(rows, tmp_path / "work", model, path) == [{"n": expected}]
 
 
-def test_sizes_and_scaling_are_timed(folder, monkeypatch):
+def test_benchmarks_sizes_and_scaling_are_kept(folder, monkeypatch):
+    def part(amounts):
+        return [("probes", amounts.probes, ""), ("of LAMMPS", amounts.reference_probes, "")]
+
+    monkeypatch.setattr(studies.bench, "PARTS", {"quick": part})
     monkeypatch.setattr(studies, "N_TIMED", 2)
+    monkeypatch.setattr(studies, "N_LAMMPS", 1)
     monkeypatch.setattr(studies.bench, "SIZES", ((1, 1),))
     monkeypatch.setattr(studies.bench, "RINGS", ((10, 12),))
-    studies.update(folder, ("sizes", "scaling"), workers=1)
+    studies.update(folder, ("bench", "sizes", "scaling"), workers=1)
     kept = files.read_json(folder / studies.FILE)
+    assert kept["bench"]["parts"] == {"quick": [["probes", 2, ""], ["of LAMMPS", 1, ""]]}
+    assert kept["bench"]["cores"] > 0
     assert kept["sizes"]["2400"].keys() == {"force", "probe", "memory"}
     row = kept["scaling"]["600"]
     assert row["atoms"] == 600 and row["generate"] > 0 and row["shear"] > 0 and row["memory"] > 1e8
