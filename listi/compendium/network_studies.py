@@ -39,6 +39,7 @@ FINER = 2  # by how much along x and y
 # turned by 90 degrees, and how: with smaller batches the loss falls faster, and there is enough for a wider network.
 MANY, MANY_SEED = 360, 1
 MANY_CHANGES = {"epochs": 45, "batch_size": 300, "width": 64}
+FEW_EPOCHS = 80  # of the same without them
 QUARTER, MANY_PROBES = {"nx": 20, "ny": 24}, (30, 30)
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
@@ -144,7 +145,7 @@ def denser(folder: str | Path, work: Path) -> list[Training]:
 
 
 def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
-    """Training on many more glasses: what the network learns when samples do not lack.
+    """Trainings without and with many more glasses: what the network learns when samples do not lack.
 
     Glasses, small as they can be made in seconds, are made and probed here, and kept in `work`. Each is probed as it is
     and turned by 90 degrees, which makes the pull a push and so gives other thresholds.
@@ -160,8 +161,12 @@ def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
     r_free = trained.radius(sample_files.load_sample(sets["train"][0]))
     making.probe_all(made + turned, dict(zip(("grid_x", "grid_y"), MANY_PROBES, strict=True)) | {"r_free": r_free})
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
-    train = [*sets["train"], *made, *turned]
-    return [Training("listi_many", "listi", train, sets["validation"], unseen, MANY_CHANGES)]
+    few = sets["train"], MANY_CHANGES | {"epochs": FEW_EPOCHS}
+    plans = {"listi_few": few, "listi_many": ([*few[0], *made, *turned], MANY_CHANGES)}
+    return [
+        Training(label, "listi", train, sets["validation"], unseen, changes)
+        for label, (train, changes) in plans.items()
+    ]
 
 
 def turn(network: Network) -> Network:

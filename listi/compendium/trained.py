@@ -20,6 +20,7 @@ from . import predicted, sample_files
 from .provenance import ALGORITHMS, record
 
 _LOSSES = ("loss", "validation_loss")
+BESIDE = ("critical_strain", "critical_tensor", "peak_stress")  # of a probe: what is learned beside its threshold
 _TOLD = ("stopped", "seconds", "backend", "threads")  # of a training, beside its losses
 
 
@@ -67,7 +68,9 @@ def train(
     report : callable, optional
         See `listi.learning.fit.fit`.
     **settings
-        epochs, batch_size, learning_rate, ...: passed on to `listi.learning.fit.fit`.
+        epochs, batch_size, learning_rate, ...: passed on to `listi.learning.fit.fit`. With a weight `beside`, the
+        network learns more than the threshold of every probe: the strain at which its disc gives, the normal stresses
+        that it bears then, and the first peak of the stress.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def train(
     if _record(path).get("made_from") == made_from and path.is_file():
         return history_of(path)
     model = models.build(name, seed=seed, r_free=r_free, **(sizes or {}))
-    cuts = _cuts(samples, r_free)
+    cuts = _cuts(samples, r_free, bool(settings.get("beside")))
     dense = silicon_in_discs(np.concatenate([cut.mask.sum(axis=1) for cut, _ in cuts["train"]]))
     models.update_metadata(model, silicon_in_discs=dense)
     sets = {role: [(models.inputs(model, cut), y) for cut, y in cuts.pop(role)] for role in ("train", "validation")}
@@ -159,11 +162,27 @@ def checksum_of(sample: Sample) -> str:
     return sample_files.checksum({"network": sample.network.to_xarray(), "probing": sample.probing})
 
 
-def _cuts(samples: Mapping[str, Sequence[Sample]], r_free: float) -> dict[str, list]:
-    """Cut-outs and thresholds of every sample to train on and to validate on, all padded alike."""
-    cuts = {role: [discs_of(sample, r_free) for sample in samples[role]] for role in ("train", "validation")}
+def _cuts(samples: Mapping[str, Sequence[Sample]], r_free: float, beside: bool) -> dict[str, list]:
+    """Cut-outs and targets of every sample to train on and to validate on, all padded alike."""
+    cuts = {
+        role: [(discs_of(sample, r_free)[0], _targets(sample, beside)) for sample in samples[role]]
+        for role in ("train", "validation")
+    }
     n_max = max(cut.n_max for each in cuts.values() for cut, _ in each)
     return {role: [(cut.padded(n_max), y) for cut, y in each] for role, each in cuts.items()}
+
+
+def _targets(sample: Sample, beside: bool) -> np.ndarray:
+    """Thresholds of all probes of a sample, shape (n,); or those and what else the probes found, shape (n, 5)."""
+    threshold = probed_map(sample)
+    if not beside:
+        return threshold.values.ravel()
+    if missing := [name for name in BESIDE if name not in sample.probing]:
+        raise ValueError(f"beside: {sample.attrs.get('name', 'sample')} holds no {', '.join(missing)}")
+    strain, tensor, peak = (sample.probing[name].transpose("x", "y", ...) for name in BESIDE)
+    normal = (tensor.sel(component=name) for name in ("xx", "yy"))
+    rise = peak - sample.probing.initial_stress.transpose("x", "y")
+    return np.stack([each.values.ravel() for each in (threshold, strain, *normal, rise)], axis=1)
 
 
 def _record(path: Path) -> dict:

@@ -22,7 +22,7 @@ from .predict import outputs
 if TYPE_CHECKING:
     import keras
 
-Lessons: TypeAlias = Sequence[tuple[Inputs, np.ndarray]]  # of each sample what is read, and thresholds in one unit
+Lessons: TypeAlias = Sequence[tuple[Inputs, np.ndarray]]  # of each sample what is read, and targets
 
 SETTLE_BATCH, SETTLE_BATCHES = 256, 4  # cut-outs per batch, batches: for the statistics taken after an epoch
 WEIGHT_DECAY, LARGEST_GRADIENT = 0.05, 1.0  # of AdamW, chosen on validation samples
@@ -34,6 +34,7 @@ SETTINGS = (  # what decides the result, beside model, samples and seed
     "learning_rate",
     "final_learning_rate",
     "mirror",
+    "beside",
     "patience",
     "jit_compile",
     "half_precision",
@@ -51,6 +52,7 @@ def fit(
     learning_rate: float = 1e-3,
     final_learning_rate: float | None = None,
     mirror: bool = False,
+    beside: float = 0.0,
     patience: int | None = None,
     jit_compile: bool = False,
     half_precision: bool = False,
@@ -70,7 +72,8 @@ def fit(
     model : keras.Model
         Built by `models.build`.
     lessons : sequence of (Inputs, ndarray)
-        Of each sample what `models.inputs` returns for n points, and their thresholds (n,), in any one unit of stress.
+        Of each sample what `models.inputs` returns for n points, and their thresholds, shape (n,), in any one unit of
+        stress; or, shape (n, 1 + k), the thresholds and what else is to be learned of these points.
     validation : sequence of (Inputs, ndarray)
         The same of samples that are not trained on, to watch the loss.
     epochs : int
@@ -88,6 +91,9 @@ def fit(
     mirror : bool
         Show each point as one of its four mirror images, drawn anew in every epoch: x -> -x and y -> -y leave the
         threshold under pure shear unchanged.
+    beside : float
+        Weight of the mean squared error of all that is to be learned beside the thresholds, each standardised. It is
+        read off the last hidden layer, by weights that are left out of the model afterwards.
     patience : int, optional
         Stop when the validation loss has not fallen below its lowest value for so many epochs.
     jit_compile : bool
@@ -115,10 +121,10 @@ def fit(
     DataError
         If the checkpoint cannot be written.
     """
-    _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, patience)
+    _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, beside, patience)
     rates = _rates(learning_rate, final_learning_rate, epochs)
     job = _Training(model, lessons, validation, batch_size, seed, mirror, rates)
-    job.compile(optimizer, jit_compile, half_precision)
+    job.compile(optimizer, jit_compile, half_precision, beside)
     if checkpoint is not None and resume and Path(checkpoint).exists():
         job.restore(Path(checkpoint), epochs)
     for epoch in _progress(range(len(job.loss), epochs), epochs, model.name):
@@ -132,7 +138,9 @@ def fit(
     return job.finish(optimizer, job.is_flat(patience) and len(job.loss) < epochs)
 
 
-def _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, patience) -> None:
+def _check(
+    lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, beside, patience
+) -> None:
     for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
         if value is not None and (value != int(value) or value < 1):
             raise ValueError(f"{name}: {value!r} is not a whole number > 0")
@@ -145,17 +153,26 @@ def _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, fi
         raise ValueError(f"patience: {patience}, but there are no samples to validate on")
     if not lessons:
         raise ValueError("lessons: there are no samples to train on")
+    columns = np.shape(lessons[0][1])[1:]
+    targets = math.prod(columns)
+    if not 0.0 <= beside < math.inf or (beside > 0.0) != (targets > 1):
+        raise ValueError(f"beside: {beside!r} is not allowed for {targets} target(s); it is 0 for one, > 0 for more")
     for label, sets in {"lessons": lessons, "validation": validation}.items():
         for number, (x, y) in enumerate(sets):
             y = np.asarray(y)
-            if y.shape != (len(x),) or len(x) == 0:
+            if y.shape != (len(x), *columns) or y.size == 0 or y.ndim > 2:
                 raise ValueError(f"{label}: thresholds of shape {y.shape} for {len(x)} points in sample {number}")
             if not np.all(np.isfinite(y)):
-                bad = np.flatnonzero(~np.isfinite(y))[0]
+                bad = np.argwhere(~np.isfinite(y))[0][0]
                 raise ValueError(f"{label}: threshold {bad} of sample {number} is not finite")
-    values = np.concatenate([y for _, y in lessons])
+    values = _columns([y for _, y in lessons])[:, 0]
     if not values.std() > 0:
         raise ValueError(f"lessons: all {len(values)} thresholds are {values[0]:g}; there is nothing to learn")
+
+
+def _columns(targets: Sequence[np.ndarray]) -> np.ndarray:
+    """Targets of all points one below the other, shape (n, 1 + k); the first column holds the thresholds."""
+    return np.concatenate([np.asarray(y, dtype=float).reshape(len(y), -1) for y in targets])
 
 
 def _rates(first: float, last: float | None, epochs: int) -> np.ndarray:
@@ -187,8 +204,9 @@ class _Training:
         rates: np.ndarray,
     ) -> None:
         self.model, self.seed, self.mirror, self.rates = model, seed, mirror, rates
-        y = np.concatenate([y for _, y in lessons])
-        self.mean, self.std = y.mean(), y.std()
+        y = _columns([y for _, y in lessons])
+        self.mean, self.std = (np.array([moment(column) for column in y.T]) for moment in (np.mean, np.std))
+        self.std += self.std == 0.0  # what never varies stays 0
         self.lessons, self.validation = self._grouped(lessons), self._grouped(validation)
         self.batch_size = min(batch_size, *(len(y) for _, y in self.lessons))
         standardise(model, self.lessons[0][0] if len(self.lessons) == 1 else _values(self.lessons))
@@ -198,28 +216,37 @@ class _Training:
         self.seconds = 0.0
 
     def _grouped(self, lessons: Lessons) -> Lessons:
-        """Points that can stand in one batch together, and standardised thresholds."""
+        """Points that can stand in one batch together, and standardised targets."""
         if lessons and not lessons[0][0].sample:
-            lessons = [(joined([x for x, _ in lessons]), np.concatenate([y for _, y in lessons]))]
-        return [(x, ((np.asarray(y, dtype=float) - self.mean) / self.std).astype(np.float32)) for x, y in lessons]
+            lessons = [(joined([x for x, _ in lessons]), _columns([y for _, y in lessons]))]
+        return [(x, ((_columns([y]) - self.mean) / self.std).astype(np.float32)) for x, y in lessons]
 
-    def compile(self, optimizer: str, jit_compile: bool, half_precision: bool) -> None:
-        """Prepare the part of the model up to the standardised threshold; it shares the weights."""
+    def compile(self, optimizer: str, jit_compile: bool, half_precision: bool, beside: float) -> None:
+        """Prepare the part of the model up to the standardised threshold, and one with what is learned beside it.
+
+        Both share the weights.
+        """
         import keras
 
         self._set_precision("mixed_bfloat16" if half_precision else "float32")
-        self.network = keras.Model(self.model.input, self.model.get_layer("standardised").output)
+        last = self.model.get_layer("standardised")
+        self.network = self.learner = keras.Model(self.model.input, last.output)
+        losses, weights = ["mean_squared_error"], [1.0]
+        if beside:
+            other = keras.layers.Dense(len(self.mean) - 1, kernel_initializer="zeros", name="beside")(last.input)
+            self.learner = keras.Model(self.model.input, [last.output, other])
+            losses, weights = 2 * losses, [1.0, beside]
         kind = {"adamax": keras.optimizers.Adamax, "adamw": keras.optimizers.AdamW}[optimizer]
         more = {"weight_decay": WEIGHT_DECAY, "global_clipnorm": LARGEST_GRADIENT} if optimizer == "adamw" else {}
         self.optimizer = kind(self.rates[0], **more)
-        self.network.compile(self.optimizer, loss="mean_squared_error", jit_compile=jit_compile)
+        self.learner.compile(self.optimizer, loss=losses, loss_weights=weights, jit_compile=jit_compile)
         self.normalised = [
             (layer, keras.Model(self.model.input, layer.input))
             for layer in self.network.layers
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
-        self.optimizer.build(self.network.trainable_variables)
-        self.fingerprint = self._fingerprint(optimizer)
+        self.optimizer.build(self.learner.trainable_variables)
+        self.fingerprint = self._fingerprint(optimizer, beside)
 
     def _set_precision(self, policy: str) -> None:
         """Set the numbers that convolutions and what follows them without weights work with."""
@@ -243,7 +270,8 @@ class _Training:
             if self.mirror:
                 chosen = random.integers(len(SIGNS), size=1 if x.sample else len(batch))
                 given = mirrored(given, np.broadcast_to(SIGNS[chosen], (len(batch), 2)))
-            losses.append(self.network.train_on_batch(given, y[batch]))
+            wanted = [y[batch, :1], y[batch, 1:]][: len(self.learner.outputs)]
+            losses.append(np.ravel(self.learner.train_on_batch(given, wanted))[:2][-1])  # of the thresholds
         self.loss.append(float(np.mean(losses)))
         self._settle()
         if self.validation:
@@ -283,7 +311,7 @@ class _Training:
             layer.moving_variance.assign(features.var(axis=0))
 
     def _validate(self) -> None:
-        errors = [(outputs(self.network, x) - y) ** 2 for x, y in self.validation]
+        errors = [(outputs(self.network, x) - y[:, 0]) ** 2 for x, y in self.validation]
         loss = float(np.mean(np.concatenate(errors)))
         if loss < min(self.validation_loss, default=math.inf):
             self.best = self.network.get_weights()
@@ -297,8 +325,9 @@ class _Training:
             self.network.set_weights(self.best)
         self._set_precision("float32")
         threshold = self.model.get_layer("threshold")
-        threshold.mean.assign(self.mean)
-        threshold.std.assign(self.std)
+        mean, std = float(self.mean[0]), float(self.std[0])
+        threshold.mean.assign(mean)
+        threshold.std.assign(std)
         about = {
             "epochs": len(self.loss),
             "stopped": stopped,
@@ -309,7 +338,7 @@ class _Training:
             "last_learning_rate": float(self.rates[-1]),
             "training_points": sum(len(y) for _, y in self.lessons),
         }
-        update_metadata(self.model, mirror=self.mirror, mean=self.mean, std=self.std, **about)
+        update_metadata(self.model, mirror=self.mirror, mean=mean, std=std, **about)
         error = {"units": "1", "long_name": "mean squared error of the standardised threshold"}
         history = {"loss": ("epoch", self.loss, error)}
         if self.validation:
@@ -319,9 +348,9 @@ class _Training:
         return xr.Dataset(history, {"epoch": epoch}, here | about)
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self.network.variables, *self.optimizer.variables]
+        return [*self.learner.variables, *self.optimizer.variables]
 
-    def _fingerprint(self, optimizer: str) -> str:
+    def _fingerprint(self, optimizer: str, beside: float) -> str:
         """Sum over what must be the same for a training to continue: first weights, data and settings."""
         digest = hashlib.sha256()
         for x, y in [*self.lessons, *self.validation]:
@@ -331,7 +360,7 @@ class _Training:
             digest.update(y.tobytes())
         for weight in self.network.get_weights():
             digest.update(weight.tobytes())
-        digest.update(repr((self.batch_size, self.seed, self.mirror, optimizer)).encode())
+        digest.update(repr((self.batch_size, self.seed, self.mirror, optimizer, beside)).encode())
         return digest.hexdigest()
 
     def store(self, path: Path) -> None:

@@ -94,7 +94,8 @@ def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, 
     monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
     monkeypatch.setattr(network_studies, "QUARTER", {"nx": 10, "ny": 12})
     sets = data_set.read_split(folder)
-    (one,) = network_studies.many(folder, tmp_path, 2)
+    few, one = network_studies.many(folder, tmp_path, 2)
+    assert few.train == sets["train"] and few.changes == one.changes | {"epochs": 80}
     assert asked == [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
     assert one.train[:4] == sets["train"] and one.validation == sets["validation"]
     assert set(one.unseen) == {*sets["test"], *sets["extra_test"]} and not set(one.unseen) & set(one.train)

@@ -57,6 +57,17 @@ def trained(folder):
     return kept.train(folder, "lstm", sets(folder), R_FREE, {"units": 4}, seed=3, **SETTINGS)
 
 
+def test_what_is_learned_beside_thresholds(folder):
+    sample = data_set.of_roles(files.shipped(), "train")[0]
+    own, probed = kept._targets(sample, True), sample.probing.isel(x=3, y=7)
+    xx, _, yy = probed.critical_tensor.values
+    rise = probed.peak_stress - probed.initial_stress
+    assert own[3 * 50 + 7].tolist() == [float(v) for v in (probed.threshold, probed.critical_strain, xx, yy, rise)]
+    np.testing.assert_array_equal(kept._targets(sample, False), own[:, 0])
+    with pytest.raises(ValueError, match=r"beside: 0.nc holds no critical_tensor, peak_stress"):
+        kept.train(folder, "lstm", sets(folder), R_FREE, beside=1.0)
+
+
 def test_cutouts_go_with_their_thresholds(folder):
     cut, target = cutouts.cutouts_of(sets(folder)["train"], R_FREE)
     assert len(cut) == len(target) == 60

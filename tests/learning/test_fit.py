@@ -44,6 +44,11 @@ def some(lessons, index):
     return [(replace(x, points={name: array[index] for name, array in x.points.items()}), y[index]) for x, y in lessons]
 
 
+def with_more(lessons):
+    """Add two more targets to the thresholds; one of them never varies."""
+    return [(x, np.stack([y, np.sin(1e4 * y), np.ones(len(y))], axis=1)) for x, y in lessons]
+
+
 @pytest.mark.parametrize("name", SMALL)  # listi_si is listi with less to read
 def test_loss_falls(name, lesson):
     model, lessons = built(name, lesson)
@@ -52,6 +57,22 @@ def test_loss_falls(name, lesson):
     [(x, y)] = lessons
     answers = thresholds(model, x)
     assert np.mean((answers - y) ** 2) < 0.8 * y.var()  # in the unit of the targets
+
+
+def test_more_than_thresholds_can_be_learned_and_leaves_no_trace_in_the_model(lesson):
+    settings = {"epochs": 3, "batch_size": 20, "learning_rate": 2e-2}
+    plain, lessons = built("listi", lesson)
+    expected = fit.fit(plain, lessons, lessons, **settings)
+    found = {}
+    for weight in (1e-9, 1.0):
+        model, _ = built("listi", lesson)
+        history = fit.fit(model, with_more(lessons), with_more(lessons), beside=weight, **settings)
+        assert [layer.name for layer in model.layers] == [layer.name for layer in plain.layers]
+        assert models.metadata(model)["mean"] == models.metadata(plain)["mean"]
+        found[weight] = [history.loss.values, history.validation_loss.values, thresholds(model, lessons[0][0])]
+    for values, same in zip(found[1e-9], (expected.loss, expected.validation_loss), strict=False):
+        np.testing.assert_allclose(values, same, rtol=1e-4)  # losses are those of the thresholds alone
+    assert not np.allclose(found[1.0][2], found[1e-9][2], rtol=1e-3)
 
 
 def test_convolutions_in_16_bits_end_as_a_network_of_32(lesson, tmp_path):
@@ -122,6 +143,8 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(name, lesson, tmp_p
     settings = {"epochs": 4, "batch_size": 20, "mirror": True, "final_learning_rate": 1e-4}
     settings["optimizer"] = "adamw" if name == "listi" else "adamax"
     whole, lessons = built(name, lesson)
+    if name == "listi":  # which also learns more than thresholds, and has weights for that
+        lessons, settings = with_more(lessons), settings | {"beside": 0.5}
     expected = fit.fit(whole, lessons, lessons, **settings)
 
     epoch = fit._Training.epoch
@@ -200,6 +223,9 @@ def untrained(lesson):
         ({"optimizer": "sgd"}, "optimizer: 'sgd' is not one of adamax, adamw"),
         ({"learning_rate": 0.0}, "learning_rate: 0.0"),
         ({"final_learning_rate": -1.0}, "final_learning_rate: -1.0"),
+        ({"beside": 0.5}, r"beside: 0.5 is not allowed for 1 target\(s\)"),
+        ({"beside": -1.0, "y": np.ones((60, 2))}, r"beside: -1.0 is not allowed for 2 target\(s\)"),
+        ({"y": np.ones((60, 2))}, r"beside: 0.0 is not allowed for 2 target\(s\)"),
         ({"patience": 0}, "patience: 0"),
         ({"patience": 5}, "patience: 5, but there are no samples to validate on"),
         ({"lessons": []}, "lessons: there are no samples"),
