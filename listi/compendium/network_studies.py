@@ -40,6 +40,9 @@ FINER = 2  # by how much along x and y
 MANY, MANY_SEED = 360, 1
 MANY_CHANGES = {"epochs": 45, "batch_size": 300, "width": 64}
 FEW_EPOCHS = 80  # of the same without them
+BESIDE = (
+    1.5  # weight of what is learned of each probe beside its threshold; of 0.5, 1.5 and 4 best on validation samples
+)
 QUARTER, MANY_PROBES = {"nx": 20, "ny": 24}, (30, 30)
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
@@ -145,7 +148,7 @@ def denser(folder: str | Path, work: Path) -> list[Training]:
 
 
 def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
-    """Trainings without and with many more glasses: what the network learns when samples do not lack.
+    """Trainings with more to learn from: more glasses (and the same without them), or more of each probe.
 
     Glasses, small as they can be made in seconds, are made and probed here, and kept in `work`. Each is probed as it is
     and turned by 90 degrees, which makes the pull a push and so gives other thresholds.
@@ -162,7 +165,11 @@ def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
     making.probe_all(made + turned, dict(zip(("grid_x", "grid_y"), MANY_PROBES, strict=True)) | {"r_free": r_free})
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
     few = sets["train"], MANY_CHANGES | {"epochs": FEW_EPOCHS}
-    plans = {"listi_few": few, "listi_many": ([*few[0], *made, *turned], MANY_CHANGES)}
+    plans = {
+        "listi_few": few,
+        "listi_many": ([*few[0], *made, *turned], MANY_CHANGES),
+        "listi_beside": (few[0], {"beside": BESIDE}),
+    }
     return [
         Training(label, "listi", train, sets["validation"], unseen, changes)
         for label, (train, changes) in plans.items()
@@ -304,16 +311,15 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     """Do studies on the samples of a folder and keep what they find in its `networks.json`.
 
     Predictions of the cross-validation are kept as those of a network "listi_folds": each sample predicted by a
-    network that did not see it. The network of most probes is kept as "listi_dense", that of most glasses as
-    "listi_many".
+    network that did not see it. The network of most probes is kept as "listi_dense".
 
     Parameters
     ----------
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of folds, curves, denser (probes in each sample), many (glasses), ablations, readings, beyond (its own
-        data).
+        Which of folds, curves, denser (probes in each sample), many (glasses, and more of each probe), ablations,
+        readings, beyond (its own data).
     work : path, optional
         Where the trainings are kept; results/training below the repository by default.
 
@@ -349,8 +355,6 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
             _keep_folds(folder, held)
         if study == "denser":
             _keep(folder, work, f"listi_{max(DENSER)}_denser", "listi_dense")
-        if study == "many":
-            _keep(folder, work, "listi_many", "listi_many")
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 

@@ -94,7 +94,8 @@ def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, 
     monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
     monkeypatch.setattr(network_studies, "QUARTER", {"nx": 10, "ny": 12})
     sets = data_set.read_split(folder)
-    few, one = network_studies.many(folder, tmp_path, 2)
+    few, one, beside = network_studies.many(folder, tmp_path, 2)
+    assert beside.train == sets["train"] and beside.changes == {"beside": 1.5}
     assert few.train == sets["train"] and few.changes == one.changes | {"epochs": 80}
     assert asked == [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
     assert one.train[:4] == sets["train"] and one.validation == sets["validation"]
@@ -153,7 +154,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
     other["train"].append(other["validation"][0])
     trained.train_at_paper_scale(folder, "listi", other, SHORT, label="short")
     assert cli.main(["predict", "short", "--data", str(folder)]) == 0
-    told = "120 probes in 3 training samples of `data/paper` and 1 that `listi.compendium.network_studies` makes"
+    told = "120 probes in 3 training samples of `data/paper` and 1 samples that `listi.compendium.network_studies` makes"
     assert told in (folder / "models" / "short.md").read_text("utf-8")
 
 
