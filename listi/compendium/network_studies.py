@@ -40,9 +40,8 @@ FINER = 2  # by how much along x and y
 MANY, MANY_SEED = 360, 1
 MANY_CHANGES = {"epochs": 45, "batch_size": 300, "width": 64}
 FEW_EPOCHS = 80  # of the same without them
-BESIDE = (
-    1.5  # weight of what is learned of each probe beside its threshold; of 0.5, 1.5 and 4 best on validation samples
-)
+# Weight of what is learned of each probe beside its threshold: of 0.5, 1.5 and 4 the best on validation samples.
+BESIDE_WEIGHT = 1.5
 QUARTER, MANY_PROBES = {"nx": 20, "ny": 24}, (30, 30)
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
@@ -168,7 +167,7 @@ def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
     plans = {
         "listi_few": few,
         "listi_many": ([*few[0], *made, *turned], MANY_CHANGES),
-        "listi_beside": (few[0], {"beside": BESIDE}),
+        "listi_beside": (few[0], {"beside": BESIDE_WEIGHT}),
     }
     return [
         Training(label, "listi", train, sets["validation"], unseen, changes)
@@ -374,11 +373,11 @@ def _keep_folds(folder: Path, held: Mapping[str, xr.Dataset]) -> None:
 def _keep(folder: Path, work: Path, label: str, name: str) -> None:
     """Keep a network of a study under a name, with its card and what it predicts for the samples of the folder."""
     for suffix in (".keras", ".json"):
-        trained_there, kept = (
+        learned, kept = (
             trained.model_file(where, which).with_suffix(suffix) for where, which in ((work, label), (folder, name))
         )
         kept.parent.mkdir(exist_ok=True)
-        files.write_bytes(kept, trained_there.read_bytes())
+        files.write_bytes(kept, learned.read_bytes())
     trained.predict_all(folder, name, [p for paths in data_set.read_split(folder).values() for p in paths])
     model_card.write(folder, name)
 
