@@ -35,20 +35,20 @@ from ..imaging.experimental import imaged_patch
 from ..imaging.study import cut_patch, study
 from ..mechanics.shear import deform
 from ..network.network import Network
-from ..probing.probe import probe
+from ..probing.probe import probe, there_and_back
 from . import bench, data_set, sample_files
 from .provenance import code_version
 
 FILE = "studies.json"
 STUDIES = (
     *("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses"),
-    *("radius", "boundary", "probes", "moved", "events", "imaged", "noise", "sizes", "scaling", "bench"),
+    *("radius", "boundary", "probes", "moved", "events", "imaged", "noise", "scaling", "bench"),
 )
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
 N_TIMED = 200  # probes timed in each copy of a glass
 N_LAMMPS = 100  # of these probes, and of the steps of a deformation, how many LAMMPS does too
 N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
-N_WALKED, N_EVENTS = 25, 3  # probes of each of some samples walked step by step; samples sheared so
+N_WALKED, N_EVENTS = 200, 3  # probes of each sample walked step by step; samples sheared so
 DISTANCES, AROUND = (0.1, 0.2, 0.4, 0.8), 0.4  # by how much probes are moved [Å]; where four are, all around
 APART, FINE_STEP = 0.005, 2e-5  # relative difference of thresholds that are walked again, in steps of this strain
 RADII = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)  # of the disc [Å]
@@ -193,24 +193,41 @@ def boundary_rows(sample: Sample) -> list[dict]:
 
 
 def probe_rows(sample: Sample, n_probes: int = N_WALKED) -> list[dict]:
-    """Thresholds as `listi.probe` finds them, and walked step by step, one row per random point.
+    """Random probes as `listi.probe` finds them against the same walked step by step, in one row.
 
-    Where they differ, `critical_strain_fine` is that of a walk in finer steps.
+    `differ` of them have thresholds more than `APART` apart. These are walked again in finer steps: in `wrong` it is
+    `listi.probe`, in `wrong_walked` the walk that gives another critical strain. `largest` is the largest relative
+    difference of the others. `loops` tells of those of them that end in a step that can be undone as a whole: `x`,
+    `y`, `strain`, and `open`, the share of the step in which stress forth and back differ.
     """
     points = sensitivity.random_points(sample.network, n_probes, number_of(sample))
-    found = {
-        end: probe(sample.network, points=points, every_step=walked, workers=1)[["threshold", "critical_strain"]]
-        for end, walked in (("", False), ("_walked", True))
-    }
-    rows = {f"{name}{end}": one[name].values.tolist() for end, one in found.items() for name in one.data_vars}
-    apart = np.abs(found[""].threshold.values / found["_walked"].threshold.values - 1.0) > APART
-    fine = np.full(n_probes, np.nan)
+
+    def walked(where: np.ndarray, **how) -> xr.Dataset:
+        return probe(sample.network, points=where, every_step=True, workers=1, **how)
+
+    found, plain = probe(sample.network, points=points, workers=1), walked(points)
+    relative = np.abs(found.threshold.values / plain.threshold.values - 1.0)
+    apart = relative > APART
+    wrong = {"wrong": 0, "wrong_walked": 0}
     if apart.any():
-        again = probe(sample.network, points=points[apart], every_step=True, strain_step=FINE_STEP, workers=1)
-        fine[apart] = again.critical_strain
-    rows["critical_strain_fine"] = [_short(value) for value in fine]
-    rows |= {"sample": [number_of(sample)] * n_probes, "x": points[:, 0].tolist(), "y": points[:, 1].tolist()}
-    return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+        fine = walked(points[apart], strain_step=FINE_STEP).critical_strain.values
+        for name, one in zip(wrong, (found, plain), strict=True):
+            off = np.abs(one.critical_strain.values[apart] - fine)
+            wrong[name] = int(np.count_nonzero(off > 2 * one.attrs["strain_step"]))
+    largest = _short(relative[~apart].max(initial=0.0))
+    ends = zip(points[~apart], plain.critical_strain.values[~apart], strict=True)
+    loops = [_loop(sample.network, *end) for end in ends]
+    row = {"sample": number_of(sample), "probes": n_probes, "differ": int(apart.sum()), **wrong, "largest": largest}
+    return [row | {"loops": [loop for loop in loops if loop]}]
+
+
+def _loop(network: Network, point: np.ndarray, strain: float) -> dict[str, float] | None:
+    """Where and when the last step of a probe can be undone, and which share of it is open; None if it cannot."""
+    if not there_and_back(network, point, strain, parts=1).returned:
+        return None
+    forth, back = there_and_back(network, point, strain).stress.values
+    share = float(np.mean(np.abs(forth - back) > 1e-3 * np.abs(forth)))
+    return {"x": float(point[0]), "y": float(point[1]), "strain": strain, "open": share}
 
 
 def moved_rows(sample: Sample) -> list[dict]:
@@ -353,10 +370,10 @@ def update(
     names : sequence of str
         Which of load, fresh_maps, predictors (weights chosen on those not called test), rules (samples with
         `peak_stress`), angles (the first twenty), late (ten small glasses, made here), glasses (beside the
-        imaged patches and the glasses that are compared already), radius, boundary and probes (the first
-        twenty), moved (probes, a little), events (the first three), imaged (patches, beside ten cut from
-        samples), noise (of images of them), sizes and scaling (times against the number of atoms, of glasses
-        made here), bench (`listi bench`, with LAMMPS).
+        imaged patches and the glasses that are compared already), radius and boundary (the first twenty),
+        probes (walked step by step), moved (probes, a little), events (the first three), imaged (patches,
+        beside ten cut from samples), noise (of images of them), scaling (times against the number of atoms, of
+        glasses made here), bench (`listi bench`, with LAMMPS).
     workers : int, optional
         Local processes; all cores by default.
     model : str, optional
@@ -387,8 +404,6 @@ def update(
             kept[name] = imaged_study(folder, run)
         elif name == "noise":
             kept[name] = {patch: against_noise(imaged_patch(patch), DOSES).to_dict() for patch in IMAGED.values()}
-        elif name == "sizes":
-            kept[name] = {str(n): row for n, row in bench.measure_sizes(bench.SIZES, N_TIMED).items()}
         elif name == "bench":
             kept[name] = bench.run((), N_TIMED, N_LAMMPS, N_LAMMPS, work / name / "bench.json")
         elif name == "scaling":
@@ -421,7 +436,7 @@ _ROWS = {
     "moved": moved_rows,
     "events": event_rows,
 }
-_OF_SOME = {"angles": N_SOME, "radius": N_SOME, "boundary": N_SOME, "probes": N_SOME, "events": N_EVENTS}
+_OF_SOME = {"angles": N_SOME, "radius": N_SOME, "boundary": N_SOME, "events": N_EVENTS}
 
 
 def compare_glasses(folder: Path, kept: Mapping) -> dict:

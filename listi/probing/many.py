@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..mechanics.disc import descend
 from ..mechanics.kernels import template
 from ..mechanics.neighbours import sort_into_bins
-from .branch import EMPTY, ROUGH_TOLERANCE, UNCONVERGED, follow
+from .branch import EMPTY, ROUGH_TOLERANCE, TOO_STRONG, UNCONVERGED, follow
 from .cutout import disc_around, stress_within
+from .path import place
 from .peak import begin_ends, find_peak
-from .plain_walk import walk
+from .plain_walk import LONGEST_MOVE, NEWTON_STEPS, walk
 
 
 class Found(NamedTuple):
@@ -85,3 +87,40 @@ def trace_one(atoms, centre, load, settings):
         return disc, curve[:0], EMPTY
     steps, status, _ = walk(disc, load, settings, curve)
     return disc, curve[: steps + 2], status
+
+
+@template
+def step_in_parts(atoms, centre, load, settings, parts):
+    """Follow one disc for `settings.max_steps` steps, and take the next one in parts, forth and back.
+
+    Returns
+    -------
+    curve : ndarray, shape (2 parts + 1, 3)
+        Stress (xx, xy, yy) after every part.
+    away : float
+        How far an atom ends from where it began, at most [Å].
+    status : int
+        TOO_STRONG, or why the step could not be taken.
+    """
+    grid, log = sort_into_bins(atoms.positions, atoms.cell), np.zeros(2, np.int64)
+    disc = disc_around(atoms, grid, centre, settings, load, log)
+    curve, n_free = np.empty((2 * parts + 1, 3)), len(disc.forces)
+    if n_free == 0:
+        return curve, np.inf, EMPTY
+    steps, status = follow(disc, load, settings, settings.tolerance, begin_ends(disc.r[:n_free], 0.0))
+    if status == UNCONVERGED:
+        disc = disc_around(atoms, grid, centre, settings, load, log)
+        steps, status, _ = walk(disc, load, settings, None)
+    if status != TOO_STRONG:
+        return curve, np.inf, status
+    first = disc.r[:n_free].copy()
+    x = first.copy()
+    curve[0] = stress_within(disc, settings)
+    for k in range(2 * parts):
+        begin, end = min(k, 2 * parts - k) / parts, min(k + 1, 2 * parts - k - 1) / parts
+        place(disc, x, load, steps + begin, steps + end)
+        if not descend(disc, settings.tolerance, LONGEST_MOVE, NEWTON_STEPS):
+            return curve, np.inf, UNCONVERGED
+        x[:] = disc.r[:n_free]
+        curve[k + 1] = stress_within(disc, settings)
+    return curve, np.max(np.abs(x - first)), status

@@ -21,13 +21,14 @@ from ..mechanics.forms import SILICA
 from ..mechanics.load import Load, make_load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
-from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
+from ..mechanics.tolerances import RETURNED, SKIN_DISC, TOLERANCE
 from ..network.geometry import grid_lines, grid_points, wrap
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .branch import EMPTY, INSTABILITY, TOO_STRONG, UNCONVERGED, WALKED
 from .cutout import Atoms, Settings
-from .many import Found, nothing_found, probe_many, trace_one
+from .many import Found, nothing_found, probe_many, step_in_parts, trace_one
+from .plain_walk import PARTS
 
 STIFFEST = 1e4  # tether [energy/Å²]: as good as frozen; rounding spoils the forces beyond
 BLOCK = 50  # probes in one task
@@ -240,10 +241,7 @@ def trace(
     >>> float(curve.critical_strain.round(4))
     0.0471
     """
-    load = make_load("pure shear", 0.0, strain_step)
-    settings = _settings(network, r_free, None, max_strain, load, TOLERANCE, SKIN_DISC, potential)
-    point = _centres(network, (1, 1), np.asarray(point, dtype=float)[None])[0]
-    system_of(network, potential)
+    load, settings, point = _one(network, point, r_free, strain_step, max_strain, potential)
     disc, curve, status = trace_one.compiled(potential)(_atoms(network, potential), point, load, settings)
     if status == EMPTY:
         raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
@@ -266,6 +264,78 @@ def trace(
         coords={"strain": ("strain", strain, _attrs("1", "strain")), "xy": ["x", "y"]},
         attrs={"point": point, "r_free": r_free, "strain_step": strain_step},
     )
+
+
+def there_and_back(
+    network: Network,
+    point: np.ndarray,
+    strain: float,
+    parts: int = PARTS,
+    r_free: float = 11.0,
+    strain_step: float = 1e-4,
+    potential: Potential = SILICA,
+) -> xr.Dataset:
+    """Local stress over one strain step of one probe under pure shear, taken in parts, forth and then back.
+
+    Parameters
+    ----------
+    network, r_free, strain_step, potential
+        As for `probe`.
+    point : ndarray, shape (2,)
+        Centre of the disc [Å].
+    strain : float
+        Where the step begins, a multiple of `strain_step`.
+    parts : int
+        In which the step is taken, each to the minimum downhill.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``stress`` over way (forth, back) and part (0 to 1, the share of the step); the scalar ``returned``, whether all
+        atoms are where they began.
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense, the sample is not at a minimum, or no atom lies in the disc.
+    RuntimeError
+        If an instability comes before the step, or forces do not vanish.
+    """
+    if not isinstance(parts, int) or parts < 1:
+        raise ValueError(f"parts: {parts!r} is not a whole number > 0")
+    if not strain_step <= strain <= 5.0:
+        raise ValueError(f"strain: {strain} is not in strain_step <= strain <= 5")
+    load, settings, point = _one(network, point, r_free, strain_step, strain, potential)
+    take = step_in_parts.compiled(potential)
+    curve, away, status = take(_atoms(network, potential), point, load, settings, parts)
+    if status == EMPTY:
+        raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
+    if status != TOO_STRONG:
+        why = "forces did not vanish" if status == UNCONVERGED else f"an instability comes before strain = {strain}"
+        raise RuntimeError(f"probe at {point.tolist()} Å: {why}")
+    stress = curve @ load.weight
+    ways = np.stack([stress[: parts + 1], stress[: parts - 1 : -1]])
+    return xr.Dataset(
+        {
+            "stress": (("way", "part"), ways, _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2")),
+            "returned": ((), away < RETURNED, _attrs("1", "whether all atoms are where they began")),
+        },
+        coords={
+            "way": ["forth", "back"],
+            "part": ("part", np.linspace(0.0, 1.0, parts + 1), _attrs("1", "share of the strain step")),
+        },
+        attrs={"point": point, "r_free": r_free, "strain_step": strain_step, "strain": strain},
+    )
+
+
+def _one(
+    network: Network, point: np.ndarray, r_free: float, strain_step: float, max_strain: float, potential: Potential
+) -> tuple[Load, Settings, np.ndarray]:
+    """Load, settings and centre of one disc under pure shear, checked."""
+    load = make_load("pure shear", 0.0, strain_step)
+    settings = _settings(network, r_free, None, max_strain, load, TOLERANCE, SKIN_DISC, potential)
+    system_of(network, potential)
+    return load, settings, _centres(network, (1, 1), np.asarray(point, dtype=float)[None])[0]
 
 
 def _clear_of(network: Network, held: np.ndarray, centres: np.ndarray, r_free: float) -> np.ndarray:

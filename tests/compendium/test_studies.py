@@ -64,12 +64,22 @@ def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, mon
     found = studies.boundary_rows(sample)[0]
     expected = sensitivity.first_event_goodness([sample], studies.BOUNDARIES, 8, grid=GRID, workers=1)
     assert found["tether 1"] == float(expected.sel(variant="tether 1")[0])
-    rows = studies.probe_rows(sample, 3)
-    assert [row["threshold"] for row in rows] == pytest.approx([row["threshold_walked"] for row in rows], rel=1e-6)
-    assert [row["critical_strain_fine"] for row in rows] == [None] * 3
-    monkeypatch.setattr(studies, "APART", -1.0)
-    fine = [row["critical_strain_fine"] for row in studies.probe_rows(sample, 2)]
-    assert fine == pytest.approx([row["critical_strain"] for row in rows[:2]], abs=1.2e-4)
+    (row,) = studies.probe_rows(sample, 3)
+    assert row.pop("largest") < 1e-6
+    assert row == {"sample": 0, "probes": 3, "differ": 0, "wrong": 0, "wrong_walked": 0, "loops": []}
+    monkeypatch.setattr(studies, "APART", -1.0)  # all are walked again, and agree
+    (row,) = studies.probe_rows(sample, 2)
+    assert row == {"sample": 0, "probes": 2, "differ": 2, "wrong": 0, "wrong_walked": 0, "largest": 0, "loops": []}
+
+    def early(*of, **how):
+        found = listi.probe(*of, **how)
+        return found if how.get("every_step") else found.assign(critical_strain=found.critical_strain - 0.001)
+
+    monkeypatch.setattr(studies, "probe", early)
+    (row,) = studies.probe_rows(sample, 2)
+    assert (row["wrong"], row["wrong_walked"]) == (2, 0)
+    loop = studies._loop(sample.network, np.array([20.0, 20.0]), 0.001)  # a smooth step leads back, too
+    assert loop == {"x": 20.0, "y": 20.0, "strain": 0.001, "open": 0.0}
     walked = sample.shear.assign(event_strain=2 * sample.shear.event_strain)  # tests of the shear walk in earnest
     monkeypatch.setattr(studies, "deform", lambda network, n_events, every_step: walked if every_step else sample.shear)
     event = studies.event_rows(sample, 2)[1]
@@ -150,20 +160,18 @@ def test_rows_of_another_file_or_by_another_model_are_made_again(tmp_path):
         assert studies._once(rows, tmp_path / "work", model, path) == [{"n": expected}]
 
 
-def test_benchmarks_sizes_and_scaling_are_kept(folder, monkeypatch):
+def test_benchmarks_and_scaling_are_kept(folder, monkeypatch):
     def part(amounts):
         return [("probes", amounts.probes, ""), ("of LAMMPS", amounts.reference_probes, "")]
 
     monkeypatch.setattr(studies.bench, "PARTS", {"quick": part})
     monkeypatch.setattr(studies, "N_TIMED", 2)
     monkeypatch.setattr(studies, "N_LAMMPS", 1)
-    monkeypatch.setattr(studies.bench, "SIZES", ((1, 1),))
     monkeypatch.setattr(studies.bench, "RINGS", ((10, 12),))
-    studies.update(folder, ("bench", "sizes", "scaling"), workers=1)
+    studies.update(folder, ("bench", "scaling"), workers=1)
     kept = files.read_json(folder / studies.FILE)
     assert kept["bench"]["parts"] == {"quick": [["probes", 2, ""], ["of LAMMPS", 1, ""]]}
     assert kept["bench"]["cores"] > 0
-    assert kept["sizes"]["2400"].keys() == {"force", "probe", "memory"}
     row = kept["scaling"]["600"]
     assert row["atoms"] == 600 and row["generate"] > 0 and row["shear"] > 0 and row["memory"] > 1e8
     assert 0.01 < row["strain"] < 0.2 and row["order"] < 0.15 and 0.003 < row["tension"] < 0.008

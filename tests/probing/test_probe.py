@@ -13,7 +13,7 @@ from listi.network.geometry import minimum_image
 from listi.network.network import Network
 from listi.probing import probe as module
 from listi.probing.branch import INSTABILITY, UNCONVERGED
-from listi.probing.probe import STATUS, probe, trace, yield_stress
+from listi.probing.probe import STATUS, probe, there_and_back, trace, yield_stress
 
 POINTS = np.array([[3.0, 4.0], [20.0, 31.0], [40.0, 11.0], [51.0, 53.0], [10.0, 44.0], [30.0, 2.0]])
 R_FREE = 9.0
@@ -103,6 +103,24 @@ def test_trace_shows_the_same_threshold(glass, probing):
     critical = curve.stress.sel(strain=float(curve.critical_strain), method="nearest")
     assert float(critical) == pytest.approx(float(probing.critical_stress[1]), abs=1e-9)
     assert float(curve.stress[-1]) < float(critical)
+
+
+def test_a_step_in_parts_leads_back_unless_it_ends_a_branch(glass):
+    curve = trace(glass, POINTS[1], r_free=R_FREE)
+    last = round(float(curve.critical_strain) / 1e-4)
+    smooth = there_and_back(glass, POINTS[1], 1e-4 * (last - 30), parts=4, r_free=R_FREE)
+    assert smooth.returned and smooth.part.values.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    np.testing.assert_allclose(smooth.stress.sel(way="back"), smooth.stress.sel(way="forth"), atol=1e-9)
+    np.testing.assert_allclose(smooth.stress[0, [0, 4]], curve.stress[last - 30 : last - 28], atol=1e-9)
+    broken = there_and_back(glass, POINTS[1], 1e-4 * last, parts=1, r_free=R_FREE)
+    assert not broken.returned
+    np.testing.assert_allclose(broken.stress[0], curve.stress[last:], atol=1e-9)
+    assert abs(float(np.diff(broken.stress[:, 0])[0])) > 1e-6
+    with pytest.raises(RuntimeError, match=f"an instability comes before strain = {1e-4 * (last + 5)}"):
+        there_and_back(glass, POINTS[1], 1e-4 * (last + 5), r_free=R_FREE)
+    for name, value in (("parts", 0), ("strain", 0.0), ("r_free", -1.0), ("point", [np.nan, 0.0])):
+        with pytest.raises(ValueError, match=f"^{name}"):
+            there_and_back(glass, **{"point": POINTS[1], "strain": 0.01, name: value})
 
 
 def test_initial_stress_of_a_disc(glass, probing):
