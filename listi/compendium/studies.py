@@ -56,7 +56,7 @@ BOUNDARIES = {"frozen": {}, "tether 10": {"tether": 10.0}, "tether 1": {"tether"
 NAME = "both lattices"  # of the glass that `listi.generate` makes
 IMAGED = {"Huang et al.": "cornell_A", "Lichtenstein et al.": "heyde"}
 NETWORKS = ("listi", "listi_si", "gcn")  # whose maps are judged in patches, too
-N_PATCHES, PATCH_SIZE = 10, 106.0  # cut from samples to stand beside imaged ones; their edge [Å]
+N_PATCHES, PATCH_SIZE = 10, 106.0  # cut from unseen samples to stand beside imaged ones; their edge [Å]
 CIRCLES = (None, 19.0)  # radii of circles in patches [Å]: one as large as fits, and as many as fit
 DOSES = (2000.0, 1000.0, 500.0, 200.0, 100.0, 50.0, 30.0)  # of images of imaged patches [counts/Å²]
 LATE_SEEDS = tuple(range(3000, 3010))  # of the small glasses that are sheared far
@@ -297,7 +297,7 @@ def _predicted(network: str, patch: Network, points: np.ndarray) -> xr.DataArray
 
 
 def imaged_study(folder: Path, run: Callable) -> dict:
-    """Imaged patches beside patches cut from samples, and beside all samples: first events, structure.
+    """Imaged patches beside patches cut from unseen samples, and beside all samples: first events, structure.
 
     Returns
     -------
@@ -305,8 +305,8 @@ def imaged_study(folder: Path, run: Callable) -> dict:
         ``cases``: columns of `patch_rows`; ``structure``: `imaging.statistics.compare` as a plain dictionary, of
         patches as imaged and relaxed with free edges.
     """
-    samples = data_set.of_roles(folder, *data_set.ROLES)
-    cut = {f"sample {k}": cut_patch(one.network, PATCH_SIZE) for k, one in enumerate(samples[:N_PATCHES])}
+    samples, unseen = (data_set.of_roles(folder, *roles) for roles in (data_set.ROLES, data_set.UNSEEN))
+    cut = {f"sample {number_of(one)}": cut_patch(one.network, PATCH_SIZE) for one in unseen[:N_PATCHES]}
     imaged = {name: imaged_patch(name) for name in IMAGED.values()}
     glasses = {told: [imaged[name]] for told, name in IMAGED.items()} | {"samples": [one.network for one in samples]}
     relaxed = {**{told: [imaged[name]] for told, name in IMAGED.items()}, "patches of samples": list(cut.values())}

@@ -33,24 +33,19 @@ def independence(varied: xr.Dataset) -> Figure:
 
 
 @styled
-def hysteresis(cases: Sequence[Mapping], strain_step: float = 1e-4) -> Figure:
+def hysteresis(cases: Sequence[xr.Dataset]) -> Figure:
     """Local stress over one strain step, forth and back in small parts, where a plain step meets two instabilities.
 
     Parameters
     ----------
-    cases : sequence of mapping
-        For a probe each: `strain_up`, `stress_up` forth, `strain_down`, `stress_down` back.
-    strain_step : float
-        The plain step.
+    cases : sequence of Dataset
+        What `listi.probing.probe.there_and_back` returns.
     """
     figure = Figure(figsize=(2.9 * len(cases), 2.4), layout="constrained")
     for axes, case in zip(figure.subplots(1, len(cases), squeeze=False)[0], cases, strict=True):
-        begin = np.floor(np.min(case["strain_up"]) / strain_step + 1e-6) * strain_step
-        for way, colour, line in (("up", BLUE, "-"), ("down", RED, "--")):
-            part = (np.array(case[f"strain_{way}"]) - begin) / strain_step
-            label = {"up": "forth", "down": "back"}[way]
-            axes.plot(part, STRESS_SCALE * np.array(case[f"stress_{way}"]), line, color=colour, label=label)
-        axes.set(title=f"step from {begin:.2%} strain", xlabel="Part of the step (1)")
+        for way, colour, line in (("forth", BLUE, "-"), ("back", RED, "--")):
+            axes.plot(case.part, STRESS_SCALE * case.stress.sel(way=way), line, color=colour, label=way)
+        axes.set(title=f"step from {case.attrs['strain']:.2%} strain", xlabel="Part of the step (1)")
         axes.set_ylabel(r"Local shear stress" + "\n" + r"($10^{-3}$ reduced energy/Å$^2$)")
         axes.legend(loc="best")
     return figure

@@ -96,7 +96,7 @@ def step_in_parts(atoms, centre, load, settings, parts):
     Returns
     -------
     curve : ndarray, shape (2 parts + 1, 3)
-        Stress (xx, xy, yy) after every part.
+        Stress (xx, xy, yy) after every part; NaN where no minimum was found.
     away : float
         How far an atom ends from where it began, at most [Å].
     status : int
@@ -119,8 +119,7 @@ def step_in_parts(atoms, centre, load, settings, parts):
     for k in range(2 * parts):
         begin, end = min(k, 2 * parts - k) / parts, min(k + 1, 2 * parts - k - 1) / parts
         place(disc, x, load, steps + begin, steps + end)
-        if not descend(disc, settings.tolerance, LONGEST_MOVE, NEWTON_STEPS):
-            return curve, np.inf, UNCONVERGED
+        found = descend(disc, settings.tolerance, LONGEST_MOVE, NEWTON_STEPS)
         x[:] = disc.r[:n_free]
-        curve[k + 1] = stress_within(disc, settings)
+        curve[k + 1] = stress_within(disc, settings) if found else np.full(3, np.nan)
     return curve, np.max(np.abs(x - first)), status

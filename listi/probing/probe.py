@@ -291,8 +291,8 @@ def there_and_back(
     Returns
     -------
     xarray.Dataset
-        ``stress`` over way (forth, back) and part (0 to 1, the share of the step); the scalar ``returned``, whether all
-        atoms are where they began.
+        ``stress`` over way (forth, back) and part (0 to 1, the share of the step), NaN where no minimum was found; the
+        scalar ``returned``, whether all atoms are where they began.
 
     Raises
     ------
