@@ -69,7 +69,7 @@ def initial_tension(network: Network, grid: Grid, r_free: float) -> xr.DataArray
 
 
 def shear_modulus(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Local stress per unit remote strain (`listi.stress_rate`), read as a stiffness: compliant spots are low."""
+    """Local stress per unit elongation (`listi.stress_rate`), twice the shear modulus: compliant spots are low."""
     return _mean_of_atoms(network, grid, r_free, respond(network).virial_rate, "shear_modulus")
 
 

@@ -68,6 +68,8 @@ def probe(
         Radius of the disc that is relaxed [Å]; the paper's is 11.
     mode : str
         "pure shear" (x grows by 1 + d per step, y shrinks by it), "simple shear" or "uniaxial tension" (y fixed).
+        Strain is the elongation, in simple shear the shear angle; stress is (sigma_xx - sigma_yy)/2, sigma_xy or
+        sigma_xx in the frame of the load.
     angle : float
         Direction of the load against x, anticlockwise [degrees].
     strain_step : float

@@ -139,7 +139,7 @@ def test_the_figures_it_promises_are_saved(path):
 
 # Numbers in the text of notebooks that are no results of theirs, with where they come from.
 CITED = {
-    "01_samples": {44.8, 15.9, 0.35, 0.38},  # rings of the patch of Lichtenstein et al., as they counted it
+    "01_samples": {44.8, 15.9, 0.32},  # rings of the patch of Lichtenstein et al., as they counted it
     "11_imaged_glass": {3.05},  # Si-Si [Å], to which the paper scales its patch
     "18_glasses": {0.23, 0.25, 3.011, 0.024, 1.508, 0.013, 2.593, 0.180, 0.5, 3.2, 4.3, 6.7, 0.13, 0.2},  # the authors'
     "24_reach": {1.03},  # of the patch of notebook 11
