@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("folder", nargs="?", type=Path, help="folder or file to check (default: data/ and results/)")
 
     image = add("image", _image, "read a patch of silica from an image and map its weak spots")
-    image.add_argument("file", type=Path, help="PNG, TIFF, ...; DM3, DM4 and others with listi[microscopes]")
+    image.add_argument("file", type=Path, help="PNG, TIFF, ...; DM3, DM4 and others with rosettasciio")
     image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: the file's, or estimated)")
     image.add_argument("--dark", action="store_true", help="atoms are dark on a bright ground")
     image.add_argument("--model", help="trained network that predicts a map: a file, or the name of one that ships")
@@ -344,19 +344,22 @@ def _image(given: argparse.Namespace) -> int:
     from .imaging.circle import changed_bonds, gridded, inner_points, relaxed_freely
     from .imaging.picture import patch_in
     from .imaging.read import read_image
+    from .learning import models
     from .learning.predict import predict
     from .network.formats import write_extxyz
     from .probing.probe import probe
 
+    if given.model:
+        models.find(given.model)  # or it is refused before any work
+    folder, stem = given.output or given.file.parent, f"{given.file.stem}_listi"
     image = read_image(given.file)
-    imaged = patch_in(image.pixels, given.scale or image.scale, given.dark)
+    folder.mkdir(parents=True, exist_ok=True)
+    imaged = patch_in(image.pixels, image.scale if given.scale is None else given.scale, given.dark)
     patch = relaxed_freely(imaged.patch).patch
     points = inner_points(patch)
     maps = {"probed": gridded(probe(patch, points=points).threshold)}
     if given.model:
         maps["predicted"] = gridded(predict(patch, given.model, points=points).threshold)
-    folder, stem = given.output or given.file.parent, f"{given.file.stem}_listi"
-    folder.mkdir(parents=True, exist_ok=True)
     made = {"image": given.file.name, "scale": imaged.scale}
     sample_files.save_sample(folder / f"{stem}.nc", patch, predictions=xr.Dataset(maps), attrs={"parameters": made})
     write_extxyz(patch, folder / f"{stem}.xyz")

@@ -117,7 +117,10 @@ def test_refusals(command, checkout, arguments, code, message):
     assert [path.name for path in checkout.iterdir()] == ["notebooks"]
 
 
-@pytest.mark.parametrize("name", ["", "run", "figures", "status", "verify", "explore", "bench"])
+COMMANDS = next(action.choices for action in cli._parser()._actions if action.metavar == "COMMAND")
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main([*name.split(), "--help"])

@@ -1,6 +1,6 @@
 """Statistics over an ensemble of samples: what the glasses are like, and how they differ.
 
-All take samples as `store.load_sample` reads them, with network, shear and probing, or parts of
+All take samples as `listi.compendium.sample_files.load_sample` reads them, with network, shear and probing, or parts of
 these. Lengths in Å, stresses in reduced energy/Å².
 """
 

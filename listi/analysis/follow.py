@@ -19,6 +19,7 @@ import xarray as xr
 from scipy.sparse import csr_array
 
 from ..mechanics.forms import SILICA
+from ..mechanics.potential import Potential
 from ..mechanics.shear import relax, state_after
 from ..mechanics.system import System
 from ..network.geometry import grid_points, minimum_image
@@ -32,7 +33,7 @@ MOVED = 0.1  # atoms of a disc that strayed further from the affine deformation 
 FRACTURED = 0.1  # share of the largest stress; less is left of a sample in which a crack goes across
 
 
-def states(network: Network, shear: xr.Dataset) -> Iterator[Network]:
+def states(network: Network, shear: xr.Dataset, potential: Potential = SILICA) -> Iterator[Network]:
     """Yield the sample as it stands before each event, at its energy minimum: the first is undeformed.
 
     Raises
@@ -42,7 +43,7 @@ def states(network: Network, shear: xr.Dataset) -> Iterator[Network]:
     """
     yield network
     for event in shear.event.values[:-1]:
-        yield relax(state_after(network, shear, int(event)))
+        yield relax(state_after(network, shear, int(event)), potential=potential)
 
 
 class FreshMap:
@@ -58,6 +59,8 @@ class FreshMap:
         Discs with an atom that strayed further are probed again [Å]; 0 probes all.
     probing : Dataset, optional
         What `listi.probe` found on this grid in the first state, which is then not probed again.
+    potential : Potential
+        As for `listi.probe`.
 
     Raises
     ------
@@ -71,10 +74,11 @@ class FreshMap:
         r_free: float = R_FREE,
         moved: float = MOVED,
         probing: xr.Dataset | None = None,
+        potential: Potential = SILICA,
     ) -> None:
         if not moved >= 0.0:
             raise ValueError(f"moved: {moved} Å is not >= 0 Å")
-        self.grid, self.r_free, self.moved = grid, r_free, moved
+        self.grid, self.r_free, self.moved, self.potential = grid, r_free, moved, potential
         self.probed = 0.0  # share of the discs that were probed for the last map
         self._critical = np.full(np.prod(grid), np.nan) if probing is None else _critical(probing, grid, r_free)
         self._last = np.zeros(len(self._critical), dtype=int)  # state in which each disc was last probed
@@ -87,10 +91,11 @@ class FreshMap:
         again = self._strayed(network) if number else np.isnan(self._critical)
         if again.any():
             points = grid_points(network.cell, self.grid)[again]
-            self._critical[again] = probe(network, points=points, r_free=self.r_free).critical_stress
+            found = probe(network, points=points, r_free=self.r_free, potential=self.potential)
+            self._critical[again] = found.critical_stress
         self._last[again] = number
         self.probed = float(again.mean())
-        threshold = self._critical - _local_stress(network, self.grid, self.r_free)
+        threshold = self._critical - _local_stress(network, self.grid, self.r_free, self.potential)
         return as_map(threshold, network.cell, self.grid, "threshold", STRESS_UNIT, "local stress threshold")
 
     def _strayed(self, network: Network) -> np.ndarray:
@@ -98,7 +103,7 @@ class FreshMap:
         strayed = np.zeros(len(self._last), dtype=bool)
         for number in np.unique(self._last):
             before, own = self._states[number], np.flatnonzero(self._last == number)
-            whole = membership(before.positions, before.cell, self.grid, self.r_free + SILICA.cutoff)[own]
+            whole = membership(before.positions, before.cell, self.grid, self.r_free + self.potential.cutoff)[own]
             shift = minimum_image(network.positions / network.cell - before.positions / before.cell, np.ones(2))
             strayed[own] = _spread(shift * network.cell, whole) > self.moved
         return strayed
@@ -120,9 +125,9 @@ def _spread(moved: np.ndarray, inside: csr_array) -> np.ndarray:
     return disc_max(np.linalg.norm(moved[inside.indices] - mean[disc], axis=1), inside)
 
 
-def _local_stress(network: Network, grid: tuple[int, int], r_free: float) -> np.ndarray:
+def _local_stress(network: Network, grid: tuple[int, int], r_free: float, potential: Potential) -> np.ndarray:
     """Local shear stress at every grid point, (n_points,) [energy/Å²]: `initial_stress` of `listi.probe`, unprobed."""
-    virials = System(network.positions, network.species, network.cell).virials()
+    virials = System(network.positions, network.species, network.cell, potential=potential).virials()
     stress = stress_of_discs(virials, network.positions, network.cell, grid, r_free)
     return 0.5 * (stress[:, 0] - stress[:, 2])
 
@@ -131,6 +136,7 @@ def follow(
     network: Network,
     shear: xr.Dataset,
     indicator: Callable[[Network], xr.DataArray] | None = None,
+    potential: Potential = SILICA,
 ) -> xr.Dataset:
     """Run along a deformation: before every event, a map of the sample as it then stands; how well it knows the next.
 
@@ -143,6 +149,8 @@ def follow(
     indicator : callable, optional
         (network) -> map over (x, y), low where soft, such as ``lambda state: listi.predict(state, model).threshold``.
         By default a `FreshMap`: probing, where the sample has changed.
+    potential : Potential
+        That the sample was deformed with.
 
     Returns
     -------
@@ -167,10 +175,10 @@ def follow(
     >>> followed.fresh.values.round(2)
     array([0.64, 0.72])
     """
-    indicator = FreshMap() if indicator is None else indicator
+    indicator = FreshMap(potential=potential) if indicator is None else indicator
     fields: list[xr.DataArray] = []
     fresh, probed = [], []
-    for state, atom in zip(states(network, shear), shear.event_atom.values, strict=True):
+    for state, atom in zip(states(network, shear, potential), shear.event_atom.values, strict=True):
         field = indicator(state).transpose("x", "y")
         fresh.append(goodness(field, state.positions[[atom]], state.cell).item())
         probed.append(getattr(indicator, "probed", 1.0))

@@ -15,6 +15,8 @@ from ..network.rings import bond_rings
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .sample import Sample
 
+_NAMES = {"shear_stress", "tension", "non_affine", "ring_size", "largest_ring"}  # beside the maps
+
 
 def per_atom(
     sample: Sample | Network,
@@ -50,7 +52,8 @@ def per_atom(
     Raises
     ------
     ValueError
-        If there is no such event, something is not of this sample, or the cell is too small for the potential.
+        If there is no such event, something is not of this sample, a map has the name of another quantity, or the cell
+        is too small for the potential.
 
     Examples
     --------
@@ -60,6 +63,8 @@ def per_atom(
     >>> list(atoms)
     ['rate', 'shear_stress', 'tension', 'ring_size', 'largest_ring']
     """
+    for name in _NAMES & maps.keys():
+        raise ValueError(f"{name}: is a quantity that is there already; the map needs another name")
     network = sample.network if isinstance(sample, Sample) else sample
     if isinstance(sample, Sample):
         shear = sample.shear if shear is None else shear

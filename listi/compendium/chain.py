@@ -29,7 +29,8 @@ from .notebooks import ChainError, Step, execute, root, steps, verdict
 from .profiles import resolve
 
 RESULTS = "results"
-_OURS = ("parameters.json", "chain", "notebooks", "data", "figures")  # what a run makes
+PARAMETERS = "parameters.json"
+_OURS = (PARAMETERS, "chain", "notebooks", "data", "figures")  # what a run makes
 
 
 @dataclass
@@ -197,11 +198,14 @@ def run(
     all_steps = steps(notebooks and Path(notebooks))
     chosen = _chosen(all_steps, only)
     output = output_folder(profile, output)
+    fresh_start = fresh and only is None
+    if fresh_start and not (output / PARAMETERS).is_file() and any((output / name).exists() for name in _OURS):
+        raise ChainError(f"{output}: has no {PARAMETERS}, so listi run did not make it; remove it by hand")
     with locked(output):
         remove_unfinished(output)
-        if fresh and only is None:
+        if fresh_start:
             _remove(output)
-        write_json(output / "parameters.json", {"profile": str(profile), "parameters": values})
+        write_json(output / PARAMETERS, {"profile": str(profile), "parameters": values})
         for step in chosen:
             now = {s.step.number: s for s in state(all_steps, values, output)}
             if only is not None:
@@ -239,7 +243,7 @@ def expected_seconds(now: State, profile: str | Path = "demo", changes: Mapping 
 
 
 def _remove(output: Path) -> None:
-    """Remove what earlier runs made, the parameters last: they mark the folder as ours."""
+    """Remove what earlier runs made, the parameters last: without them, nothing would be removed again."""
     for name in reversed(_OURS):
         path = output / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -102,12 +102,12 @@ def train(
     models.update_metadata(model, silicon_in_discs=dense)
     sets = {role: [(models.inputs(model, cut), y) for cut, y in cuts.pop(role)] for role in ("train", "validation")}
     unfinished = Path(checkpoints or path.parent) / f"{label}-{checksum(made_from)[:16]}.npz"
-    _remove_others(unfinished, label)
     history = fit(model, sets["train"], sets["validation"], seed=seed, checkpoint=unfinished, report=report, **settings)
     models.save(model, path, made_from=checksum(made_from))
     told = {key: history.attrs[key] for key in _TOLD} | {key: history[key].values.tolist() for key in _LOSSES}
     files.write_json(path.with_suffix(".json"), {"made_from": made_from, **record("training"), **told})
     os.unlink(unfinished)
+    _remove_others(unfinished, label)
     return history_of(path)
 
 

@@ -18,6 +18,7 @@ from ..analysis.follow import live_maps
 from ..analysis.load import strain_to_failure, stress_rate
 from ..analysis.sample import Sample
 from ..compendium.sample_files import load_sample
+from ..files import write_bytes
 from ..network.geometry import wrap
 from ..network.network import Network
 from ..probing.curves import curves
@@ -49,7 +50,7 @@ class Explorer:
     def save(self, path: str | Path) -> Path:
         """Write the page as one HTML file and return its path."""
         path = Path(path)
-        path.write_text(self.page, "utf-8")
+        write_bytes(path, self.page.encode())
         return path
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import matplotlib
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from ..files import write_bytes
 from ..network.units import STRESS_UNIT
 
 # Red is soft and blue is hard as in the paper, but lightness only ever rises: soft spots are the
@@ -109,6 +111,9 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
         for _ in range(2):  # the layout settles in the second pass, and is then kept
             figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        about = {"Software": None}, {"CreationDate": None, "Creator": None, "Producer": None}
+        for path, metadata in zip(paths, about, strict=True):
+            picture = io.BytesIO()
+            figure.savefig(picture, format=path.suffix[1:], metadata=metadata)
+            write_bytes(path, picture.getvalue())
     return paths

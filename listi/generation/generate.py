@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..mechanics.system import minimise
+from ..network.geometry import is_whole
 from ..network.network import Network
 from .dual import LARGEST_RING, SPACING, Dual, bond_ends
 from .lattices import Lattices, Proposals, largest_radius, misbonded
@@ -165,11 +166,11 @@ def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
     """Refuse impossible parameters; return the wanted fraction of every ring size from 0 on."""
     for name, value, spacing in (("nx", nx, SPACING[0]), ("ny", ny, SPACING[1])):
         least = math.ceil(MINIMUM_CELL / spacing)
-        if not _is_whole(value) or value < least:
+        if not is_whole(value) or value < least:
             raise ValueError(f"{name}: {value!r} is not a whole number >= {least} (a cell of {MINIMUM_CELL} Å)")
     if ny % 2:
         raise ValueError(f"ny: {ny} is odd; rows fit a periodic cell only in even number")
-    if not _is_whole(seed) or seed < 0:
+    if not is_whole(seed) or seed < 0:
         raise ValueError(f"seed: {seed!r} is not a whole number >= 0")
     if not isinstance(alpha, (int, float, np.number)) or not -1.0 < alpha < 1.0:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
@@ -188,7 +189,7 @@ def _check_statistics(statistics: Mapping[int, float]) -> np.ndarray:
         raise ValueError(f"ring_statistics: {statistics!r} is not a mapping of ring sizes to fractions")
     target = np.zeros(LARGEST_RING + 2)
     for n, fraction in statistics.items():
-        if not _is_whole(n) or not 4 <= n <= LARGEST_RING:
+        if not is_whole(n) or not 4 <= n <= LARGEST_RING:
             raise ValueError(f"ring_statistics: {n!r} is not a ring size from 4 to {LARGEST_RING}")
         if not isinstance(fraction, (int, float, np.number)) or not 0.0 < fraction <= 1.0:
             raise ValueError(f"ring_statistics: fraction {fraction!r} of {n}-rings is not in (0, 1]")
@@ -214,7 +215,3 @@ def _missed(lattices: Lattices, target: np.ndarray, alpha: float) -> str:
         if target[n] > 0.0 and dual.count[n] and abs(reached - alpha) > 0.05 + 5.0 / n_rings:
             return f"alpha: {alpha} not reached with these ring statistics; alpha_{n} is {reached:.3g}; {why}"
     return ""
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

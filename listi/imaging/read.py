@@ -29,7 +29,7 @@ def read_image(path: str | Path) -> Image:
     ----------
     path : path
         PNG, JPEG, BMP or TIFF (8, 16 bit or floating point). DM3, DM4 and other formats of microscopes, with the size
-        of their pixels, need the optional package rosettasciio (`pip install listi[microscopes]`).
+        of their pixels, need the optional package rosettasciio (`pip install rosettasciio`).
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _of_microscope(path: Path) -> tuple[np.ndarray, float | None]:
     except ImportError as error:
         raise DataError(
             f"{path}: not a PNG, JPEG, BMP or TIFF by its name; formats of microscopes need rosettasciio: "
-            "pip install listi[microscopes]"
+            "pip install rosettasciio"
         ) from error
     ending = path.suffix.lower().lstrip(".")
     readers = [plugin["api"] for plugin in IO_PLUGINS if ending in plugin["file_extensions"]]

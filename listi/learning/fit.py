@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import numbers
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from ..files import write_bytes
+from ..network.geometry import is_whole
 from .encodings import SIGNS, Inputs, joined, mirrored
 from .models import standardise, update_metadata
 from .predict import outputs
@@ -121,6 +123,9 @@ def fit(
     DataError
         If the checkpoint cannot be written.
     """
+    for name, value in {"mirror": mirror, "jit_compile": jit_compile, "half_precision": half_precision}.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{name}: {value!r} is not true or false")
     _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, beside, patience)
     rates = _rates(learning_rate, final_learning_rate, epochs)
     job = _Training(model, lessons, validation, batch_size, seed, mirror, rates)
@@ -142,20 +147,20 @@ def _check(
     lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, beside, patience
 ) -> None:
     for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
-        if value is not None and (value != int(value) or value < 1):
+        if value is not None and not (is_whole(value) and value >= 1):
             raise ValueError(f"{name}: {value!r} is not a whole number > 0")
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer: {optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
     for name, value in {"learning_rate": learning_rate, "final_learning_rate": final_learning_rate}.items():
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"{name}: {value!r} is not > 0")
+        if value is not None and not (_is_number(value) and 0 < value < math.inf):
+            raise ValueError(f"{name}: {value!r} is not a number > 0")
     if patience is not None and not validation:
         raise ValueError(f"patience: {patience}, but there are no samples to validate on")
     if not lessons:
         raise ValueError("lessons: there are no samples to train on")
     columns = np.shape(lessons[0][1])[1:]
     targets = math.prod(columns)
-    if not 0.0 <= beside < math.inf or (beside > 0.0) != (targets > 1):
+    if not (_is_number(beside) and 0.0 <= beside < math.inf) or (beside > 0.0) != (targets > 1):
         raise ValueError(f"beside: {beside!r} is not allowed for {targets} target(s); it is 0 for one, > 0 for more")
     for label, sets in {"lessons": lessons, "validation": validation}.items():
         for number, (x, y) in enumerate(sets):
@@ -168,6 +173,10 @@ def _check(
     values = _columns([y for _, y in lessons])[:, 0]
     if not values.std() > 0:
         raise ValueError(f"lessons: all {len(values)} thresholds are {values[0]:g}; there is nothing to learn")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _columns(targets: Sequence[np.ndarray]) -> np.ndarray:

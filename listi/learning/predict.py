@@ -85,6 +85,8 @@ def predict(
     """
     for atom in np.flatnonzero(network.species > OXYGEN)[:1]:
         raise ValueError(f"species: atom {atom} has {network.species[atom]}; networks know 0 (Si) and 1 (O) only")
+    if len(network.silicon) and not len(network.bonds):
+        raise ValueError("network: has no bonds, which networks read; listi.network_of finds them from positions")
     network = _with_three_bonds(network)
     places = grid_points(network.cell, grid) if points is None else np.asarray(points, dtype=float)
     if isinstance(model, (str, os.PathLike)):

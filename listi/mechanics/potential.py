@@ -198,7 +198,8 @@ def _digest(value: object) -> str:
     if isinstance(value, FunctionType):
         inner = [cell.cell_contents for cell in value.__closure__ or ()]
         named = [value.__globals__[n] for n in value.__code__.co_names if n in value.__globals__]
-        return _digest((value.__code__, *inner, *[n for n in named if not isinstance(n, type(np))]))
+        defaults = (value.__defaults__ or (), tuple(sorted((value.__kwdefaults__ or {}).items())))
+        return _digest((value.__code__, defaults, *inner, *[n for n in named if not isinstance(n, type(np))]))
     if isinstance(value, CodeType):
         return _digest((value.co_code, value.co_names, *value.co_consts))
     if hasattr(value, "py_func"):

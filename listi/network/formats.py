@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from ..files import write_bytes
 from .bonds import SYMBOLS, bonds_through_oxygen
 from .network import OXYGEN, SILICON, Network
 
@@ -156,7 +157,7 @@ def write_extxyz(network: Network, path: str | Path, quantities: xr.Dataset | No
             for s, (x, y), *values in rows
         ),
     ]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def _columns(network: Network, quantities: xr.Dataset | None) -> dict[str, np.ndarray]:
@@ -206,7 +207,7 @@ def write_lammps_data(network: Network, path: str | Path, masses: Sequence[float
             for number, (s, (x, y)) in enumerate(zip(network.species, network.positions, strict=True), start=1)
         ),
     ]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def read_lammps_data(path: str | Path) -> Network:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
 
 
@@ -16,6 +18,11 @@ def wrap(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
     return np.where(wrapped < cell, wrapped, 0.0)  # np.mod rounds a tiny negative number up to the edge itself
 
 
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number, and of an integer type."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def grid_lines(cell: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the coordinates [Å] of the grid lines along x and y: i L / n for i = 0..n-1.
 
@@ -24,7 +31,7 @@ def grid_lines(cell: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.
     ValueError
         If `grid` is not two whole numbers > 0.
     """
-    if len(grid) != 2 or any(n != int(n) or n < 1 for n in grid):
+    if np.shape(grid) != (2,) or not all(is_whole(n) and n >= 1 for n in grid):
         raise ValueError(f"grid: {grid!r} is not two whole numbers > 0")
     return np.arange(grid[0]) * (cell[0] / grid[0]), np.arange(grid[1]) * (cell[1] / grid[1])
 

@@ -91,6 +91,8 @@ def probe(
     held : ndarray of bool, shape (n_atoms,), optional
         Atoms that something outside holds in place, such as those at the edges of a patch under tension: the forces on
         them need not vanish. A disc that would relax one of them is not probed.
+    potential : Potential
+        Of the pairs; that the sample was relaxed with.
 
     Returns
     -------
@@ -124,6 +126,9 @@ def probe(
     load = make_load(mode, angle, strain_step)
     settings = _settings(network, r_free, tether, max_strain, load, tolerance, skin, potential)
     centres = _centres(network, grid, points)
+    if held is not None and (np.asarray(held).dtype != bool or np.shape(held) != (network.n_atoms,)):
+        raise ValueError(f"held: {held!r} is not true or false for each of {network.n_atoms} atoms")
+    held = None if held is None else np.asarray(held)
     system_of(network, potential, None if held is None else ~held)
     chosen = np.arange(len(centres)) if held is None else _clear_of(network, held, centres, r_free)
     blocks = [
@@ -387,9 +392,6 @@ def _warn(status: np.ndarray, centres: np.ndarray, max_strain: float) -> None:
 
 def _centres(network: Network, grid: tuple[int, int], points: np.ndarray | None) -> np.ndarray:
     """Centres (n, 2) [Å] of all probes."""
-    whole = [isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in grid]
-    if len(whole) != 2 or not all(whole):
-        raise ValueError(f"grid: {tuple(grid)} is not two whole numbers >= 1")
     if points is None:
         return grid_points(network.cell, grid)
     points = np.asarray(points, dtype=float)

@@ -6,6 +6,8 @@ import xarray as xr
 
 import listi
 from listi.analysis import follow
+from listi.mechanics.forms import silica
+from listi.mechanics.shear import relax
 from listi.mechanics.system import System
 
 GRID, R_FREE = (5, 6), 7.0
@@ -85,6 +87,22 @@ def test_a_sample_is_torn_when_the_stress_stays_away():
     assert torn.strain.values[-1] == pytest.approx(0.4)
     whole = shear.isel(strain=slice(4))  # the least is a quarter of the peak
     assert follow.until_fractured(whole).identical(whole)
+
+
+def test_a_sample_of_another_potential_is_followed_with_it(glass):
+    weak = silica(charge=(1.4, -0.9, 0.62))
+    relaxed = relax(glass, potential=weak)
+    shear = listi.deform(relaxed, n_events=2, max_strain=0.3, potential=weak)
+    seen = []
+
+    def indicator(state):
+        seen.append(
+            np.max(np.abs(System(state.positions, state.species, state.cell, potential=weak).energy_forces()[1]))
+        )
+        return follow.FreshMap((2, 2), R_FREE, potential=weak)(state)
+
+    listi.follow(relaxed, shear, indicator, potential=weak)
+    assert len(seen) == 2 and max(seen) < 1e-9
 
 
 def test_bad_input_is_refused(glass, shear):

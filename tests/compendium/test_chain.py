@@ -143,6 +143,15 @@ def test_folders_of_others_are_left_alone(checkout, executed):
     assert [path.name for path in (checkout / "mine").iterdir()] == ["thesis.tex"]
 
 
+def test_nothing_is_removed_from_a_folder_that_no_run_made(checkout, executed):
+    own = checkout / "mine" / "data" / "thesis.tex"  # in a folder of a name that a run makes
+    own.parent.mkdir(parents=True)
+    own.write_text("x")
+    with pytest.raises(chain.ChainError, match=r"mine: has no parameters.json, so listi run did not make it"):
+        chain.run(output=checkout / "mine", fresh=True)
+    assert [path for path in (checkout / "mine").rglob("*") if path.is_file()] == [own]
+
+
 @pytest.mark.parametrize(
     ("lines", "needs", "message"),
     [

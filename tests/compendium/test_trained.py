@@ -172,6 +172,9 @@ def test_an_interrupted_training_goes_on_and_a_foreign_checkpoint_goes(folder, t
     half = seen[0].with_name(f".{seen[0].name}.abc.part")
     half.write_bytes(b"half of it, when it was killed")
     monkeypatch.setattr(kept, "fit", original)
+    with pytest.raises(ValueError, match="mirror: 'no' is not true or false"):
+        kept.train(tmp_path / "killed", *arguments, seed=3, **settings | {"mirror": "no"})
+    assert foreign.is_file() and seen[0].is_file()  # what is refused costs no checkpoint
     resumed = kept.train(tmp_path / "killed", *arguments, seed=3, **settings)
     np.testing.assert_allclose(resumed.loss, whole.loss, rtol=1e-6)
     assert not foreign.exists()

@@ -47,10 +47,13 @@ def test_a_model_adds_its_map(picture_file, tmp_path, monkeypatch):
         return xr.Dataset({"threshold": ("point", np.arange(len(points)) * 1e-3, attrs)}, coords)
 
     monkeypatch.setattr("listi.learning.predict.predict", everywhere_one)
-    assert cli.main(["image", str(picture_file), "--model", "mine.keras", "--output", str(tmp_path / "out")]) == 0
+    there = ["image", str(picture_file), "--output", str(tmp_path / "out"), "--model"]
+    assert cli.main([*there, "nope"]) == 2 and not (tmp_path / "out").exists()
+    (tmp_path / "mine.keras").touch()
+    assert cli.main([*there, str(tmp_path / "mine.keras")]) == 0
     sample = sample_files.load_sample(tmp_path / "out" / "glass_listi.nc")
     assert set(sample.predictions.data_vars) == {"probed", "predicted"}
-    assert sample.predictions.predicted.long_name == "made up by mine.keras"
+    assert sample.predictions.predicted.long_name == f"made up by {tmp_path / 'mine.keras'}"
 
 
 def test_what_is_no_image_of_a_network_is_refused(tmp_path, capsys):

@@ -57,7 +57,7 @@ def test_what_cannot_be_read(tmp_path):
 def test_microscope_formats_need_an_optional_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rsciio", None)
     (tmp_path / "image.dm4").write_bytes(b"")
-    with pytest.raises(DataError, match=r"rosettasciio: pip install listi\[microscopes\]"):
+    with pytest.raises(DataError, match=r"rosettasciio: pip install rosettasciio"):
         read_image(tmp_path / "image.dm4")
 
 

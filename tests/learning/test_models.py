@@ -21,6 +21,7 @@ SMALL = {
     "gcn_bonds": {"width": 16, "heads": 4, "bond_features": 8},
     "listi": {"width": 8, "rounds": 2},
 }
+assert {*SMALL, "listi_si"} == set(models.NAMES)  # which is `listi` with less to read
 GRAPHS = ("gcn", "gcn_attention", "gcn_bonds")
 
 

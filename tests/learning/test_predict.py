@@ -44,10 +44,16 @@ def test_a_glass_unlike_the_training_is_told(crystal):
 
 
 def test_no_silicon_no_threshold(crystal):
-    with_room = crystal.replace(cell=crystal.cell + [60.0, 0.0], bonds=np.empty((0, 2), dtype=int))
+    apart = np.abs(np.diff(crystal.positions[crystal.bonds], axis=1)).max(axis=(1, 2))  # those across the border go
+    with_room = crystal.replace(cell=crystal.cell + [60.0, 0.0], bonds=crystal.bonds[apart < 10.0])
     model = models.build("listi_si", width=8, rounds=2)
     predicted = predict(with_room, model, points=[[10.0, 10.0], [56.0, 10.0]]).threshold.values
     assert np.isfinite(predicted[0]) and np.isnan(predicted[1])
+
+
+def test_a_network_without_bonds_is_refused(crystal):
+    with pytest.raises(ValueError, match="^network: has no bonds, which networks read; listi.network_of finds them"):
+        predict(crystal.replace(bonds=None), grid=(2, 2))
 
 
 def test_a_file_is_read_once_and_again_when_it_has_changed(crystal, tmp_path, monkeypatch):

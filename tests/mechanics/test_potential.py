@@ -148,6 +148,20 @@ def test_kernels_are_shared_by_potentials_of_one_form():
     assert not np.array_equal(other.table, SILICA.table)
 
 
+def test_functions_that_differ_in_a_default_have_kernels_of_their_own():
+    def power(n):
+        def function(r, inverse, eps, n=n):
+            v = eps * inverse**n
+            return v, -n * v * inverse, n * (n + 1) * v * inverse**2
+
+        return Potential(function, [[[1.0]]], 5.0, symbols=("A",))
+
+    network = Network(np.array([[20.0, 20.0], [21.5, 20.0]]), np.zeros(2, dtype=int), None, np.array([40.0, 40.0]))
+    for potential in (power(6), power(12)):
+        system = System(network.positions, network.species, network.cell, potential=potential)
+        assert system.energy_forces()[0] == pytest.approx(potential.pair(1.5, 0, 0)[0], rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -31,7 +31,7 @@ def test_nearest_point_across_the_border_and_the_first_of_equals():
     assert nearest_point(points, positions, CELL).tolist() == [0, 3, 1, 2]
 
 
-@pytest.mark.parametrize("grid", [(0, 4), (3,), (2.5, 2), (-1, 1)])
+@pytest.mark.parametrize("grid", [(0, 4), (3,), (2.5, 2), (2.0, 2.0), (np.nan, 2), 3, (-1, 1)])
 def test_a_grid_is_two_whole_numbers(grid):
     with pytest.raises(ValueError, match="grid: .* is not two whole numbers > 0"):
         grid_points(CELL, grid)

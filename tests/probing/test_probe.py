@@ -281,7 +281,10 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("held", [0, 1]),
+        ("held", np.zeros(7, dtype=bool)),
         ("grid", (0, 5)),
+        ("grid", 3),
         ("grid", (5, -1)),
         ("grid", (2.5, 5)),
         ("grid", (5,)),

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import numbers
 import os
 import pkgutil
 import tempfile
@@ -33,6 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import files
+from ...network.geometry import is_whole
 from ..cutouts import R_FREE, Cutouts
 from ..encodings import Inputs
 
@@ -86,6 +88,7 @@ def build(name: str, seed: int = 0, r_free: float = R_FREE, **sizes) -> keras.Mo
     for size in sizes:
         if size not in allowed:
             raise ValueError(f"{size}: is not a size of {name}; there are {', '.join(allowed)}")
+        _check_kind(size, sizes[size], inspect.signature(module.build).parameters[size].default)
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -95,6 +98,18 @@ def build(name: str, seed: int = 0, r_free: float = R_FREE, **sizes) -> keras.Mo
     )
     model.jit_compile = JIT
     return model
+
+
+def _check_kind(size: str, value: object, default: object) -> None:
+    """Refuse a size of another kind than its default: a part is there or not, a number is whole or not."""
+    if isinstance(default, bool):
+        allowed, told = isinstance(value, bool), "true or false"
+    elif isinstance(default, int):
+        allowed, told = is_whole(value) and value >= 0, "a whole number >= 0"
+    else:
+        allowed, told = isinstance(value, numbers.Real) and not isinstance(value, bool), "a number"
+    if not allowed:
+        raise ValueError(f"{size}: {value!r} is not {told}")
 
 
 def metadata(model: keras.Model) -> dict:
