@@ -12,20 +12,20 @@ from . import data_set
 from .trained import checksum_of, model_file
 
 _READS = {
-    "lstm": "the coordinates of the Si within 11 Å, in the order of their numbers",
-    "cnn": "a grey picture of the Si within 11 Å and their bonds",
-    "gcn": "coordinates and bonds of the Si within 11 Å (convolutions of Kipf and Welling)",
-    "gcn_attention": "coordinates and bonds of the Si within 11 Å (attention as in the paper's Eqs. 2b and 2d)",
-    "gcn_bonds": "coordinates, bonds and bond vectors of the Si within 11 Å",
-    "listi": "Si, bonds, places of the O and local stress of the whole sample, then every disc of 11 Å",
-    "listi_si": "Si and bonds of the whole sample, then every disc of 11 Å",
+    "lstm": "the coordinates of the Si within {r_free:g} Å, in the order of their numbers",
+    "cnn": "a grey picture of the Si within {r_free:g} Å and their bonds",
+    "gcn": "coordinates and bonds of the Si within {r_free:g} Å (convolutions of Kipf and Welling)",
+    "gcn_attention": "coordinates and bonds of the Si within {r_free:g} Å (attention as in the paper's Eqs. 2b and 2d)",
+    "gcn_bonds": "coordinates, bonds and bond vectors of the Si within {r_free:g} Å",
+    "listi": "Si, bonds, places of the O and local stress of the whole sample, then every disc of {r_free:g} Å",
+    "listi_si": "Si and bonds of the whole sample, then every disc of {r_free:g} Å",
 }
 _CARD = """# {name}
 
 Predicts the stress threshold of every spot of a two-dimensional silica glass from its structure. It reads
 {reads}; `listi/learning/models/{kind}.py` has its layers.
 
-    listi.predict(network, model="{name}")
+    listi.predict(network, model="{model}")
 
 **Data.** It learned from {learned}.
 Choices were made on {validation} validation samples; the unseen samples were predicted for the final figures only.
@@ -55,7 +55,7 @@ def write(folder: str | Path, name: str) -> Path:
         If the record or a prediction is not there, or not whole.
     """
     folder = Path(folder)
-    path = model_file(folder, name)
+    path, ships = model_file(folder, name), folder.absolute() == files.shipped()
     told = files.read_json(path.with_suffix(".json"))
     made = told["made_from"]
     about = models.metadata_of(path)
@@ -72,8 +72,9 @@ def write(folder: str | Path, name: str) -> Path:
     text = _CARD.format(
         name=name,
         kind=kind,
-        reads=_READS[kind],
-        learned=_learned(folder, made["samples"]["train"], about["training_points"]),
+        reads=_READS[kind].format(r_free=about["r_free"]),
+        model=name if ships else f"models/{name}.keras",
+        learned=_learned(folder, ships, made["samples"]["train"], about["training_points"]),
         validation=len(made["samples"]["validation"]),
         epochs=len(losses),
         ended=f" of {made['epochs']}, when the validation loss had been flat" if told["stopped"] else "",
@@ -90,10 +91,10 @@ def write(folder: str | Path, name: str) -> Path:
     return card
 
 
-def _learned(folder: Path, sums: list[str], points: int) -> str:
+def _learned(folder: Path, ships: bool, sums: list[str], points: int) -> str:
     """Say what a network with training samples of these checksums learned from."""
     own = len(set(sums) & {checksum_of(sample) for sample in data_set.of_roles(folder, "train")})
-    parts = [f"{own} training samples of `data/paper`"] * (own > 0)
+    parts = [f"{own} training samples of `{'data/paper' if ships else folder.absolute().name}`"] * (own > 0)
     if own < len(sums):
         parts.append(f"{len(sums) - own} samples that `listi.compendium.network_studies` makes or probes anew")
     return f"{points} probes in {' and '.join(parts)}"

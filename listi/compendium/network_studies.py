@@ -42,6 +42,8 @@ MANY_CHANGES = {"epochs": 45, "batch_size": 300, "width": 64}
 FEW_EPOCHS = 80  # of the same without them
 # Weight of what is learned of each probe beside its threshold: of 0.5, 1.5 and 4 the best on validation samples.
 BESIDE_WEIGHT = 1.5
+# All of that, and the widest network that this can still be done with in an hour and a half on one core.
+WIDE_CHANGES = MANY_CHANGES | {"epochs": 28, "width": 96, "rounds_in_disc": 3, "beside": BESIDE_WEIGHT}
 QUARTER, MANY_PROBES = {"nx": 20, "ny": 24}, (30, 30)
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
@@ -147,7 +149,7 @@ def denser(folder: str | Path, work: Path) -> list[Training]:
 
 
 def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
-    """Trainings with more to learn from: more glasses (and the same without them), or more of each probe.
+    """Trainings with more to learn from: more glasses (and the same without them), more of each probe, or both.
 
     Glasses, small as they can be made in seconds, are made and probed here, and kept in `work`. Each is probed as it is
     and turned by 90 degrees, which makes the pull a push and so gives other thresholds.
@@ -163,11 +165,12 @@ def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
     r_free = trained.radius(sample_files.load_sample(sets["train"][0]))
     making.probe_all(made + turned, dict(zip(("grid_x", "grid_y"), MANY_PROBES, strict=True)) | {"r_free": r_free})
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
-    few = sets["train"], MANY_CHANGES | {"epochs": FEW_EPOCHS}
+    few, all_of_them = sets["train"], [*sets["train"], *made, *turned]
     plans = {
-        "listi_few": few,
-        "listi_many": ([*few[0], *made, *turned], MANY_CHANGES),
-        "listi_beside": (few[0], {"beside": BESIDE_WEIGHT}),
+        "listi_few": (few, MANY_CHANGES | {"epochs": FEW_EPOCHS}),
+        "listi_many": (all_of_them, MANY_CHANGES),
+        "listi_beside": (few, {"beside": BESIDE_WEIGHT}),
+        "listi_wide": (all_of_them, WIDE_CHANGES),
     }
     return [
         Training(label, "listi", train, sets["validation"], unseen, changes)

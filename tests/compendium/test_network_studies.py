@@ -86,7 +86,8 @@ def test_the_network_of_a_study_is_kept(folder, tmp_path):
     own = network_studies.predict(sample.network, trained.model_file(folder, "listi_dense"), grid=(6, 5)).threshold
     np.testing.assert_allclose(sample.predictions.listi_dense, own, rtol=1e-6)  # in single precision
     card = (folder / "models" / "listi_dense.md").read_text("utf-8")
-    assert "120 probes in 4 training samples of `data/paper`.\nChoices were made on 1 validation samples" in card
+    assert 'listi.predict(network, model="models/listi_dense.keras")' in card and "every disc of 7 Å" in card
+    assert f"120 probes in 4 training samples of `{folder.name}`.\nChoices were made on 1 validation samples" in card
 
 
 def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, monkeypatch):
@@ -94,7 +95,8 @@ def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, 
     monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
     monkeypatch.setattr(network_studies, "QUARTER", {"nx": 10, "ny": 12})
     sets = data_set.read_split(folder)
-    few, one, beside = network_studies.many(folder, tmp_path, 2)
+    few, one, beside, wide = network_studies.many(folder, tmp_path, 2)
+    assert wide.train == one.train and (wide.changes["width"], wide.changes["beside"]) == (96, 1.5)
     assert beside.train == sets["train"] and beside.changes == {"beside": 1.5}
     assert few.train == sets["train"] and few.changes == one.changes | {"epochs": 80}
     assert asked == [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
