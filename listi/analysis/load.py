@@ -209,7 +209,9 @@ def strain_to_failure(threshold: xr.DataArray, rate: xr.DataArray) -> xr.DataArr
     >>> float(strain.min().round(3))
     0.026
     """
-    if dict(threshold.sizes) != dict(rate.sizes) or not all(np.allclose(threshold[n], rate[n]) for n in rate.dims):
+    places = [name for name in ("x", "y") if name in rate.coords or name in threshold.coords]
+    same = dict(threshold.sizes) == dict(rate.sizes) and all(name in threshold.coords for name in places)
+    if not same or not all(name in rate.coords and np.allclose(threshold[name], rate[name]) for name in places):
         raise ValueError(f"rate: grid {dict(rate.sizes)} is not that of the threshold, {dict(threshold.sizes)}")
     aligned = rate.transpose(*threshold.dims).values
     with np.errstate(divide="ignore"):

@@ -133,6 +133,8 @@ def _of_one_event(values: np.ndarray, n_bootstrap: int, confidence: float, seed:
 
 def _points_and_values(threshold_map: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Positions (n, 2) and values (n,) of a map, whichever of the two shapes it has."""
+    if not isinstance(threshold_map, xr.DataArray):
+        raise ValueError(f"threshold_map: {type(threshold_map).__name__} is not a DataArray over (x, y) or point")
     if set(threshold_map.dims) == {"x", "y"}:
         threshold_map = threshold_map.transpose("x", "y")
         points = crossings(threshold_map.x.values, threshold_map.y.values)

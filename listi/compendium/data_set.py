@@ -20,6 +20,7 @@ from ..analysis.sample import Sample, threshold_of
 from ..files import shipped
 from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
+from ..network.geometry import is_whole
 from . import sample_files
 from .trained import history_of, model_file
 
@@ -103,7 +104,7 @@ def open_sample(which: int | str | Path) -> Sample:
     if isinstance(which, (str, Path)):
         return sample_files.load_sample(which)
     folder = shipped() / "samples"
-    path = folder / f"sample_{which:04d}.nc"
+    path = folder / f"sample_{which:04d}.nc" if is_whole(which) else folder / "none"
     if not path.exists():
         raise files.DataError(f"which: {which} is not one of the {len(list(folder.glob('*.nc')))} samples in {folder}")
     return sample_files.load_sample(path)

@@ -69,8 +69,8 @@ def patch_in(pixels: np.ndarray, scale: float | None = None, dark: bool = False)
     length = np.linalg.norm(np.diff(found.points[found.bonds], axis=1)[:, 0], axis=1).mean()
     if abs(length / spacing - 1.0) > TOLERATED:
         raise ValueError(
-            f"scale: {scale:g} Å a pixel makes the mean Si-Si distance {length * scale:.2f} Å; it must be {BOND} Å "
-            f"within {TOLERATED:.0%}: is the scale right?"
+            f"scale: {BOND / spacing:g} Å a pixel makes the mean Si-Si distance {length / spacing * BOND:.2f} Å; "
+            f"it must be {BOND} Å within {TOLERATED:.0%}: is the scale right?"
         )
     drift = _distortion(found.points, found.bonds)
     undone = np.linalg.inv(np.array([[1.0 + drift[0], drift[1]], [drift[1], 1.0 - drift[0]]]))

@@ -253,6 +253,8 @@ def _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radi
         raise ValueError(f"n_events: {n_events!r} is not a whole number >= 1")
     if (free_centre is None) != (free_radius is None):
         raise ValueError("free_centre, free_radius: give both or neither")
+    if free_centre is not None and not (np.shape(free_centre) == (2,) and np.all(np.isfinite(free_centre))):
+        raise ValueError(f"free_centre: {free_centre!r} is not two finite coordinates")
     if free_radius is not None and not (np.isfinite(free_radius) and free_radius > 0):
         raise ValueError(f"free_radius: {free_radius} is not > 0 Å")
 
@@ -341,7 +343,7 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
     Raises
     ------
     ValueError
-        If there is no such event, or no configurations were kept.
+        If there is no such event, it is of another sample, or no configurations were kept.
 
     Examples
     --------
@@ -356,6 +358,8 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
         raise ValueError("shear: holds no configuration; deform the sample again to have its states")
     if event not in shear.event:
         raise ValueError(f"event: {event!r} is not one of {shear.event.values.tolist()}")
+    if shear.sizes["atom"] != network.n_atoms:
+        raise ValueError(f"shear: is of {shear.sizes['atom']} atoms, not of the {network.n_atoms} of the network")
     then = shear.sel(event=event)
     cell = then.event_cell.values
     positions = np.mod(then.configuration.values, cell)

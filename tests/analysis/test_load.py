@@ -55,6 +55,9 @@ def test_strain_to_failure_is_threshold_over_rate():
     np.testing.assert_allclose(strain, [[0.1, np.nan], [0.3, np.nan]])
     with pytest.raises(ValueError, match="^rate: grid"):
         listi.strain_to_failure(threshold, rate.isel(x=[0]))
+    points = xr.DataArray([1.0, 2.0], {"x": ("point", [0.0, 1.0]), "y": ("point", [0.0, 1.0])}, ("point",))
+    with pytest.raises(ValueError, match="^rate: grid"):
+        listi.strain_to_failure(points, points.assign_coords(x=("point", [0.0, 2.0])))
 
 
 def map_of(values):

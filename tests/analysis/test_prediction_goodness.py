@@ -89,6 +89,7 @@ def test_result_is_labelled(line):
     [
         (lambda m: m.where(m > 1, np.inf), [[0, 0]], CELL, "threshold_map: 1 of 5 values are infinite"),
         (lambda m: m.where(m < 0), [[0, 0]], CELL, "threshold_map: .* has no values"),
+        (lambda m: m.values, [[0, 0]], CELL, "threshold_map: ndarray is not a DataArray"),
         (lambda m: m.isel(y=0), [[0, 0]], CELL, r"threshold_map: dimensions \('x',\)"),
         (
             lambda m: m.isel(x=slice(0)),

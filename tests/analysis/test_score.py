@@ -96,6 +96,10 @@ def test_samples_that_ship_are_opened_by_number_or_file(tmp_path):
     sample = listi.open_sample(59)
     assert sample.attrs["name"] == "sample_0059.nc"
     assert sample.shear.sizes["event"] >= 6
-    for which, message in ((60, "which: 60 is not one of the 60 samples"), (tmp_path / "none.nc", "none.nc")):
+    for which, message in (
+        (60, "which: 60 is not one of the 60 samples"),
+        (1.5, "which: 1.5 is not one"),
+        (tmp_path / "none.nc", "none.nc"),
+    ):
         with pytest.raises(DataError, match=message):
             listi.open_sample(which)

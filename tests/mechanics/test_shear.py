@@ -88,6 +88,8 @@ def test_a_broken_network_is_a_network(glass, shear):
             state_after(glass, shear, number)
     with pytest.raises(ValueError, match="shear: holds no configuration"):
         state_after(glass, shear.drop_vars("configuration"), 1)
+    with pytest.raises(ValueError, match=r"^shear: is of \d+ atoms, not of the \d+ of the network"):
+        state_after(glass, shear.isel(atom=slice(9)), 1)
 
 
 def test_a_sample_that_tears_when_relaxed_says_so(glass):
@@ -123,9 +125,12 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
         ("n_events", 2.5),
         ("n_events", True),
         ("free_radius", -1.0),
+        ("free_centre", 3.0),
+        ("free_centre", (np.nan, 0.0)),
     ],
 )
 def test_bad_input_names_the_parameter(glass, name, value):
-    centre = {"free_centre": (0.0, 0.0)} if name == "free_radius" else {}
+    other = {"free_radius": ("free_centre", (0.0, 0.0)), "free_centre": ("free_radius", 9.0)}
+    centre = dict([other[name]]) if name in other else {}
     with pytest.raises(ValueError, match=rf"^{name}: "):
         deform(glass, **{name: value}, **centre)
