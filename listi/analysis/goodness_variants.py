@@ -15,12 +15,12 @@ import xarray as xr
 from scipy.ndimage import map_coordinates, minimum_filter
 
 from ..network.geometry import crossings, nearest_point
+from .discs import R_FREE
 from .ensemble import indicators
 from .prediction_goodness import first_events, goodness
 from .sample import Sample
 
 SPACING = 4.4  # just above the spacing of the paper's grid [Å]: a point and its four neighbours
-R_FREE = 11.0  # radius of the free atoms of a probe [Å]
 
 
 def at_nearest(field: xr.DataArray, position: np.ndarray, cell: np.ndarray) -> np.ndarray:

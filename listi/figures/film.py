@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from ..files import write_bytes
 from ..network.geometry import minimum_image
 from ..network.network import Network
 from . import panels
@@ -72,7 +73,10 @@ def film(network: Network, shear: xr.Dataset, maps: xr.DataArray, path: str | Pa
     shown = list(moments(network, shear))
     pictures = [Image.open(io.BytesIO(_png(frame(network, shear, maps, moment)))).convert("RGB") for moment in shown]
     durations = [moment.duration for moment in shown]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=60, method=4)
+    film = io.BytesIO()
+    how = {"duration": durations, "loop": 0, "quality": 60, "method": 4}
+    pictures[0].save(film, format="WEBP", save_all=True, append_images=pictures[1:], **how)
+    write_bytes(path, film.getvalue())
     return Path(path)
 
 

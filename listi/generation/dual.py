@@ -13,8 +13,8 @@ import numba
 import numpy as np
 
 from ..mechanics.jit import JIT
+from ..network.bonds import BOND
 
-BOND = 3.05  # Si-Si distance of the starting honeycomb [Å]
 SPACING = np.array([math.sqrt(3.0) * BOND, 1.5 * BOND])  # distance of ring centres in a row, of rows [Å]
 LARGEST_RING = 10
 

@@ -16,8 +16,8 @@ from ..mechanics.disc import descend, make
 from ..mechanics.jit import JIT
 from ..mechanics.kernels import CUTOFF, template
 from ..mechanics.neighbours import atoms_within
-from ..network.bonds import COORDINATION_RADIUS
-from .dual import BOND, LARGEST_RING, slot
+from ..network.bonds import BOND, COORDINATION_RADIUS
+from .dual import LARGEST_RING, slot
 
 _ROUNDS = 10  # passes over the Si in the harmonic network
 _LONGEST_MOVE = 0.3  # of an atom in one Newton step

@@ -24,7 +24,8 @@ import numpy as np
 from ..mechanics.jit import JIT
 from ..mechanics.kernels import template
 from ..mechanics.neighbours import sort_into_bins
-from .dual import BOND, LARGEST_RING, ring_neighbours, slot, switch
+from ..network.bonds import BOND
+from .dual import LARGEST_RING, ring_neighbours, slot, switch
 from .neighbourhood import relax_neighbourhood
 
 ALPHA_WEIGHT = 2.0  # of each Aboav-Weaire parameter in chi

@@ -15,13 +15,12 @@ import numba
 import numpy as np
 import xarray as xr
 
-from ..analysis.discs import pairs_within
+from ..analysis.discs import R_FREE, pairs_within
 from ..analysis.sample import Sample
 from ..mechanics.jit import JIT
 from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
 
-R_FREE = 11.0  # radius of the disc whose Si are seen [Å]
 N_MAX = 38  # rows a cut-out is padded to [paper: "about 30-38" Si]
 
 

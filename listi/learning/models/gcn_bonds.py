@@ -14,12 +14,11 @@ Blocks, pooling and last layers are those of `gcn`. Chosen here:
 
 from __future__ import annotations
 
+from ...network.bonds import BOND
 from ..layers import AveragePool, Scale, dense, graph_inputs, head, keras, layers, ops
 from ..spektral_layers import GCSConv
 from ..structure import NEIGHBOURS
 from .gcn import PAPER, inputs, of_training  # noqa: F401  (it reads the same, and is trained as long)
-
-BOND_LENGTH = 3.05  # Si-Si [Å], the unit of the bond vectors
 
 
 @keras.saving.register_keras_serializable("listi")
@@ -52,7 +51,7 @@ class BondVectors(layers.Layer):
     def call(self, nodes, selection):
         bonded = ops.sum(selection, axis=-1)
         bonded = ops.reshape(bonded, (-1, ops.shape(nodes)[1], NEIGHBOURS, 1))
-        vector = (_at_neighbours(selection, nodes) - nodes[:, :, None]) * bonded / BOND_LENGTH
+        vector = (_at_neighbours(selection, nodes) - nodes[:, :, None]) * bonded / BOND
         length = ops.sqrt(ops.sum(vector**2, axis=-1, keepdims=True) + keras.config.epsilon())
         return ops.concatenate([vector, length - 1.0, bonded], axis=-1)
 
