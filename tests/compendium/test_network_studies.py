@@ -156,7 +156,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
     other["train"].append(other["validation"][0])
     trained.train_at_paper_scale(folder, "listi", other, SHORT, label="short")
     assert cli.main(["predict", "short", "--data", str(folder)]) == 0
-    told = "120 probes in 3 training samples of `data/paper` and 1 samples that `listi.compendium.network_studies`"
+    told = f"120 probes in 3 training samples of `{folder.name}` and 1 samples that `listi.compendium.network_studies`"
     assert told in (folder / "models" / "short.md").read_text("utf-8")
 
 
