@@ -352,14 +352,16 @@ def _image(given: argparse.Namespace) -> int:
     if given.model:
         models.find(given.model)  # or it is refused before any work
     folder, stem = given.output or given.file.parent, f"{given.file.stem}_listi"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--output: {folder} is a file; it must be a folder")
     image = read_image(given.file)
-    folder.mkdir(parents=True, exist_ok=True)
     imaged = patch_in(image.pixels, image.scale if given.scale is None else given.scale, given.dark)
     patch = relaxed_freely(imaged.patch).patch
     points = inner_points(patch)
     maps = {"probed": gridded(probe(patch, points=points).threshold)}
     if given.model:
         maps["predicted"] = gridded(predict(patch, given.model, points=points).threshold)
+    folder.mkdir(parents=True, exist_ok=True)
     made = {"image": given.file.name, "scale": imaged.scale}
     sample_files.save_sample(folder / f"{stem}.nc", patch, predictions=xr.Dataset(maps), attrs={"parameters": made})
     write_extxyz(patch, folder / f"{stem}.xyz")
