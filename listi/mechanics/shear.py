@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from ..network.bonds import bonds_through_oxygen
-from ..network.geometry import minimum_image
+from ..network.geometry import is_whole, minimum_image
 from ..network.network import MAXIMUM_BOND, OXYGEN, Network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT
 from .forms import SILICA
@@ -249,7 +249,7 @@ def _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radi
         raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 1")
     if not (np.isfinite(min_strain) and 0.0 <= min_strain <= max_strain):
         raise ValueError(f"min_strain: {min_strain} is not in 0 <= min_strain <= max_strain")
-    if not isinstance(n_events, (int, np.integer)) or isinstance(n_events, bool) or n_events < 1:
+    if not is_whole(n_events) or n_events < 1:
         raise ValueError(f"n_events: {n_events!r} is not a whole number >= 1")
     if (free_centre is None) != (free_radius is None):
         raise ValueError("free_centre, free_radius: give both or neither")

@@ -51,6 +51,7 @@ def test_a_model_adds_its_map(picture_file, tmp_path, monkeypatch):
     assert cli.main([*there, "nope"]) == 2 and not (tmp_path / "out").exists()
     (tmp_path / "mine.keras").touch()
     assert cli.main(["image", str(picture_file), "--output", str(tmp_path / "mine.keras")]) == 2
+    assert cli.main(["image", str(picture_file), "--scale", "0"]) == 2
     assert cli.main([*there, str(tmp_path / "mine.keras")]) == 0
     sample = sample_files.load_sample(tmp_path / "out" / "glass_listi.nc")
     assert set(sample.predictions.data_vars) == {"probed", "predicted"}
