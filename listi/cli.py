@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--fresh", action="store_true", help="start over; with --only: even if it is up to date")
 
     train = add("train", _train, "train a network at the paper's scale, going on where it was stopped")
-    train.add_argument("name", metavar="NETWORK", help="lstm, cnn, gcn, gcn_attention, gcn_bonds, listi or listi_si")
+    train.add_argument(
+        "name", metavar="NETWORK", help="lstm, cnn, gcn, gcn_attention, gcn_bonds, listi, listi_large or listi_si"
+    )
     train.add_argument("--data", type=Path, metavar="FOLDER", help="samples, and models (default: data/paper)")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting or a size")
     train.add_argument("--label", help="name of a variant's files (default: that of the network)")

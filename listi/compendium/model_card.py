@@ -18,6 +18,7 @@ _READS = {
     "gcn_attention": "coordinates and bonds of the Si within {r_free:g} Å (attention as in the paper's Eqs. 2b and 2d)",
     "gcn_bonds": "coordinates, bonds and bond vectors of the Si within {r_free:g} Å",
     "listi": "Si, bonds, places of the O and local stress of the whole sample, then every disc of {r_free:g} Å",
+    "listi_large": "Si, bonds, places of the O and local stress of the whole sample, then every disc of {r_free:g} Å",
     "listi_si": "Si and bonds of the whole sample, then every disc of {r_free:g} Å",
 }
 _CARD = """# {name}

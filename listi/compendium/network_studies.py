@@ -42,8 +42,6 @@ MANY_CHANGES = {"epochs": 45, "batch_size": 300, "width": 64}
 FEW_EPOCHS = 80  # of the same without them
 # Weight of what is learned of each probe beside its threshold: of 0.5, 1.5 and 4 the best on validation samples.
 BESIDE_WEIGHT = 1.5
-# All of that, and the widest network that this can still be done with in an hour and a half on one core.
-WIDE_CHANGES = MANY_CHANGES | {"epochs": 28, "width": 96, "rounds_in_disc": 3, "beside": BESIDE_WEIGHT}
 QUARTER, MANY_PROBES = {"nx": 20, "ny": 24}, (30, 30)
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
@@ -56,7 +54,7 @@ ABLATIONS = {  # of `listi`: what is left out, and how
 }
 READINGS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
 READING_EPOCHS = 20  # as long as all of them are trained to be compared
-STUDIES = ("folds", "curves", "denser", "many", "ablations", "readings", "beyond")
+STUDIES = ("folds", "curves", "denser", "many", "large", "ablations", "readings", "beyond")
 LARGE = "four times the size"
 EACH = 3  # samples of each kind beyond the training data; one of the large ones
 PROBES = (25, 25)  # grid on which those are probed that are made for it
@@ -149,12 +147,34 @@ def denser(folder: str | Path, work: Path) -> list[Training]:
 
 
 def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
-    """Trainings with more to learn from: more glasses (and the same without them), more of each probe, or both.
-
-    Glasses, small as they can be made in seconds, are made and probed here, and kept in `work`. Each is probed as it is
-    and turned by 90 degrees, which makes the pull a push and so gives other thresholds.
-    """
+    """Trainings with more to learn from: more glasses (and the same without them), or more of each probe."""
     sets = data_set.read_split(folder)
+    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    few, all_of_them = sets["train"], [*sets["train"], *_glasses(sets["train"][0], work, n)]
+    plans = {
+        "listi_few": (few, MANY_CHANGES | {"epochs": FEW_EPOCHS}),
+        "listi_many": (all_of_them, MANY_CHANGES),
+        "listi_beside": (few, {"beside": BESIDE_WEIGHT}),
+    }
+    return [
+        Training(label, "listi", train, sets["validation"], unseen, changes)
+        for label, (train, changes) in plans.items()
+    ]
+
+
+def large(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
+    """The training of `listi_large`: on the training samples and many small glasses."""
+    sets = data_set.read_split(folder)
+    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    train = [*sets["train"], *_glasses(sets["train"][0], work, n)]
+    return [Training("listi_large", "listi_large", train, sets["validation"], unseen)]
+
+
+def _glasses(like: Path, work: Path, n: int) -> list[Path]:
+    """Make and probe glasses, small as they can be made in seconds, with discs as those of a sample; kept in `work`.
+
+    Each is probed as it is and turned by 90 degrees, which makes the pull a push and so gives other thresholds.
+    """
     made = [work / "many" / f"sample_{number:04d}.nc" for number in range(n)]
     turned = [path.with_name(path.name.replace("sample", "turned")) for path in made]
     making.generate_all(made, {"seed": MANY_SEED, **QUARTER})
@@ -162,20 +182,9 @@ def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
         how = {"seed": MANY_SEED, **QUARTER, "number": number, "turned": 90}
         if not sample_files.has_group(other, "network", how):
             sample_files.save_sample(other, turn(sample_files.load_sample(one).network), attrs={"parameters": how})
-    r_free = trained.radius(sample_files.load_sample(sets["train"][0]))
+    r_free = trained.radius(sample_files.load_sample(like))
     making.probe_all(made + turned, dict(zip(("grid_x", "grid_y"), MANY_PROBES, strict=True)) | {"r_free": r_free})
-    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
-    few, all_of_them = sets["train"], [*sets["train"], *made, *turned]
-    plans = {
-        "listi_few": (few, MANY_CHANGES | {"epochs": FEW_EPOCHS}),
-        "listi_many": (all_of_them, MANY_CHANGES),
-        "listi_beside": (few, {"beside": BESIDE_WEIGHT}),
-        "listi_wide": (all_of_them, WIDE_CHANGES),
-    }
-    return [
-        Training(label, "listi", train, sets["validation"], unseen, changes)
-        for label, (train, changes) in plans.items()
-    ]
+    return made + turned
 
 
 def turn(network: Network) -> Network:
@@ -313,15 +322,15 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
     """Do studies on the samples of a folder and keep what they find in its `networks.json`.
 
     Predictions of the cross-validation are kept as those of a network "listi_folds": each sample predicted by a
-    network that did not see it. The network of most probes is kept as "listi_dense".
+    network that did not see it. The network of most probes is kept as "listi_dense", and so is "listi_large".
 
     Parameters
     ----------
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of folds, curves, denser (probes in each sample), many (glasses, and more of each probe), ablations,
-        readings, beyond (its own data).
+        Which of folds, curves, denser (probes in each sample), many (glasses, and more of each probe), large (the
+        network of that name), ablations, readings, beyond (its own data).
     work : path, optional
         Where the trainings are kept; results/training below the repository by default.
 
@@ -338,6 +347,7 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
         "curves": curves,
         "denser": partial(denser, work=work),
         "many": partial(many, work=work),
+        "large": partial(large, work=work),
         "ablations": ablations,
         "readings": readings,
     }
@@ -357,6 +367,8 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
             _keep_folds(folder, held)
         if study == "denser":
             _keep(folder, work, f"listi_{max(DENSER)}_denser", "listi_dense")
+        if study == "large":
+            _keep(folder, work, "listi_large", "listi_large")
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 

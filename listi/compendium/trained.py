@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from .. import files
 from ..analysis.sample import Sample
 from ..files import checksum
 from ..learning import models
-from ..learning.cutouts import R_FREE, discs_of, probed_map
+from ..learning.cutouts import R_FREE, Cutouts, discs_of, probed_map
 from ..learning.fit import SETTINGS, fit
 from ..learning.predict import predict, silicon_in_discs
+from ..network.network import SILICON
+from ..probing.motion import MOVES, motion
 from . import predicted, sample_files
 from .provenance import ALGORITHMS, record
 
@@ -70,7 +74,8 @@ def train(
     **settings
         epochs, batch_size, learning_rate, ...: passed on to `listi.learning.fit.fit`. With a weight `beside`, the
         network learns more than the threshold of every probe: the strain at which its disc gives, the normal stresses
-        that it bears then, and the first peak of the stress.
+        that it bears then, and the first peak of the stress. With a weight `motion`, it learns how the Si of every disc
+        move; that is computed first and kept beside the checkpoints, in "motion".
 
     Returns
     -------
@@ -97,11 +102,19 @@ def train(
     if _record(path).get("made_from") == made_from and path.is_file():
         return history_of(path)
     model = models.build(name, seed=seed, r_free=r_free, **(sizes or {}))
-    cuts = _cuts(samples, r_free, bool(settings.get("beside")))
-    dense = silicon_in_discs(np.concatenate([cut.mask.sum(axis=1) for cut, _ in cuts["train"]]))
-    models.update_metadata(model, silicon_in_discs=dense)
-    sets = {role: [(models.inputs(model, cut), y) for cut, y in cuts.pop(role)] for role in ("train", "validation")}
     unfinished = Path(checkpoints or path.parent) / f"{label}-{checksum(made_from)[:16]}.npz"
+    cuts = _cuts(samples, r_free, bool(settings.get("beside")))
+    if settings.get("motion"):
+        cuts["train"] = [
+            (cut, y, kept_motion(sample, cut, unfinished.parent / "motion"))
+            for sample, (cut, y) in zip(samples["train"], cuts["train"], strict=True)
+        ]
+    dense = silicon_in_discs(np.concatenate([cut.mask.sum(axis=1) for cut, *_ in cuts["train"]]))
+    models.update_metadata(model, silicon_in_discs=dense)
+    sets = {
+        role: [(models.inputs(model, cut), *wanted) for cut, *wanted in cuts.pop(role)]
+        for role in ("train", "validation")
+    }
     history = fit(model, sets["train"], sets["validation"], seed=seed, checkpoint=unfinished, report=report, **settings)
     models.save(model, path, made_from=checksum(made_from))
     told = {key: history.attrs[key] for key in _TOLD} | {key: history[key].values.tolist() for key in _LOSSES}
@@ -183,6 +196,30 @@ def _targets(sample: Sample, beside: bool) -> np.ndarray:
     normal = (tensor.sel(component=name) for name in ("xx", "yy"))
     rise = peak - sample.probing.initial_stress.transpose("x", "y")
     return np.stack([each.values.ravel() for each in (threshold, strain, *normal, rise)], axis=1)
+
+
+def kept_motion(sample: Sample, cut: Cutouts, folder: Path) -> np.ndarray:
+    """How the Si of a sample's cut-outs move in their probes, shape (n, n_max, 6), computed unless kept in the folder.
+
+    Response, displacement and direction of `listi.probing.motion`; NaN where that is not known. Kept in 16 bits.
+    """
+    path = folder / f"{checksum_of(sample)[:16]}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            of_silicon = file["motion"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or not whole
+        found = motion(sample.network, sample.probing)
+        atom = found.atom.values.reshape(len(cut), -1)
+        is_silicon = (atom >= 0) & (sample.network.species[atom] == SILICON)
+        moves = np.concatenate([found[name].values for name in MOVES], axis=-1).reshape(*atom.shape, -1)
+        of_silicon = moves[is_silicon].astype(np.float16)  # in the order of the cut-outs: ascending in each
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, motion=of_silicon)
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(path, buffer.getvalue())
+    moves = np.full((*cut.atoms.shape, of_silicon.shape[-1]), np.nan, dtype=np.float16)
+    moves[cut.mask] = of_silicon
+    return moves
 
 
 def _record(path: Path) -> dict:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -18,13 +18,13 @@ import xarray as xr
 from ..files import write_bytes
 from ..network.geometry import is_whole
 from .encodings import SIGNS, Inputs, joined, mirrored
-from .models import standardise, update_metadata
+from .models import moves_from, standardise, update_metadata
 from .predict import outputs
 
 if TYPE_CHECKING:
     import keras
 
-Lessons: TypeAlias = Sequence[tuple[Inputs, np.ndarray]]  # of each sample what is read, and targets
+Lessons: TypeAlias = Sequence[tuple[Any, ...]]  # of each sample Inputs, targets, and perhaps how its atoms move
 
 SETTLE_BATCH, SETTLE_BATCHES = 256, 4  # cut-outs per batch, batches: for the statistics taken after an epoch
 WEIGHT_DECAY, LARGEST_GRADIENT = 0.05, 1.0  # of AdamW, chosen on validation samples
@@ -37,6 +37,7 @@ SETTINGS = (  # what decides the result, beside model, samples and seed
     "final_learning_rate",
     "mirror",
     "beside",
+    "motion",
     "patience",
     "jit_compile",
     "half_precision",
@@ -55,6 +56,7 @@ def fit(
     final_learning_rate: float | None = None,
     mirror: bool = False,
     beside: float = 0.0,
+    motion: float = 0.0,
     patience: int | None = None,
     jit_compile: bool = False,
     half_precision: bool = False,
@@ -73,9 +75,11 @@ def fit(
     ----------
     model : keras.Model
         Built by `models.build`.
-    lessons : sequence of (Inputs, ndarray)
+    lessons : sequence of (Inputs, ndarray) or (Inputs, ndarray, ndarray)
         Of each sample what `models.inputs` returns for n points, and their thresholds, shape (n,), in any one unit of
-        stress; or, shape (n, 1 + k), the thresholds and what else is to be learned of these points.
+        stress; or, shape (n, 1 + k), the thresholds and what else is to be learned of these points. Last, with a weight
+        `motion`, how the Si of every disc move, shape (n, rows, 6): response, displacement and direction of
+        `listi.probing.motion`, NaN where that is not known.
     validation : sequence of (Inputs, ndarray)
         The same of samples that are not trained on, to watch the loss.
     epochs : int
@@ -96,6 +100,9 @@ def fit(
     beside : float
         Weight of the mean squared error of all that is to be learned beside the thresholds, each standardised. It is
         read off the last hidden layer, by weights that are left out of the model afterwards.
+    motion : float
+        Weight of the mean squared errors of the three motions, each in units of its root mean square, for networks
+        with features of every Si of a disc ("listi_large"). It is read off these features, likewise.
     patience : int, optional
         Stop when the validation loss has not fallen below its lowest value for so many epochs.
     jit_compile : bool
@@ -127,9 +134,10 @@ def fit(
         if not isinstance(value, (bool, np.bool_)):
             raise ValueError(f"{name}: {value!r} is not true or false")
     _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, beside, patience)
+    _check_motion(model, lessons, motion)
     rates = _rates(learning_rate, final_learning_rate, epochs)
     job = _Training(model, lessons, validation, batch_size, seed, mirror, rates)
-    job.compile(optimizer, jit_compile, half_precision, beside)
+    job.compile(optimizer, jit_compile, half_precision, beside, motion)
     if checkpoint is not None and resume and Path(checkpoint).exists():
         job.restore(Path(checkpoint), epochs)
     for epoch in _progress(range(len(job.loss), epochs), epochs, model.name):
@@ -163,16 +171,28 @@ def _check(
     if not (_is_number(beside) and 0.0 <= beside < math.inf) or (beside > 0.0) != (targets > 1):
         raise ValueError(f"beside: {beside!r} is not allowed for {targets} target(s); it is 0 for one, > 0 for more")
     for label, sets in {"lessons": lessons, "validation": validation}.items():
-        for number, (x, y) in enumerate(sets):
+        for number, (x, y, *_) in enumerate(sets):
             y = np.asarray(y)
             if y.shape != (len(x), *columns) or y.size == 0 or y.ndim > 2:
                 raise ValueError(f"{label}: thresholds of shape {y.shape} for {len(x)} points in sample {number}")
             if not np.all(np.isfinite(y)):
                 bad = np.argwhere(~np.isfinite(y))[0][0]
                 raise ValueError(f"{label}: threshold {bad} of sample {number} is not finite")
-    values = _columns([y for _, y in lessons])[:, 0]
+    values = _columns([y for _, y, *_ in lessons])[:, 0]
     if not values.std() > 0:
         raise ValueError(f"lessons: all {len(values)} thresholds are {values[0]:g}; there is nothing to learn")
+
+
+def _check_motion(model: keras.Model, lessons: Lessons, motion: float) -> None:
+    if not (_is_number(motion) and 0.0 <= motion < math.inf):
+        raise ValueError(f"motion: {motion!r} is not a number >= 0")
+    if motion and not (columns := sum(moves_from(model).values())):
+        raise ValueError(f"motion: {motion!r}, but {model.name} has no features that tell how atoms move; it is 0")
+    for number, (x, _, *moves) in enumerate(lessons):
+        if bool(motion) != bool(moves):
+            raise ValueError(f"motion: {motion!r} is not allowed; > 0 where it is known how the atoms move, else 0")
+        if moves and np.shape(moves[0]) != (*x.points["atoms"].shape, columns):
+            raise ValueError(f"lessons: motion of shape {np.shape(moves[0])} in sample {number}")
 
 
 def _is_number(value: object) -> bool:
@@ -213,10 +233,11 @@ class _Training:
         rates: np.ndarray,
     ) -> None:
         self.model, self.seed, self.mirror, self.rates = model, seed, mirror, rates
-        y = _columns([y for _, y in lessons])
+        y = _columns([y for _, y, *_ in lessons])
         self.mean, self.std = (np.array([moment(column) for column in y.T]) for moment in (np.mean, np.std))
         self.std += self.std == 0.0  # what never varies stays 0
-        self.lessons, self.validation = self._grouped(lessons), self._grouped(validation)
+        self.moves = _in_units([moves[0] for _, _, *moves in lessons if moves])
+        self.lessons, self.validation = (self._grouped([each[:2] for each in part]) for part in (lessons, validation))
         self.batch_size = min(batch_size, *(len(y) for _, y in self.lessons))
         standardise(model, self.lessons[0][0] if len(self.lessons) == 1 else _values(self.lessons))
         self.loss: list[float] = []
@@ -230,7 +251,7 @@ class _Training:
             lessons = [(joined([x for x, _ in lessons]), _columns([y for _, y in lessons]))]
         return [(x, ((_columns([y]) - self.mean) / self.std).astype(np.float32)) for x, y in lessons]
 
-    def compile(self, optimizer: str, jit_compile: bool, half_precision: bool, beside: float) -> None:
+    def compile(self, optimizer: str, jit_compile: bool, half_precision: bool, beside: float, motion: float) -> None:
         """Prepare the part of the model up to the standardised threshold, and one with what is learned beside it.
 
         Both share the weights.
@@ -240,11 +261,18 @@ class _Training:
         self._set_precision("mixed_bfloat16" if half_precision else "float32")
         last = self.model.get_layer("standardised")
         self.network = self.learner = keras.Model(self.model.input, last.output)
-        losses, weights = ["mean_squared_error"], [1.0]
+        losses: list[Any] = ["mean_squared_error"]
+        learned, weights = [last.output], [1.0]
         if beside:
-            other = keras.layers.Dense(len(self.mean) - 1, kernel_initializer="zeros", name="beside")(last.input)
-            self.learner = keras.Model(self.model.input, [last.output, other])
-            losses, weights = 2 * losses, [1.0, beside]
+            learned.append(
+                keras.layers.Dense(len(self.mean) - 1, kernel_initializer="zeros", name="beside")(last.input)
+            )
+            losses, weights = [*losses, "mean_squared_error"], [*weights, beside]
+        if motion:
+            learned.append(self._motion_read_off())
+            losses, weights = [*losses, _error_of_motion], [*weights, motion]
+        if len(learned) > 1:
+            self.learner = keras.Model(self.model.input, learned)
         kind = {"adamax": keras.optimizers.Adamax, "adamw": keras.optimizers.AdamW}[optimizer]
         more = {"weight_decay": WEIGHT_DECAY, "global_clipnorm": LARGEST_GRADIENT} if optimizer == "adamw" else {}
         self.optimizer = kind(self.rates[0], **more)
@@ -255,7 +283,18 @@ class _Training:
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
         self.optimizer.build(self.learner.trainable_variables)
-        self.fingerprint = self._fingerprint(optimizer, beside)
+        self.fingerprint = self._fingerprint(optimizer, beside, motion)
+
+    def _motion_read_off(self):
+        """How the Si of every disc move, read off the features of the Si."""
+        import keras
+
+        parts = []
+        for name, columns in moves_from(self.model).items():
+            x = self.model.get_layer(name).output
+            x = keras.layers.Dense(x.shape[-1], "relu", name=f"hidden_of_{name}")(x)
+            parts.append(keras.layers.Dense(columns, kernel_initializer="zeros", name=f"motion_of_{name}")(x))
+        return keras.layers.Concatenate(name="motion")(parts)
 
     def _set_precision(self, policy: str) -> None:
         """Set the numbers that convolutions and what follows them without weights work with."""
@@ -275,11 +314,16 @@ class _Training:
         losses = []
         for group, batch in self._batches(random):
             x, y = self.lessons[group]
-            given = x.take(batch)
+            given, wanted = x.take(batch), [y[batch, :1]]
+            if y.shape[1] > 1:
+                wanted.append(y[batch, 1:])
+            if self.moves:
+                wanted.append(self.moves[group][batch].astype(np.float32))
             if self.mirror:
                 chosen = random.integers(len(SIGNS), size=1 if x.sample else len(batch))
                 given = mirrored(given, np.broadcast_to(SIGNS[chosen], (len(batch), 2)))
-            wanted = [y[batch, :1], y[batch, 1:]][: len(self.learner.outputs)]
+                if self.moves:
+                    wanted[-1] *= np.tile(SIGNS[chosen[0]], wanted[-1].shape[-1] // 2)
             losses.append(np.ravel(self.learner.train_on_batch(given, wanted))[:2][-1])  # of the thresholds
         self.loss.append(float(np.mean(losses)))
         self._settle()
@@ -359,7 +403,7 @@ class _Training:
     def _variables(self) -> list[keras.Variable]:
         return [*self.learner.variables, *self.optimizer.variables]
 
-    def _fingerprint(self, optimizer: str, beside: float) -> str:
+    def _fingerprint(self, optimizer: str, beside: float, motion: float) -> str:
         """Sum over what must be the same for a training to continue: first weights, data and settings."""
         digest = hashlib.sha256()
         for x, y in [*self.lessons, *self.validation]:
@@ -367,9 +411,11 @@ class _Training:
             digest.update(repr([array.shape for array in x.take(slice(None)).values()]).encode())
             digest.update(first[:: max(1, len(first) // 100)].tobytes())  # images may be gigabytes
             digest.update(y.tobytes())
+        for moves in self.moves:
+            digest.update(moves.tobytes())
         for weight in self.network.get_weights():
             digest.update(weight.tobytes())
-        digest.update(repr((self.batch_size, self.seed, self.mirror, optimizer, beside)).encode())
+        digest.update(repr((self.batch_size, self.seed, self.mirror, optimizer, beside, motion)).encode())
         return digest.hexdigest()
 
     def store(self, path: Path) -> None:
@@ -403,6 +449,29 @@ class _Training:
         self.best = [stored[f"best_{n}"] for n in range(sum(name.startswith("best_") for name in stored))]
         for n, variable in enumerate(self._variables()):
             variable.assign(stored[f"variable_{n}"])
+
+
+def _in_units(moves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Motions of all samples, each (two columns) in units of its root mean square; 16 bits, as they are large."""
+    if not moves:
+        return []
+    square, known = (sum(np.sum(f(m), axis=(0, 1)) for m in moves) for f in (_squares, np.isfinite))
+    unit = np.repeat(np.sqrt(square.reshape(-1, 2).sum(axis=1) / known.reshape(-1, 2).sum(axis=1)), 2)
+    return [(m / unit).astype(np.float16) for m in moves]
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.square(values, dtype=float))
+
+
+def _error_of_motion(wanted, found):
+    """Sum of the mean squared errors of the motions, where they are known."""
+    from keras import ops
+
+    known = ops.logical_not(ops.isnan(wanted))
+    error = ops.where(known, ops.where(known, wanted, 0.0) - found, 0.0)
+    of_each = ops.sum(error**2, axis=(0, 1)) / ops.maximum(ops.sum(ops.cast(known, found.dtype), axis=(0, 1)), 1.0)
+    return 0.5 * ops.sum(of_each)  # two components each
 
 
 def threads() -> int:

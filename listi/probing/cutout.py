@@ -51,6 +51,16 @@ def disc_around(atoms, grid, centre, settings, load, log):
     Atoms that are relaxed come first; each kind is sorted along a direction, which keeps the envelope of the Hessian
     narrow.
     """
+    numbers, vector, inside, n_free = atoms_around(atoms, grid, centre, settings)
+    return make(
+        vector, atoms.species[numbers], atoms.table, inside, n_free, settings.tether,
+        load.velocity, load.weight, settings.skin, log,
+    )  # fmt: skip
+
+
+@template
+def atoms_around(atoms, grid, centre, settings):
+    """Atoms of a disc in its order: numbers, vectors from the centre, which are inside r_free, how many are relaxed."""
     r_free = settings.r_free
     found, vector = atoms_within(atoms.positions, atoms.cell, grid, centre, r_free + CUTOFF)
     tethered = settings.tether > 0.0
@@ -65,10 +75,7 @@ def disc_around(atoms, grid, centre, settings, load, log):
     rank = np.argsort(key)
     n_inside = np.sum(inside)
     n_free = len(found) if tethered and n_inside else n_inside
-    return make(
-        vector[rank], atoms.species[found[rank]], atoms.table, inside[rank], n_free, settings.tether,
-        load.velocity, load.weight, settings.skin, log,
-    )  # fmt: skip
+    return found[rank], vector[rank], inside[rank], n_free
 
 
 @template

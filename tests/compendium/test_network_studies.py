@@ -95,11 +95,17 @@ def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, 
     monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
     monkeypatch.setattr(network_studies, "QUARTER", {"nx": 10, "ny": 12})
     sets = data_set.read_split(folder)
-    few, one, beside, wide = network_studies.many(folder, tmp_path, 2)
-    assert wide.train == one.train and (wide.changes["width"], wide.changes["beside"]) == (96, 1.5)
+    few, one, beside = network_studies.many(folder, tmp_path, 2)
+    [large] = network_studies.large(folder, tmp_path, 2)
+    assert (large.name, large.train, large.validation, large.unseen) == (
+        "listi_large",
+        one.train,
+        one.validation,
+        one.unseen,
+    )
     assert beside.train == sets["train"] and beside.changes == {"beside": 1.5}
     assert few.train == sets["train"] and few.changes == one.changes | {"epochs": 80}
-    assert asked == [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
+    assert asked == 2 * [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
     assert one.train[:4] == sets["train"] and one.validation == sets["validation"]
     assert set(one.unseen) == {*sets["test"], *sets["extra_test"]} and not set(one.unseen) & set(one.train)
     first, second, turned, _ = (sample_files.load_sample(path).network for path in one.train[4:])
@@ -162,7 +168,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
 
 def test_an_unknown_study_is_refused(folder):
     with pytest.raises(
-        ValueError, match="names: 'fold' is not one of folds, curves, denser, many, ablations, readings, beyond"
+        ValueError, match="names: 'fold' is not one of folds, curves, denser, many, large, ablations, readings, beyond"
     ):
         network_studies.update(folder, ["fold"])
 

@@ -8,11 +8,14 @@ import xarray as xr
 from handmade import honeycomb
 
 from listi import cli, files
+from listi.analysis.sample import Sample
 from listi.compendium import data_set, sample_files
 from listi.compendium import trained as kept
 from listi.learning import cutouts, models
 from listi.learning.predict import predict
 from listi.network.geometry import grid_points
+from listi.probing.motion import motion
+from listi.probing.probe import probe
 
 SETTINGS = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "mirror": True}
 R_FREE = 7.0
@@ -66,6 +69,26 @@ def test_what_is_learned_beside_thresholds(folder):
     np.testing.assert_array_equal(kept._targets(sample, False), own[:, 0])
     with pytest.raises(ValueError, match=r"beside: 0.nc holds no critical_tensor, peak_stress"):
         kept.train(folder, "lstm", sets(folder), R_FREE, beside=1.0)
+
+
+def test_motion_is_computed_once_and_kept_of_the_si_of_every_disc(glass, tmp_path, monkeypatch):
+    probing = probe(glass, grid=(2, 2), workers=1)
+    sample = Sample(glass, None, probing, None, {})
+    cut, _ = cutouts.discs_of(sample, 11.0, n_max=40)
+    found = motion(glass, probing, workers=1)
+    kept_motion = kept.kept_motion(sample, cut, tmp_path)
+    assert kept_motion.shape == (4, 40, 6) and np.isnan(kept_motion[~cut.mask]).all()
+    for k, row in ((0, 0), (2, 7)):
+        own = found.isel(x=k // 2, y=k % 2)
+        one = int(np.flatnonzero(own.atom == cut.atoms[k, row])[0])
+        np.testing.assert_allclose(kept_motion[k, row, 2:4], own.displacement[one], atol=2e-3)
+        np.testing.assert_allclose(kept_motion[k, row, :2], own.response[one], atol=5e-3)
+    monkeypatch.setattr(kept, "motion", None)  # whoever calls it fails
+    np.testing.assert_array_equal(kept.kept_motion(sample, cut, tmp_path), kept_motion)
+    [file] = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:100])  # cut off: made again
+    with pytest.raises(TypeError):
+        kept.kept_motion(sample, cut, tmp_path)
 
 
 def test_cutouts_go_with_their_thresholds(folder):

@@ -16,8 +16,9 @@ SMALL = {
     "gcn_attention": {"width": 16},
     "gcn_bonds": {"width": 16, "heads": 2, "bond_features": 8},
     "listi": {"width": 8, "rounds": 1},
+    "listi_large": {"width": 8, "rounds": 1, "rounds_in_disc": 1, "heads": 2},
 }
-LEARNS = {"listi": 5e-2}  # learning rate, where 2e-2 is not enough
+LEARNS = {"listi": 5e-2, "listi_large": 5e-2}  # learning rate, where 2e-2 is not enough
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,46 @@ def test_more_than_thresholds_can_be_learned_and_leaves_no_trace_in_the_model(le
         np.testing.assert_allclose(values, same, rtol=1e-4)
     np.testing.assert_allclose(found[1.0][0][0], expected.loss[0], rtol=1e-6)  # before the first step: thresholds alone
     assert not np.allclose(found[1.0][2], found[1e-9][2], rtol=1e-3)
+
+
+def with_motion(lessons):
+    """Add motions that the places of the Si in their discs decide: those of the first kind alone are not all noise."""
+    moves = []
+    for x, _ in lessons:
+        place, there = x.points["place"], x.points["atoms"] >= 0
+        noise = np.random.default_rng(0).normal(size=(*place.shape[:2], 4))
+        moves.append(np.where(there[..., None], np.concatenate([3.0 * place, 1e-3 * noise], axis=2), np.nan))
+    return [(x, y, motion) for (x, y), motion in zip(lessons, moves, strict=True)]
+
+
+def test_motion_can_be_learned_and_leaves_no_trace_in_the_model(lesson):
+    settings = {"epochs": 40, "batch_size": 20, "learning_rate": 2e-2, "mirror": True}
+    model, lessons = built("listi_large", lesson)
+    plain = [layer.name for layer in model.layers]
+    job = fit._Training(model, with_motion(lessons), (), 20, 0, True, np.full(40, 2e-2))
+    job.compile("adamw", False, False, 0.0, 1.0)
+    [moves] = job.moves
+    assert moves.dtype == np.float16 and np.nanmean(moves[..., :2].astype(float) ** 2) == pytest.approx(1.0, rel=1e-3)
+    assert np.nanmean(moves[..., 2:4].astype(float) ** 2) == pytest.approx(1.0, rel=1e-3)
+    x, _ = job.lessons[0]
+    first, last = [], []
+    for number in range(40):
+        job.epoch(number)
+        if number in (0, 39):
+            found = np.asarray(job.learner.predict_on_batch(x.take(slice(None)))[1])
+            (first if number == 0 else last).append(np.nanmean((found - moves) ** 2, axis=(0, 1)))
+    assert np.all(last[0][:2] < 0.1) and np.all(last[0][2:] > 0.5)  # in any mirror image; noise cannot be learned
+    assert [layer.name for layer in model.layers] == plain
+    with pytest.raises(ValueError, match=r"motion: 1.0, but lstm has no features that tell how atoms move"):
+        fit.fit(*built("lstm", lesson), motion=1.0)
+    with pytest.raises(ValueError, match=r"motion: 0.0 is not allowed; > 0 where it is known how the atoms move"):
+        fit.fit(model, with_motion(lessons), **settings)
+    with pytest.raises(ValueError, match=r"motion: 1.0 is not allowed"):
+        fit.fit(model, lessons, motion=1.0, **settings)
+    with pytest.raises(ValueError, match=r"lessons: motion of shape \(60, 6, 4\) in sample 0"):
+        fit.fit(model, [(x, y, m[..., :4]) for x, y, m in with_motion(lessons)], motion=1.0, **settings)
+    with pytest.raises(ValueError, match=r"motion: -1.0 is not a number >= 0"):
+        fit.fit(model, with_motion(lessons), motion=-1.0, **settings)
 
 
 def test_convolutions_in_16_bits_end_as_a_network_of_32(lesson, tmp_path):
@@ -139,14 +180,18 @@ def test_a_batch_is_of_one_sample_where_the_whole_sample_is_read(lesson):
     assert sorted(visited[0]) == list(range(40)) and sorted(visited[1]) == list(range(20))
 
 
-@pytest.mark.parametrize("name", ["cnn", "gcn_bonds", "listi"])  # every kind of state that a network has
+@pytest.mark.parametrize("name", ["cnn", "gcn_bonds", "listi_large"])  # every kind of state that a network has
 def test_interrupted_training_ends_like_an_uninterrupted_one(name, lesson, tmp_path, monkeypatch):
     settings = {"epochs": 4, "batch_size": 20, "mirror": True, "final_learning_rate": 1e-4}
-    settings["optimizer"] = "adamw" if name == "listi" else "adamax"
+    settings["optimizer"] = "adamw" if name == "listi_large" else "adamax"
     whole, lessons = built(name, lesson)
-    if name == "listi":  # which also learns more than thresholds, and has weights for that
-        lessons, settings = with_more(lessons), settings | {"beside": 0.5}
-    expected = fit.fit(whole, lessons, lessons, **settings)
+    validation = lessons
+    if name == "listi_large":  # which also learns more than thresholds, and has weights for that
+        moves = [motion for _, _, motion in with_motion(lessons)]
+        validation = with_more(lessons)
+        lessons = [(x, y, motion) for (x, y), motion in zip(validation, moves, strict=True)]
+        settings |= {"beside": 0.5, "motion": 0.5}
+    expected = fit.fit(whole, lessons, validation, **settings)
 
     epoch = fit._Training.epoch
 
@@ -158,12 +203,12 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(name, lesson, tmp_p
     settings |= {"checkpoint": tmp_path / "state.npz"}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(fit._Training, "epoch", until_the_fourth)
-        fit.fit(built(name, lesson)[0], lessons, lessons, **settings)
+        fit.fit(built(name, lesson)[0], lessons, validation, **settings)
     again = built(name, lesson)[0]
-    history = fit.fit(again, lessons, lessons, **settings)
+    history = fit.fit(again, lessons, validation, **settings)
     assert np.array_equal(history.loss, expected.loss)
     assert np.array_equal(history.validation_loss, expected.validation_loss)
-    [(x, _)] = lessons
+    [(x, *_)] = lessons
     assert np.array_equal(thresholds(again, x), thresholds(whole, x))
     assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
 

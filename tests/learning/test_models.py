@@ -20,6 +20,7 @@ SMALL = {
     "gcn_attention": {"width": 16},
     "gcn_bonds": {"width": 16, "heads": 4, "bond_features": 8},
     "listi": {"width": 8, "rounds": 2},
+    "listi_large": {"width": 8, "rounds": 1, "rounds_in_disc": 2, "heads": 2},
 }
 assert {*SMALL, "listi_si"} == set(models.NAMES)  # which is `listi` with less to read
 GRAPHS = ("gcn", "gcn_attention", "gcn_bonds")
@@ -42,7 +43,17 @@ def tuned(model):
     last.kernel.assign(np.linspace(-1, 1, last.kernel.shape[0])[:, None])
     model.get_layer("threshold").mean.assign(5e-3)
     model.get_layer("threshold").std.assign(2e-3)
+    for layer in model.layers:
+        if hasattr(layer, "heard"):
+            _listening(layer)
     return model
+
+
+def _listening(attention):
+    """Give a round of attention weights with which it changes something; it begins with none."""
+    for layer in (attention.heard, attention.update):
+        layer.kernel.assign(np.random.default_rng(2).normal(size=layer.kernel.shape))
+    attention.bias.assign(np.linspace(-1.0, 2.0, attention.heads)[:, None, None])
 
 
 @pytest.fixture(scope="module", params=[*GRAPHS, "lstm"])
@@ -165,6 +176,36 @@ def test_attention_is_that_of_equation_2b(cut):
         np.testing.assert_allclose(answer[n, i], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_attention_in_a_disc_is_that_of_its_equations(cut):
+    from listi.learning.models.listi import AttentionInDisc
+
+    x = np.random.default_rng(1).normal(size=(*cut.atoms.shape, 6)).astype(np.float32)
+    layer = AttentionInDisc(6, heads=2)
+    layer(x, cut.adjacency, cut.atoms)
+    _listening(layer)
+    answer = keras.ops.convert_to_numpy(layer(x, cut.adjacency, cut.atoms))
+    asked, heard, heard_bias = (np.asarray(w) for w in (layer.asked.kernel, layer.heard.kernel, layer.heard.bias))
+    for n in (0, 7):
+        there = cut.mask[n]
+        features, bonded = x[n, there], cut.adjacency[n][there][:, there].astype(float)
+        query, key, value = np.split(_normalised(features) @ asked, 3, axis=1)
+        parts = []
+        for head, bias in enumerate(np.ravel(layer.bias)):
+            own = slice(3 * head, 3 * head + 3)
+            score = np.exp(query[:, own] @ key[:, own].T / 3**0.5 + bias * bonded)
+            parts.append(score / score.sum(axis=1, keepdims=True) @ value[:, own])
+        features = features + np.concatenate(parts, axis=1) @ heard + heard_bias
+        z = _normalised(features)
+        hidden = z @ np.asarray(layer.own.kernel) + np.asarray(layer.own.bias)
+        hidden = np.maximum(hidden + bonded @ z @ np.asarray(layer.neighbour.kernel), 0.0)
+        expected = features + hidden @ np.asarray(layer.update.kernel) + np.asarray(layer.update.bias)
+        np.testing.assert_allclose(answer[n, there], expected, rtol=1e-3, atol=1e-3)
+
+
+def _normalised(x):
+    return (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-3)
+
+
 def test_spektral_convolution_is_the_plain_one(cut):
     from listi.learning.models.gcn_bonds import GraphConvolution
 
@@ -212,11 +253,17 @@ def test_architectures_are_the_papers():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("transformer", {}, "name: 'transformer' is not one of cnn, gcn, gcn_attention, gcn_bonds, listi, listi_si,"),
+        (
+            "transformer",
+            {},
+            "name: 'transformer' is not one of cnn, gcn, gcn_attention, gcn_bonds, listi, listi_large, listi_si,",
+        ),
         ("gcn", {"seed": -1}, "seed: -1"),
         ("gcn", {"r_free": 0.0}, "r_free: 0.0"),
         ("gcn_bonds", {"heads": 3, "width": 16}, "heads: 3"),
         ("listi", {"heads": 3}, "heads: is not a size of listi; there are width, rounds, rounds_in_disc, oxygen"),
+        ("listi_large", {"heads": 3}, "heads: 3 is not a whole number > 0 that divides width = 64"),
+        ("listi_large", {"rounds_in_disc": 0}, "rounds_in_disc: 0 is not > 0"),
         ("listi_si", {"oxygen": True}, "oxygen: is not a size of listi_si"),
         ("cnn", {"pixels": 20}, "pixels: 20"),
         ("cnn", {"dropout": 1.0}, "dropout: 1.0"),

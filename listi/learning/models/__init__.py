@@ -7,6 +7,7 @@
     gcn_bonds        the same with weights that depend on the bond vectors        paper, read freely
     listi            one graph of the whole sample, and every disc's weakest link our own
     listi_si         the same from Si and bonds alone                             our own
+    listi_large      the same, larger, and taught how the atoms move              our own
 
 The module of a model has three functions: `inputs(cut, metadata)` returns what the network reads,
 `build(metadata, **sizes)` the untrained network, and `of_training(x)` (where there are `Scale` layers) the values they
@@ -150,6 +151,11 @@ def standardise(model: keras.Model, x: Inputs) -> None:
     module = _module(metadata(model)["name"])
     for name, values in getattr(module, "of_training", lambda x: {})(x).items():
         model.get_layer(name).adapt(values)
+
+
+def moves_from(model: keras.Model) -> dict[str, int]:
+    """Layers with features of every Si of a disc, and how many components of its motion are read off each to train."""
+    return dict(getattr(_module(metadata(model)["name"]), "MOVES_FROM", {}))
 
 
 def distance(model: keras.Model, x: Inputs) -> float:

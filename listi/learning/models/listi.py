@@ -242,6 +242,51 @@ class RoundInDisc(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("listi")
+class AttentionInDisc(layers.Layer):
+    """One round of attention between all Si of every disc, then one of messages between the bonded ones.
+
+    a_ij = softmax_j(q_i.k_j / sqrt(d) + b A_ij) in several heads of d features each, with A_ij = 1 for bonded Si; the
+    Si are normalised before each of the two.
+    """
+
+    def __init__(self, width: int, heads: int = 4, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.width, self.heads = width, heads
+        self.before, self.between = layers.LayerNormalization(name="before"), layers.LayerNormalization(name="between")
+        self.asked = layers.Dense(3 * width, use_bias=False, name="asked")
+        self.heard = layers.Dense(width, kernel_initializer="zeros", name="heard")
+        self.own = layers.Dense(2 * width, name="own")
+        self.neighbour = layers.Dense(2 * width, use_bias=False, name="neighbour")
+        self.update = layers.Dense(width, kernel_initializer="zeros", name="update")
+
+    def build(self, features_shape, bonded_shape, atoms_shape) -> None:
+        for layer in (self.before, self.between, self.asked, self.heard, self.own, self.neighbour):
+            layer.build(features_shape)
+        self.update.build((*features_shape[:-1], 2 * self.width))
+        self.bias = self.add_weight(name="bias", shape=(self.heads, 1, 1), initializer="zeros")
+
+    def call(self, features, bonded, atoms):
+        rows, bonded = ops.shape(features)[1], ops.cast(bonded, features.dtype)
+        query, key, value = (
+            self._heads(part, rows) for part in ops.split(self.asked(self.before(features)), 3, axis=-1)
+        )
+        score = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / (self.width // self.heads) ** 0.5
+        score = (
+            score + self.bias * bonded[:, None] - 1e4 * (1.0 - _is_there(atoms, features.dtype)[:, None, None, :, 0])
+        )
+        heard = ops.transpose(ops.matmul(ops.softmax(score), value), (0, 2, 1, 3))
+        features = features + self.heard(ops.reshape(heard, (-1, rows, self.width)))
+        x = self.between(features)
+        return features + self.update(ops.relu(self.own(x) + ops.matmul(bonded, self.neighbour(x))))
+
+    def _heads(self, x, rows):
+        return ops.transpose(ops.reshape(x, (-1, rows, self.heads, self.width // self.heads)), (0, 2, 1, 3))
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"width": self.width, "heads": self.heads}
+
+
+@keras.saving.register_keras_serializable("listi")
 class OfDisc(layers.Layer):
     """Features of the Si of every disc, (n, rows, width): those of the sample's Si at their numbers `atoms`."""
 
@@ -284,6 +329,7 @@ def build(
     weakest_link: bool = True,
     beyond: bool = True,
     *,
+    heads: int = 0,
     name: str = "listi",
 ) -> keras.Model:
     """Build the network.
@@ -304,6 +350,8 @@ def build(
         Read the soft minimum beside mean, maximum and minimum.
     beyond : bool
         Read what lies beyond the disc. Without it, every disc is a graph of its own.
+    heads : int
+        Heads of attention between all Si of a disc; 0 for messages between the bonded ones alone.
     name : str
         Name of the model.
     """
@@ -329,7 +377,13 @@ def build(
     x = OfDisc(name="of_disc")(layers.Dense(width, name="node_in_disc")(x), atoms)
     x = layers.Activation("relu", name="in_disc")(layers.Add(name="sum_in_disc")([x, place]))
     for n in range(rounds_in_disc):
-        x = RoundInDisc(width, name=f"round_in_disc_{n + 1}")(x, given["bonded"])
+        label = f"round_in_disc_{n + 1}"
+        if heads:
+            x = AttentionInDisc(width, heads, name=label)(x, given["bonded"], atoms)
+        else:
+            x = RoundInDisc(width, name=label)(x, given["bonded"])
+    if heads:
+        x = layers.LayerNormalization(name="normalised")(x)
     x = layers.Dense(width, "relu", name="link_features")(x)
     parts = [Pool(name="pool")(x, atoms)]
     if weakest_link:

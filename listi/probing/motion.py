@@ -1,0 +1,135 @@
+"""How the atoms of the discs of a threshold map move: at first, up to the first instability, and at it."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy.spatial import cKDTree
+
+from .. import parallel
+from ..mechanics.dense_cholesky import cholesky, solve
+from ..mechanics.disc import evaluate_hessian
+from ..mechanics.forms import SILICA
+from ..mechanics.kernels import template
+from ..mechanics.load import make_load
+from ..mechanics.neighbours import sort_into_bins
+from ..mechanics.potential import Potential
+from ..mechanics.system import system_of
+from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
+from ..network.geometry import crossings, wrap
+from ..network.network import Network
+from ..network.units import LENGTH_UNIT
+from .branch import ROUGH_TOLERANCE, TOO_STRONG, UNCONVERGED, follow
+from .cutout import Atoms, Settings, atoms_around, disc_around
+from .peak import begin_ends
+from .probe import BLOCK
+
+MOVES = ("response", "displacement", "direction")
+
+
+def motion(
+    network: Network,
+    probing: xr.Dataset,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    potential: Potential = SILICA,
+) -> xr.Dataset:
+    """Motion of the atoms in every disc of a map, beside the affine deformation.
+
+    Each disc is followed as in `listi.probe` to its critical state, which takes as long as the map.
+
+    Parameters
+    ----------
+    network : Network
+        A sample at its energy minimum.
+    probing : Dataset over (x, y)
+        Its map by `listi.probe`, with a frozen surrounding.
+    scheduler, workers
+        See `listi.parallel.run`; the result does not depend on them.
+    potential : Potential
+        As for `listi.probe`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (x, y, row, xy): ``response``, the velocity per unit strain in the undeformed state [Å]; ``displacement``
+        in the critical state [Å]; ``direction``, in which the atoms move there, of unit length over all atoms of the
+        disc. Over (x, y, row): ``atom``, numbers of the atoms that are relaxed, ascending, filled up with -1. NaN in
+        rows without an atom, and where a disc has no threshold or could not be followed.
+
+    Raises
+    ------
+    ValueError
+        If the sample is not at a minimum.
+    """
+    known = probing.attrs
+    load = make_load(known["mode"], known["angle"], known["strain_step"])
+    settings = Settings(float(known["r_free"]), 0.0, 0, TOLERANCE, SKIN_DISC)
+    system_of(network, potential)
+    probing = probing.transpose("x", "y", ...)
+    points = crossings(probing.x.values, probing.y.values)
+    steps = np.rint(probing.critical_strain.values.ravel() / load.strain_step)
+    tree = cKDTree(wrap(network.positions, network.cell), boxsize=network.cell)
+    rows = tree.query_ball_point(wrap(points, network.cell), settings.r_free, return_length=True).max()
+    blocks = [
+        (network, points[k : k + BLOCK], steps[k : k + BLOCK], load, settings, potential, rows)
+        for k in range(0, len(points), BLOCK)
+    ]
+    parts = zip(*parallel.run(_move_block, blocks, scheduler, workers, label="motion"), strict=True)
+    numbers, moves = (np.concatenate(part).reshape(*probing.threshold.shape, rows, -1) for part in parts)
+    about = {
+        "response": {"units": LENGTH_UNIT, "long_name": "non-affine velocity per unit strain, undeformed"},
+        "displacement": {"units": LENGTH_UNIT, "long_name": "non-affine displacement in the critical state"},
+        "direction": {"units": "1", "long_name": "direction of the non-affine motion in the critical state"},
+    }
+    variables: dict[str, tuple] = {
+        name: (("x", "y", "row", "xy"), moves[..., 2 * k : 2 * k + 2], about[name]) for k, name in enumerate(MOVES)
+    }
+    variables["atom"] = (("x", "y", "row"), numbers[..., 0], {"units": "1", "long_name": "number of the atom"})
+    return xr.Dataset(variables, coords={"x": probing.x, "y": probing.y, "xy": ["x", "y"]}, attrs=known)
+
+
+def _move_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
+    network, points, steps, load, settings, potential, rows = block
+    atoms = Atoms(network.positions, network.species, network.cell, potential.table)
+    numbers, moves = np.full((len(points), rows), -1), np.full((len(points), rows, 6), np.nan)
+    _move_many.compiled(potential)(atoms, points, steps, load, settings, numbers, moves)
+    return numbers, moves
+
+
+@template
+def _move_many(atoms, centres, steps, load, settings, numbers, moves):
+    """Follow every disc for its number of steps, and write numbers and motion of its atoms, ascending."""
+    grid, log = sort_into_bins(atoms.positions, atoms.cell), np.zeros(2, np.int64)
+    for p in range(len(centres)):
+        chosen, _, _, n_free = atoms_around(atoms, grid, centres[p], settings)
+        order = np.argsort(chosen[:n_free])
+        numbers[p, :n_free] = chosen[order]
+        if n_free == 0 or np.isnan(steps[p]):
+            continue
+        limit = Settings(settings.r_free, settings.tether, int(steps[p]), settings.tolerance, settings.skin)
+        status = UNCONVERGED
+        for rough_tolerance in (max(ROUGH_TOLERANCE, settings.tolerance), settings.tolerance):
+            disc = disc_around(atoms, grid, centres[p], settings, load, log)
+            _tangent(disc)
+            response = disc.rate[order]
+            _, status = follow(disc, load, limit, rough_tolerance, begin_ends(disc.r[:n_free], 0.0))
+            if status != UNCONVERGED:
+                break
+        if status != TOO_STRONG:
+            continue
+        moves[p, :n_free, 0:2] = response
+        moves[p, :n_free, 2:4] = (disc.r[:n_free] - disc.anchor[:n_free])[order]
+        _tangent(disc)
+        moves[p, :n_free, 4:6] = disc.rate[order] / np.sqrt(np.sum(disc.rate * disc.rate))
+
+
+@template
+def _tangent(disc):
+    """Write the non-affine velocity per unit strain into `disc.rate`; not a number where the disc is unstable."""
+    evaluate_hessian(disc)
+    if cholesky(disc.matrix, disc.end):
+        solve(disc.matrix, disc.end, disc.rate.reshape(disc.rate.size))
+    else:
+        disc.rate[:] = np.nan
