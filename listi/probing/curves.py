@@ -7,7 +7,7 @@ import xarray as xr
 
 from .. import parallel
 from ..mechanics.forms import SILICA
-from ..mechanics.load import make_load
+from ..mechanics.load import Load, make_load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
 from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
@@ -62,13 +62,8 @@ def curves(
     """
     if not isinstance(parts, int) or parts < 1:
         raise ValueError(f"parts: {parts!r} is not a whole number > 0")
-    known = probing.attrs
-    load = make_load(known["mode"], known["angle"], known["strain_step"])
-    settings = Settings(float(known["r_free"]), 0.0, 0, TOLERANCE, SKIN_DISC)
-    system_of(network, potential)
+    load, settings, points, last = probed_again(network, probing, potential)
     probing = probing.transpose("x", "y", ...)
-    points = crossings(probing.x.values, probing.y.values)
-    last = probing.critical_strain.values.ravel() / load.strain_step
     steps = np.rint(np.arange(parts + 1) / parts * last[:, None])
     blocks = [
         (network, points[k : k + BLOCK], steps[k : k + BLOCK, 1:-1], load, settings, potential)
@@ -86,6 +81,18 @@ def curves(
         },
         coords={"x": probing.x, "y": probing.y},
     )
+
+
+def probed_again(
+    network: Network, probing: xr.Dataset, potential: Potential
+) -> tuple[Load, Settings, np.ndarray, np.ndarray]:
+    """Load, settings without a limit, points (n, 2) [Å] and steps to the critical state (n,) of the discs of a map."""
+    known = probing.attrs
+    load = make_load(known["mode"], known["angle"], known["strain_step"])
+    system_of(network, potential)
+    points = crossings(probing.x.values, probing.y.values)
+    steps = probing.critical_strain.transpose("x", "y").values.ravel() / load.strain_step
+    return load, Settings(float(known["r_free"]), 0.0, 0, TOLERANCE, SKIN_DISC), points, steps
 
 
 def _stresses(block: tuple) -> np.ndarray:

@@ -11,15 +11,13 @@ from ..mechanics.dense_cholesky import cholesky, solve
 from ..mechanics.disc import evaluate_hessian
 from ..mechanics.forms import SILICA
 from ..mechanics.kernels import template
-from ..mechanics.load import make_load
 from ..mechanics.neighbours import sort_into_bins
 from ..mechanics.potential import Potential
-from ..mechanics.system import system_of
-from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
-from ..network.geometry import crossings, wrap
+from ..network.geometry import wrap
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT
 from .branch import ROUGH_TOLERANCE, TOO_STRONG, UNCONVERGED, follow
+from .curves import probed_again
 from .cutout import Atoms, Settings, atoms_around, disc_around
 from .peak import begin_ends
 from .probe import BLOCK
@@ -63,13 +61,8 @@ def motion(
     ValueError
         If the sample is not at a minimum.
     """
-    known = probing.attrs
-    load = make_load(known["mode"], known["angle"], known["strain_step"])
-    settings = Settings(float(known["r_free"]), 0.0, 0, TOLERANCE, SKIN_DISC)
-    system_of(network, potential)
-    probing = probing.transpose("x", "y", ...)
-    points = crossings(probing.x.values, probing.y.values)
-    steps = np.rint(probing.critical_strain.values.ravel() / load.strain_step)
+    load, settings, points, last = probed_again(network, probing, potential)
+    shape, steps = (probing.sizes["x"], probing.sizes["y"]), np.rint(last)
     tree = cKDTree(wrap(network.positions, network.cell), boxsize=network.cell)
     rows = tree.query_ball_point(wrap(points, network.cell), settings.r_free, return_length=True).max()
     blocks = [
@@ -77,7 +70,7 @@ def motion(
         for k in range(0, len(points), BLOCK)
     ]
     parts = zip(*parallel.run(_move_block, blocks, scheduler, workers, label="motion"), strict=True)
-    numbers, moves = (np.concatenate(part).reshape(*probing.threshold.shape, rows, -1) for part in parts)
+    numbers, moves = (np.concatenate(part).reshape(*shape, rows, -1) for part in parts)
     about = {
         "response": {"units": LENGTH_UNIT, "long_name": "non-affine velocity per unit strain, undeformed"},
         "displacement": {"units": LENGTH_UNIT, "long_name": "non-affine displacement in the critical state"},
@@ -87,7 +80,7 @@ def motion(
         name: (("x", "y", "row", "xy"), moves[..., 2 * k : 2 * k + 2], about[name]) for k, name in enumerate(MOVES)
     }
     variables["atom"] = (("x", "y", "row"), numbers[..., 0], {"units": "1", "long_name": "number of the atom"})
-    return xr.Dataset(variables, coords={"x": probing.x, "y": probing.y, "xy": ["x", "y"]}, attrs=known)
+    return xr.Dataset(variables, coords={"x": probing.x, "y": probing.y, "xy": ["x", "y"]}, attrs=probing.attrs)
 
 
 def _move_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
