@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ _READS = {
     "gcn_attention": "coordinates and bonds of the Si within {r_free:g} Å (attention as in the paper's Eqs. 2b and 2d)",
     "gcn_bonds": "coordinates, bonds and bond vectors of the Si within {r_free:g} Å",
     "listi": "Si, bonds, places of the O and local stress of the whole sample, then every disc of {r_free:g} Å",
-    "listi_large": "Si, bonds, places of the O and local stress of the whole sample, then every disc of {r_free:g} Å",
+    "listi_large": "what `listi` reads (Si, bonds, places of the O and local stress of the whole sample), then all"
+    " pairs of Si in every disc of {r_free:g} Å",
     "listi_si": "Si and bonds of the whole sample, then every disc of {r_free:g} Å",
 }
 _CARD = """# {name}
@@ -31,7 +33,7 @@ Predicts the stress threshold of every spot of a two-dimensional silica glass fr
 **Data.** It learned from {learned}.
 Choices were made on {validation} validation samples; the unseen samples were predicted for the final figures only.
 
-**Training.** Mean squared error of standardised thresholds, {epochs} epochs{ended}; the weights
+**Training.** Mean squared error of standardised thresholds{besides}, {epochs} epochs{ended}; the weights
 are those of epoch {best}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
 Settings: {settings}.
 
@@ -76,6 +78,7 @@ def write(folder: str | Path, name: str) -> Path:
         reads=_READS[kind].format(r_free=about["r_free"]),
         model=name if ships else f"models/{name}.keras",
         learned=_learned(folder, ships, made["samples"]["train"], about["training_points"]),
+        besides=_besides(made),
         validation=len(made["samples"]["validation"]),
         epochs=len(losses),
         ended=f" of {made['epochs']}, when the validation loss had been flat" if told["stopped"] else "",
@@ -99,6 +102,13 @@ def _learned(folder: Path, ships: bool, sums: list[str], points: int) -> str:
     if own < len(sums):
         parts.append(f"{len(sums) - own} samples that `listi.compendium.network_studies` makes or probes anew")
     return f"{points} probes in {' and '.join(parts)}"
+
+
+def _besides(made: Mapping) -> str:
+    """Say what was learned of every probe beside its threshold, and with which weight."""
+    what = {"beside": "the other results of each probe", "motion": "the motion of its atoms"}
+    parts = [f"{made[name]:g} times that of {text}" for name, text in what.items() if made.get(name)]
+    return "".join(f" + {part}" for part in parts) + " (not in the losses given here)" * bool(parts)
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from ..analysis.sample import Sample
 from ..files import checksum
 from ..learning import models
 from ..learning.cutouts import R_FREE, Cutouts, discs_of, probed_map
-from ..learning.fit import SETTINGS, fit
+from ..learning.fit import SETTINGS, check_motion, fit
 from ..learning.predict import predict, silicon_in_discs
 from ..network.network import SILICON
+from ..probing.curves import how_probed
 from ..probing.motion import MOVES, motion
 from . import predicted, sample_files
 from .provenance import ALGORITHMS, record
@@ -75,7 +77,8 @@ def train(
         epochs, batch_size, learning_rate, ...: passed on to `listi.learning.fit.fit`. With a weight `beside`, the
         network learns more than the threshold of every probe: the strain at which its disc gives, the normal stresses
         that it bears then, and the first peak of the stress. With a weight `motion`, it learns how the Si of every disc
-        move; that is computed first and kept beside the checkpoints, in "motion".
+        move; that is computed first (as long as probing takes, on all cores) and kept beside the checkpoints, in
+        "motion", for other trainings.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def train(
     Raises
     ------
     ValueError
-        If a parameter makes no sense or a sample holds no probes.
+        If a parameter makes no sense, or a sample holds no probes or, with `motion`, those of another radius.
     """
     for sample in (sample for role in samples for sample in samples[role]):
         probed_map(sample)  # or it is refused before any work
@@ -102,9 +105,14 @@ def train(
     if _record(path).get("made_from") == made_from and path.is_file():
         return history_of(path)
     model = models.build(name, seed=seed, r_free=r_free, **(sizes or {}))
+    if settings.get("motion"):
+        check_motion(model, settings["motion"])
+        for sample in samples["train"]:
+            _check_radius(sample, r_free)
     unfinished = Path(checkpoints or path.parent) / f"{label}-{checksum(made_from)[:16]}.npz"
     cuts = _cuts(samples, r_free, bool(settings.get("beside")))
     if settings.get("motion"):
+        files.remove_unfinished(unfinished.parent / "motion")
         cuts["train"] = [
             (cut, y, kept_motion(sample, cut, unfinished.parent / "motion"))
             for sample, (cut, y) in zip(samples["train"], cuts["train"], strict=True)
@@ -201,13 +209,14 @@ def _targets(sample: Sample, beside: bool) -> np.ndarray:
 def kept_motion(sample: Sample, cut: Cutouts, folder: Path) -> np.ndarray:
     """How the Si of a sample's cut-outs move in their probes, shape (n, n_max, 6), computed unless kept in the folder.
 
-    Response, displacement and direction of `listi.probing.motion`; NaN where that is not known. Kept in 16 bits.
+    Response [Å], displacement [Å] and direction [1] of `listi.probing.motion`; NaN where that is not known. Kept in 16
+    bits.
     """
-    path = folder / f"{checksum_of(sample)[:16]}.npz"
+    path = folder / f"{checksum([checksum_of(sample), ALGORITHMS['training']])[:16]}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
             of_silicon = file["motion"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or not whole
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):  # not there, or not whole
         found = motion(sample.network, sample.probing)
         atom = found.atom.values.reshape(len(cut), -1)
         is_silicon = (atom >= 0) & (sample.network.species[atom] == SILICON)
@@ -220,6 +229,14 @@ def kept_motion(sample: Sample, cut: Cutouts, folder: Path) -> np.ndarray:
     moves = np.full((*cut.atoms.shape, of_silicon.shape[-1]), np.nan, dtype=np.float16)
     moves[cut.mask] = of_silicon
     return moves
+
+
+def _check_radius(sample: Sample, r_free: float) -> None:
+    """Refuse a sample whose discs were probed with another radius than that of the cut-outs."""
+    _, probed = how_probed(sample.probing)
+    if probed != r_free:
+        name = sample.attrs.get("name", "sample")
+        raise ValueError(f"motion: {name} was probed with r_free = {probed:g} Å, but cut-outs are of {r_free:g} Å")
 
 
 def _record(path: Path) -> dict:

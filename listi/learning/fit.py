@@ -102,7 +102,8 @@ def fit(
         read off the last hidden layer, by weights that are left out of the model afterwards.
     motion : float
         Weight of the mean squared errors of the three motions, each in units of its root mean square, for networks
-        with features of every Si of a disc ("listi_large"). It is read off these features, likewise.
+        with features of every Si of a disc ("listi_large"). It is read off these features, likewise, by weights that
+        are first drawn as those of the model: `models.build` right before, for the same ones.
     patience : int, optional
         Stop when the validation loss has not fallen below its lowest value for so many epochs.
     jit_compile : bool
@@ -134,7 +135,7 @@ def fit(
         if not isinstance(value, (bool, np.bool_)):
             raise ValueError(f"{name}: {value!r} is not true or false")
     _check(lessons, validation, epochs, batch_size, optimizer, learning_rate, final_learning_rate, beside, patience)
-    _check_motion(model, lessons, motion)
+    _check_motions(lessons, motion, check_motion(model, motion))
     rates = _rates(learning_rate, final_learning_rate, epochs)
     job = _Training(model, lessons, validation, batch_size, seed, mirror, rates)
     job.compile(optimizer, jit_compile, half_precision, beside, motion)
@@ -183,16 +184,25 @@ def _check(
         raise ValueError(f"lessons: all {len(values)} thresholds are {values[0]:g}; there is nothing to learn")
 
 
-def _check_motion(model: keras.Model, lessons: Lessons, motion: float) -> None:
+def check_motion(model: keras.Model, motion: float) -> int:
+    """Refuse a weight of the motion that a model cannot learn with; return how many components it learns."""
     if not (_is_number(motion) and 0.0 <= motion < math.inf):
         raise ValueError(f"motion: {motion!r} is not a number >= 0")
-    if motion and not (columns := sum(moves_from(model).values())):
+    columns = sum(moves_from(model).values())
+    if motion and not columns:
         raise ValueError(f"motion: {motion!r}, but {model.name} has no features that tell how atoms move; it is 0")
+    return columns
+
+
+def _check_motions(lessons: Lessons, motion: float, columns: int) -> None:
     for number, (x, _, *moves) in enumerate(lessons):
         if bool(motion) != bool(moves):
-            raise ValueError(f"motion: {motion!r} is not allowed; > 0 where it is known how the atoms move, else 0")
-        if moves and np.shape(moves[0]) != (*x.points["atoms"].shape, columns):
-            raise ValueError(f"lessons: motion of shape {np.shape(moves[0])} in sample {number}")
+            known = "tells" if moves else "does not tell"
+            raise ValueError(
+                f"motion: {motion!r}, but sample {number} {known} how its atoms move; > 0 if it does, else 0"
+            )
+        if moves and np.shape(moves[0]) != (shape := (*x.points["atoms"].shape, columns)):
+            raise ValueError(f"lessons: motion of shape {np.shape(moves[0])} in sample {number}, not {shape}")
 
 
 def _is_number(value: object) -> bool:

@@ -58,7 +58,7 @@ def curves(
     Raises
     ------
     ValueError
-        If `parts` is not a whole number > 0, or the sample is not at a minimum.
+        If `parts` is not a whole number > 0, the map does not say how it was probed, or the sample is not at a minimum.
     """
     if not isinstance(parts, int) or parts < 1:
         raise ValueError(f"parts: {parts!r} is not a whole number > 0")
@@ -87,12 +87,25 @@ def probed_again(
     network: Network, probing: xr.Dataset, potential: Potential
 ) -> tuple[Load, Settings, np.ndarray, np.ndarray]:
     """Load, settings without a limit, points (n, 2) [Å] and steps to the critical state (n,) of the discs of a map."""
-    known = probing.attrs
-    load = make_load(known["mode"], known["angle"], known["strain_step"])
+    load, r_free = how_probed(probing)
     system_of(network, potential)
     points = crossings(probing.x.values, probing.y.values)
     steps = probing.critical_strain.transpose("x", "y").values.ravel() / load.strain_step
-    return load, Settings(float(known["r_free"]), 0.0, 0, TOLERANCE, SKIN_DISC), points, steps
+    return load, Settings(r_free, 0.0, 0, TOLERANCE, SKIN_DISC), points, steps
+
+
+def how_probed(probing: xr.Dataset) -> tuple[Load, float]:
+    """Return load and radius [Å] of the discs of a map.
+
+    Raises
+    ------
+    ValueError
+        If the map does not say so.
+    """
+    known = probing.attrs
+    if missing := {"mode", "angle", "strain_step", "r_free"} - known.keys():
+        raise ValueError(f"probing: does not say its {', '.join(sorted(missing))}; listi.probe makes maps that do")
+    return make_load(known["mode"], known["angle"], known["strain_step"]), float(known["r_free"])
 
 
 def _stresses(block: tuple) -> np.ndarray:

@@ -59,7 +59,7 @@ def motion(
     Raises
     ------
     ValueError
-        If the sample is not at a minimum.
+        If the map does not say how it was probed, or the sample is not at a minimum.
     """
     load, settings, points, last = probed_again(network, probing, potential)
     shape, steps = (probing.sizes["x"], probing.sizes["y"]), np.rint(last)
@@ -80,7 +80,7 @@ def motion(
         name: (("x", "y", "row", "xy"), moves[..., 2 * k : 2 * k + 2], about[name]) for k, name in enumerate(MOVES)
     }
     variables["atom"] = (("x", "y", "row"), numbers[..., 0], {"units": "1", "long_name": "number of the atom"})
-    return xr.Dataset(variables, coords={"x": probing.x, "y": probing.y, "xy": ["x", "y"]}, attrs=probing.attrs)
+    return xr.Dataset(variables, coords={"x": probing.x, "y": probing.y, "xy": ["x", "y"]})
 
 
 def _move_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:

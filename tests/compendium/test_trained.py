@@ -86,9 +86,39 @@ def test_motion_is_computed_once_and_kept_of_the_si_of_every_disc(glass, tmp_pat
     monkeypatch.setattr(kept, "motion", None)  # whoever calls it fails
     np.testing.assert_array_equal(kept.kept_motion(sample, cut, tmp_path), kept_motion)
     [file] = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:100])  # cut off: made again
-    with pytest.raises(TypeError):
-        kept.kept_motion(sample, cut, tmp_path)
+    for length in (100, 0):  # cut off: made again
+        file.write_bytes(file.read_bytes()[:length])
+        with pytest.raises(TypeError):
+            kept.kept_motion(sample, cut, tmp_path)
+
+
+def test_every_sample_is_learned_with_its_own_motion(glass, folder, tmp_path, monkeypatch):
+    samples = [Sample(glass, None, probe(glass, grid=grid, workers=1), None, {}) for grid in ((2, 2), (1, 3))]
+    given = []
+
+    def remember(model, lessons, *validation, **settings):
+        given.extend(lessons)
+        raise InterruptedError
+
+    monkeypatch.setattr(kept, "fit", remember)
+    asked = {"train": samples, "validation": samples[1:]}
+    sizes = {"width": 8, "rounds": 1, "rounds_in_disc": 1, "heads": 2}
+    with pytest.raises(InterruptedError):
+        kept.train(tmp_path, "listi_large", asked, 11.0, sizes, motion=1.0)
+    for sample, (x, y, moves) in zip(samples, given, strict=True):
+        cut, threshold = cutouts.discs_of(sample, 11.0, n_max=x.points["atoms"].shape[1])
+        np.testing.assert_array_equal(y, threshold)
+        np.testing.assert_array_equal(moves, kept.kept_motion(sample, cut, tmp_path / "models" / "motion"))
+    monkeypatch.setattr(kept, "kept_motion", None)  # whoever calls it fails
+    for name, r_free, weight, message in (
+        ("listi_large", 11.0, -1.0, "motion: -1.0 is not a number >= 0"),
+        ("listi", 11.0, 1.0, "motion: 1.0, but listi has no features that tell how atoms move"),
+        ("listi_large", 9.0, 1.0, "motion: sample was probed with r_free = 11 Å, but cut-outs are of 9 Å"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kept.train(tmp_path, name, asked, r_free, motion=weight)
+    with pytest.raises(ValueError, match="probing: does not say its angle, mode, r_free, strain_step"):
+        kept.train(tmp_path, "listi_large", sets(folder), R_FREE, motion=1.0)
 
 
 def test_cutouts_go_with_their_thresholds(folder):
