@@ -161,12 +161,15 @@ def _prediction(amounts: Amounts) -> list[tuple[str, float, str]]:
     network = generate(40, 48, seed=1)
     first = _seconds(lambda: predict(network), clock=time.perf_counter)
     ours = _seconds(lambda: predict(network), 5, time.perf_counter)
+    predict(network, "listi_large")
+    large = _seconds(lambda: predict(network, "listi_large"), 5, time.perf_counter)
     points = _points(network, amounts.probes)
     probe(network, points=points[:1])
     probed = _seconds(lambda: probe(network, points=points), clock=time.perf_counter) / amounts.probes * 2500
     return [
         ("first map by listi, TensorFlow and the network loaded, wall time", first, "s"),
         ("a map of 50 x 50 by listi, wall time", ours, "s"),
+        ("the same by listi_large, wall time", large, "s"),
         ("the same by probing on all cores, wall time", probed, "s"),
         ("probing / listi", probed / ours, ""),
     ]

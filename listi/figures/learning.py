@@ -266,7 +266,7 @@ def reach(
     figure = Figure(figsize=(6.8, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     sizes = sorted({size for curve in curves.values() for size in curve})
-    for (label, curve), color, marker in zip(curves.items(), (BLUE, RED, ORANGE), "os^", strict=False):
+    for (label, curve), color, marker in zip(curves.items(), (BLUE, RED, ORANGE, "black"), "os^D", strict=False):
         rows = np.array([bootstrap(np.asarray(curve[size])) for size in sorted(curve)])
         spread = np.abs(rows[:, 1:] - rows[:, :1]).T
         style = {"color": color, "marker": marker, "capsize": 2, "markersize": 4}

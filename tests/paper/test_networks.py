@@ -112,23 +112,28 @@ def test_listi_predicts_events_better_than_the_probing_that_taught_it():
     assert low > 0.0
 
 
-@pytest.mark.xfail(
+SMALL = pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="0.94, and 0.95 from four times the probes; a map of points moved by 0.2 Å agrees to 0.97 only",
+    reason="0.94, and 0.95 from four times the probes; listi_large, which takes longer to predict, has 0.97",
 )
-@pytest.mark.parametrize("name", ["listi", "listi_dense"])
+
+
+@pytest.mark.parametrize(
+    "name", ["listi_large", pytest.param("listi", marks=SMALL), pytest.param("listi_dense", marks=SMALL)]
+)
 def test_predicted_and_probed_thresholds_of_unseen_samples(name):
     assert data_set.correlation(data_set.points_of(data_set.of_roles(DATA, *UNSEEN), name)) >= 0.97
 
 
-def test_more_probes_in_the_same_samples_make_a_better_network():
+@pytest.mark.parametrize(("one", "better"), [("listi", "listi_dense"), ("listi_dense", "listi_large")])
+def test_networks_that_learn_more_predict_better(one, better):
     unseen = data_set.of_roles(DATA, *UNSEEN)
-    own, denser = (
-        np.array([data_set.correlation(data_set.points_of([one], name)) for one in unseen])
-        for name in ("listi", "listi_dense")
+    less, more = (
+        np.array([data_set.correlation(data_set.points_of([sample], name)) for sample in unseen])
+        for name in (one, better)
     )
-    assert bootstrap(denser - own)[1] > 0.0
+    assert bootstrap(more - less)[1] > 0.0
 
 
 def test_networks_agree_better_with_the_mean_of_five_probes_than_with_one():

@@ -3,7 +3,7 @@
 Where a disc gives, and at which stress, depends on how all of its atoms move. In training the features of the Si must
 therefore also tell how each of them moves (`listi.probing.motion`): those after the first round in the disc its
 response in the undeformed state, the last ones its displacement in the critical state and its direction there. What
-reads this off them is left out of the network afterwards. It is slower than `listi`, and predicts better.
+reads this off them is left out of the network afterwards. It is slower than `listi`, and agrees better with probing.
 """
 
 from __future__ import annotations
