@@ -274,6 +274,8 @@ def _train(given: argparse.Namespace) -> int:
 
     begin = time.monotonic()
     data = given.data or chain.root() / "data" / "paper"
+    file, sets = trained.model_file(data, given.label or given.name), data_set.read_split(data)
+    trained.refuse_to_replace(file, len(sets["train"]))
     checkpoints = given.checkpoints or chain.root() / chain.RESULTS / "training"
     changes = dict(profiles.plain_assignment(text) for text in given.set)
 
@@ -282,10 +284,9 @@ def _train(given: argparse.Namespace) -> int:
         print(f"epoch {epoch}: loss {loss:.4f}, validation {validation_loss:.4f} ({spent})", flush=True)
 
     more = {"seed": given.seed, "label": given.label, "checkpoints": checkpoints, "report": report}
-    history = trained.train_at_paper_scale(data, given.name, data_set.read_split(data), changes, **more)
+    history = trained.train_at_paper_scale(data, given.name, sets, changes, **more)
     losses = history.validation_loss.values
     best, loss = losses.argmin() + 1, losses.min()
-    file = trained.model_file(data, given.label or given.name)
     print(f"{_short(file)}: epoch {best} of {history.sizes['epoch']}, validation loss {loss:.4f}")
     return 0
 

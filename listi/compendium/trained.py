@@ -247,6 +247,22 @@ def _record(path: Path) -> dict:
         return {}
 
 
+def refuse_to_replace(path: Path, n: int) -> None:
+    """Refuse a training on n samples that would replace a network that learned from more.
+
+    Raises
+    ------
+    ValueError
+        If the network at `path` learned from more than n samples, as "listi_large" of data/paper did.
+    """
+    known = len(_record(path).get("made_from", {}).get("samples", {}).get("train", ()))
+    if known > n:
+        raise ValueError(
+            f"label: {path.stem} is a network that learned from {known} samples and would be replaced by one that"
+            f" learns from {n}; it needs another name"
+        )
+
+
 def _remove_others(unfinished: Path, label: str) -> None:
     """Remove checkpoints of trainings of this label that were made from something else, or half written when killed."""
     files.remove_unfinished(unfinished.parent, f"{label}-")

@@ -253,6 +253,15 @@ def test_the_command_trains_and_stores_a_variant(folder, tmp_path, monkeypatch, 
     assert not list(tmp_path.iterdir())
     assert cli.main(["train", "lstm", "--data", str(folder), "--set=unit=4", "--label", "small_lstm"]) == 2
     assert "unit: is not a size of lstm; there are units" in capsys.readouterr().err
+    record = kept.model_file(folder, "more").with_suffix(".json")
+    files.write_json(record, {"made_from": {"samples": {"train": ["a"] * 3}}})
+    before = record.read_bytes()
+    assert cli.main(["train", "lstm", "--data", str(folder), *changes, "--label", "more"]) == 2
+    assert "label: more is a network that learned from 3 samples and would be replaced by one that learns from 2" in (
+        capsys.readouterr().err
+    )
+    assert record.read_bytes() == before
+    record.unlink()
 
 
 def test_a_sample_without_probes_is_refused(folder, tmp_path):
