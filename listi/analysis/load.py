@@ -68,7 +68,7 @@ class Response(NamedTuple):
 
 def pairs_of(system: System) -> Pairs:
     """Return the pairs of a system at its present positions."""
-    stiffness = system.linearise().copy()
+    stiffness = system.linearise().blocks.copy()
     first = np.repeat(np.arange(len(system.positions)), np.diff(system.first))
     second = system.partner.astype(np.int64)
     vector = minimum_image(system.positions[second] - system.positions[first], system.cell)

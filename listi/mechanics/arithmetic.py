@@ -12,9 +12,13 @@ import math
 from decimal import Decimal
 
 import numba
+from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import JIT
+from .jit import JIT, U
+
+LANES = 16  # partial sums of a product of vectors
 
 
 @intrinsic
@@ -27,24 +31,63 @@ def fma(typing_context, a, b, c):
     return a(a, b, c), generate
 
 
+@intrinsic
+def _lane_sums(typing_context, a, begin, b, start, count):
+    """Sum of a[begin + k] b[start + k] over `count` elements, a multiple of `LANES`.
+
+    Lane l sums the elements l, l + `LANES`, ... by `fma`; then the upper half of the lanes is added to the lower, until
+    one is left. Written as instructions on vectors, since compilers may not choose this order by themselves.
+    """
+
+    def generate(context, builder, signature, arguments):
+        one, _, other, _, _ = signature.args
+        x, y = context.make_array(one)(context, builder, arguments[0]), context.make_array(other)(context, builder, arguments[2])
+        vector = ir.VectorType(context.get_value_type(other.dtype), LANES)
+        name = f"llvm.fma.v{LANES}f{other.dtype.bitwidth}"
+        multiply_add = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        sums = cgutils.alloca_once_value(builder, ir.Constant(vector, None))
+        lanes = ir.Constant(arguments[4].type, LANES)
+
+        def load(array, kind, begin):
+            of_lanes = ir.VectorType(context.get_value_type(kind.dtype), LANES).as_pointer()
+            start = builder.bitcast(builder.gep(array.data, [begin]), of_lanes)
+            return builder.load(start, align=kind.dtype.bitwidth // 8)
+
+        with cgutils.for_range(builder, builder.udiv(arguments[4], lanes)) as loop:
+            at = builder.mul(loop.index, lanes)
+            left = load(x, one, builder.add(arguments[1], at))
+            right = load(y, other, builder.add(arguments[3], at))
+            if isinstance(one.dtype, numba.types.Integer):
+                left = builder.sitofp(left, vector)
+            builder.store(builder.call(multiply_add, [left, right, builder.load(sums)]), sums)
+        total, width = builder.load(sums), LANES
+        while width > 1:
+            width //= 2
+            lower, upper = (
+                builder.shuffle_vector(total, total, ir.Constant(ir.VectorType(ir.IntType(32), width), list(lanes)))
+                for lanes in (range(width), range(width, 2 * width))
+            )
+            total = builder.fadd(lower, upper)
+        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
+
+    return b.dtype(a, begin, b, start, count), generate
+
+
+@numba.njit(**JIT)
+def lane_dot(a, begin, b, start, count):
+    """Sum of a[begin + k] b[start + k] over `count` elements of flat arrays; `a` may hold whole numbers."""
+    whole = count // U(LANES) * U(LANES)
+    total = _lane_sums(a, begin, b, start, whole)
+    for k in range(whole, count):
+        total = fma(b.dtype.type(a[begin + k]), b[start + k], total)
+    return total
+
+
 @numba.njit(**JIT)
 def dot(a, b):
-    """Sum of the products of two arrays of the same shape, in eight partial sums."""
+    """Sum of the products of two arrays of the same shape."""
     x, y = a.reshape(-1), b.reshape(-1)
-    whole = len(x) - len(x) % 8
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    for k in range(0, whole, 8):
-        s0 += x[k] * y[k]
-        s1 += x[k + 1] * y[k + 1]
-        s2 += x[k + 2] * y[k + 2]
-        s3 += x[k + 3] * y[k + 3]
-        s4 += x[k + 4] * y[k + 4]
-        s5 += x[k + 5] * y[k + 5]
-        s6 += x[k + 6] * y[k + 6]
-        s7 += x[k + 7] * y[k + 7]
-    for k in range(whole, len(x)):
-        s0 += x[k] * y[k]
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+    return lane_dot(x, U(0), y, U(0), U(len(x)))
 
 
 @numba.njit(**JIT)
@@ -72,6 +115,11 @@ def exponential(x: float) -> float:
 def logarithm(x: float) -> float:
     """Natural logarithm of a constant, rounded correctly."""
     return float(Decimal(x).ln())
+
+
+def cube_root(x: float) -> float:
+    """Cube root of a positive number."""
+    return float(Decimal(x) ** (1 / Decimal(3)))
 
 
 def cosine_and_sine(degrees: float) -> tuple[float, float]:

@@ -36,6 +36,25 @@ class PairList(NamedTuple):
     partner: np.ndarray
 
 
+class PairHessian(NamedTuple):
+    """The Hessian of the energy, pair by pair.
+
+    Attributes
+    ----------
+    first, partner
+        From `neighbour_list`.
+    blocks : ndarray, shape (n_pairs, 3)
+        From `pair_stiffness`: minus these stand off the diagonal, their sums on it.
+    frozen : ndarray of bool, shape (n_atoms,)
+        Atoms that may not move: their rows are left out.
+    """
+
+    first: np.ndarray
+    partner: np.ndarray
+    blocks: np.ndarray
+    frozen: np.ndarray
+
+
 class Room(NamedTuple):
     """Work arrays for the pairs of one atom: distance vectors, U'/r, species of the partners, U or U''."""
 
@@ -168,8 +187,9 @@ def pair_stiffness(pairs, blocks, convex):
 
 
 @numba.njit(**JIT)
-def hessian_product(first, partner, blocks, vector, out):
-    """Product of the Hessian with `vector` (n_atoms, 2) [Å], written into `out` [energy/Å]."""
+def hessian_product(hessian, vector, out):
+    """Product of a `PairHessian` with `vector` (n_atoms, 2) [Å], written into `out` [energy/Å]."""
+    first, partner, blocks = hessian.first, hessian.partner, hessian.blocks
     out[:] = 0.0
     for i in range(U(len(vector))):
         vx, vy = vector[i, 0], vector[i, 1]
@@ -185,6 +205,9 @@ def hessian_product(first, partner, blocks, vector, out):
             out[j, 1] -= gy
         out[i, 0] += sx
         out[i, 1] += sy
+    for i in range(U(len(vector))):
+        if hessian.frozen[i]:
+            out[i] = 0.0
 
 
 @numba.njit(**JIT)

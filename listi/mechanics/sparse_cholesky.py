@@ -1,26 +1,27 @@
 """Sparse Cholesky factor of a network's Hessian by nested dissection of the periodic cell.
 
 The cell is cut by strips as wide as the interaction reaches; atoms of a strip are eliminated after the parts it
-separates (George, SIAM J. Numer. Anal. 10, 345 (1973)). Each part or strip is one dense front whose elimination is
-left to LAPACK, in single precision, and kept in whole numbers of 16 bits: a solve takes as long as reading the factor
-from memory. The factor serves as a preconditioner, the iteration around it is in double precision.
+separates (George, SIAM J. Numer. Anal. 10, 345 (1973)). Each part or strip is one dense front
+
+    F = [A  B]    A = U^T U,  V = U^-T B,  what is left for the parent: C - V^T V
+        [.  C]
+
+of which the rows (U V) are kept, in single precision rounded to 16 bits with a scale for each row: a solve takes as
+long as reading the factor from memory. The factor serves as a preconditioner, the iteration around it is in double
+precision. All sums have a fixed order, so the factor is the same on every processor.
 """
 
 from __future__ import annotations
 
 import numba
 import numpy as np
-from scipy.linalg.blas import ssyrk, strsm
-from scipy.linalg.lapack import spotrf
-from threadpoolctl import threadpool_limits
 
-from .jit import JIT
-
-# How many threads of BLAS share a sum decides its last bits, and how many do depends on what else runs. The limit is
-# the whole process's and stays: taken back by one thread, it would be missing in another that is still at work.
-threadpool_limits(1, "blas")
+from .arithmetic import fma, lane_dot
+from .jit import JIT, U
 
 LEAF = 120  # parts with fewer atoms are not cut further
+PANEL = 64  # rows of a front that are eliminated together ...
+TILE = 512  # ... from so many columns at a time: both stay in the cache
 
 
 class IndefiniteError(ValueError):
@@ -39,8 +40,10 @@ class Factor:
     reach : float
         Distance [Å] beyond which pairs are left out: strips are as wide as this.
     mobile : ndarray of bool, optional
-        Atoms whose rows and columns are kept; all by default, with a weak spring on every atom in place of the
-        two translations that cost no energy.
+        Atoms whose rows and columns are kept; all by default.
+    shift : float
+        Stiffness of a spring on every atom, in units of the mean diagonal: in place of the two translations that cost
+        no energy, or to make the matrix positive definite.
 
     Raises
     ------
@@ -48,7 +51,7 @@ class Factor:
         If the matrix is not positive definite (to single precision).
     """
 
-    def __init__(self, positions, cell, first, partner, blocks, reach, mobile=None) -> None:
+    def __init__(self, positions, cell, first, partner, blocks, reach, mobile=None, shift=1e-6) -> None:
         n = len(positions)
         keep = np.ones(n, dtype=bool) if mobile is None else mobile
         row, column = _pairs_within(reach, positions, cell, first, partner)
@@ -57,8 +60,7 @@ class Factor:
         diagonal = np.zeros((n, 3))
         for c in range(3):
             diagonal[:, c] = np.bincount(row, blocks[:, c], n) + np.bincount(column, blocks[:, c], n)
-        if mobile is None:
-            diagonal[:, [0, 2]] += 1e-6 * np.mean(diagonal[:, [0, 2]])
+        diagonal[:, [0, 2]] += shift * np.mean(np.abs(diagonal[:, [0, 2]]))
         used = keep[row] & keep[column] & np.any(blocks != 0.0, axis=1)
         row, column, blocks = row[used], column[used], blocks[used]
         self._kept = keep
@@ -82,14 +84,15 @@ class Factor:
             boundary = _boundary(node, number, late[pairs], [updates[c][0] for c in children])
             members = np.concatenate([atoms, boundary])
             local[members] = np.arange(len(members))
-            front = np.zeros((2 * len(members), 2 * len(members)), dtype=np.float32, order="F")
+            front, own = np.zeros((2 * len(members), 2 * len(members)), dtype=np.float32), 2 * len(atoms)
             _assemble(front, local, atoms, diagonal, early[pairs], late[pairs], blocks[pairs])
             for child in children:
                 child_atoms, update = updates.pop(child)
                 _extend_add(front, local[child_atoms], update)
-            columns, update = _eliminate(front, 2 * len(atoms))
-            updates[number] = boundary, update
-            fronts.append(((2 * members[:, None] + np.arange(2)).ravel(), *columns))
+            if not _eliminate(front, own):
+                raise IndefiniteError("the Hessian is not positive definite")
+            updates[number] = boundary, front[own:, own:].copy()
+            fronts.append(((2 * members[:, None] + np.arange(2)).ravel(), *_pack(front, own)))
         begin = np.cumsum([0] + [len(front[0]) for front in fronts])
         own = np.array([len(front[1]) for front in fronts])
         self._fronts = begin, own, *(np.concatenate(parts) for parts in zip(*fronts, strict=True))
@@ -150,83 +153,125 @@ def _separate(atoms, positions, cell, reach, periodic):
 
 
 def _boundary(node, number, partners, inherited) -> np.ndarray:
-    """Atoms eliminated later that are coupled to this part, directly or through its children."""
+    """Atoms eliminated later that are coupled to this part, directly or through its children, in that order."""
     mark = np.zeros(len(node), dtype=bool)
     mark[partners] = True
     for atoms in inherited:
         mark[atoms] = True
     mark[node == number] = False
-    return np.flatnonzero(mark)
+    atoms = np.flatnonzero(mark)
+    return atoms[np.argsort(node[atoms], kind="stable")]
 
 
 @numba.njit(**JIT)
 def _assemble(front, local, atoms, diagonal, early, late, blocks):
-    """Write the Hessian entries of a part's own atoms into the lower triangle of its front."""
+    """Write the Hessian entries of a part's own atoms into the upper triangle of its front."""
     for i in range(len(atoms)):
         front[2 * i, 2 * i] = diagonal[atoms[i], 0]
-        front[2 * i + 1, 2 * i] = diagonal[atoms[i], 1]
+        front[2 * i, 2 * i + 1] = diagonal[atoms[i], 1]
         front[2 * i + 1, 2 * i + 1] = diagonal[atoms[i], 2]
     for p in range(len(early)):
         a, b = local[early[p]], local[late[p]]
         low, high = min(a, b), max(a, b)
-        front[2 * high, 2 * low] -= blocks[p, 0]
-        front[2 * high + 1, 2 * low] -= blocks[p, 1]
-        front[2 * high, 2 * low + 1] -= blocks[p, 1]
-        front[2 * high + 1, 2 * low + 1] -= blocks[p, 2]
+        front[2 * low, 2 * high] -= blocks[p, 0]
+        front[2 * low, 2 * high + 1] -= blocks[p, 1]
+        front[2 * low + 1, 2 * high] -= blocks[p, 1]
+        front[2 * low + 1, 2 * high + 1] -= blocks[p, 2]
 
 
 @numba.njit(**JIT)
 def _extend_add(front, place, update):
-    """Add a child's remainder (lower triangle) at `place` into the lower triangle of its parent's front."""
-    for column in range(2 * len(place)):
-        c = 2 * place[column // 2] + column % 2
-        for row in range(column, 2 * len(place)):
-            r = 2 * place[row // 2] + row % 2
-            if r >= c:
-                front[r, c] += update[row, column]
-            else:
-                front[c, r] += update[row, column]
-
-
-def _eliminate(front, p):
-    """Factorise the first p rows of a front: their packed columns, and what is left for its parent."""
-    lower, info = spotrf(np.asfortranarray(front[:p, :p]), lower=1, overwrite_a=1) if p else (front[:0, :0], 0)
-    if info != 0:
-        raise IndefiniteError("the Hessian is not positive definite")
-    side = np.empty((len(front) - p, p), dtype=np.float32, order="F")
-    rest = np.asfortranarray(front[p:, p:])
-    if side.size:
-        side = strsm(1.0, lower, front[p:, :p], side=1, lower=1, trans_a=1)
-        rest = ssyrk(-1.0, side, beta=1.0, c=rest, lower=1, overwrite_c=1)
-    return _pack(lower, side), rest
+    """Add what a child has left (upper triangle) at `place`, ascending, into the upper triangle of its parent's front."""
+    n = U(len(place))
+    for i in range(n):
+        for a in range(U(2)):
+            row, add = front[U(2) * U(place[i]) + a], update[U(2) * i + a]
+            for k in range(i, n):
+                j = U(2) * U(place[k])
+                row[j] += add[U(2) * k]
+                row[j + U(1)] += add[U(2) * k + U(1)]
 
 
 @numba.njit(**JIT)
-def _pack(lower, side):
-    """Inverse diagonal, a scale for each column, and the columns below the diagonal in whole numbers of that scale."""
-    p, b = len(lower), len(side)
-    inverse, scale = np.empty(p, dtype=np.float32), np.empty(p, dtype=np.float32)
-    packed = np.empty(p * (p - 1) // 2 + p * b, dtype=np.int16)
+def _eliminate(front, own):
+    """Replace the first `own` rows by (U V), the others by what is left; False if not positive definite."""
+    flat, n = front.reshape(-1), U(len(front))
+    for begin in range(U(0), U(own), U(PANEL)):
+        end = min(begin + U(PANEL), U(own))
+        for k in range(begin, end):
+            for i in range(begin, k):
+                factor, x, y = -flat[i * n + k], k * n, i * n
+                for j in range(k, n):
+                    flat[x + j] = fma(factor, flat[y + j], flat[x + j])
+            if not flat[k * n + k] > 0.0:
+                return False
+            scale = np.float32(1.0) / np.sqrt(flat[k * n + k])
+            for j in range(k * n + k, k * n + n):
+                flat[j] *= scale
+        _subtract(flat, n, begin, end)
+    return True
+
+
+@numba.njit(**JIT)
+def _subtract(flat, n, begin, end):
+    """Subtract the products of the rows from `begin` to `end` from all later rows, four from four at a time."""
+    whole = begin + (end - begin) // U(4) * U(4)
+    for k in range(whole, end):
+        for r in range(end, n):
+            factor, x, y = -flat[k * n + r], r * n, k * n
+            for j in range(r, n):
+                flat[x + j] = fma(factor, flat[y + j], flat[x + j])
+    four = n - (n - end) % U(4)
+    for r in range(four, n):
+        for k in range(begin, whole):
+            factor, x, y = -flat[k * n + r], r * n, k * n
+            for j in range(r, n):
+                flat[x + j] = fma(factor, flat[y + j], flat[x + j])
+    for r in range(end, four, U(4)):
+        x0 = r * n
+        x1 = x0 + n
+        x2 = x1 + n
+        x3 = x2 + n
+        for left in range(r, n, U(TILE)):
+            right = min(left + U(TILE), n)
+            for k in range(begin, whole, U(4)):
+                y0 = k * n
+                y1 = y0 + n
+                y2 = y1 + n
+                y3 = y2 + n
+                a0, a1, a2, a3 = -flat[y0 + r], -flat[y1 + r], -flat[y2 + r], -flat[y3 + r]
+                b0, b1, b2, b3 = -flat[y0 + r + 1], -flat[y1 + r + 1], -flat[y2 + r + 1], -flat[y3 + r + 1]
+                c0, c1, c2, c3 = -flat[y0 + r + 2], -flat[y1 + r + 2], -flat[y2 + r + 2], -flat[y3 + r + 2]
+                d0, d1, d2, d3 = -flat[y0 + r + 3], -flat[y1 + r + 3], -flat[y2 + r + 3], -flat[y3 + r + 3]
+                for j in range(left, right):  # entries left of the diagonal are never read
+                    f0, f1, f2, f3 = flat[y0 + j], flat[y1 + j], flat[y2 + j], flat[y3 + j]
+                    flat[x0 + j] = fma(a3, f3, fma(a2, f2, fma(a1, f1, fma(a0, f0, flat[x0 + j]))))
+                    flat[x1 + j] = fma(b3, f3, fma(b2, f2, fma(b1, f1, fma(b0, f0, flat[x1 + j]))))
+                    flat[x2 + j] = fma(c3, f3, fma(c2, f2, fma(c1, f1, fma(c0, f0, flat[x2 + j]))))
+                    flat[x3 + j] = fma(d3, f3, fma(d2, f2, fma(d1, f1, fma(d0, f0, flat[x3 + j]))))
+
+
+@numba.njit(**JIT)
+def _pack(front, own):
+    """Inverse diagonal of (U V), a scale for each row, and what is right of the diagonal in whole numbers of it."""
+    n = len(front)
+    inverse, scale = np.empty(own, dtype=np.float32), np.empty(own, dtype=np.float32)
+    packed = np.empty(own * (2 * n - own - 1) // 2, dtype=np.int16)
     at = 0
-    for j in range(p):
-        inverse[j] = 1.0 / lower[j, j]
+    for k in range(own):
+        row = front[k, k + 1 :]
         largest = np.float32(1e-30)
-        for i in range(j + 1, p):
-            largest = max(largest, abs(lower[i, j]))
-        for i in range(b):
-            largest = max(largest, abs(side[i, j]))
-        scale[j] = largest / np.float32(32767.0)
+        for j in range(len(row)):
+            largest = max(largest, abs(row[j]))
+        inverse[k], scale[k] = np.float32(1.0) / front[k, k], largest / np.float32(32767.0)
         unit = np.float32(32767.0) / largest
-        for i in range(j + 1, p):
-            packed[at] = np.int16(np.rint(lower[i, j] * unit))
-            at += 1
-        for i in range(b):
-            packed[at] = np.int16(np.rint(side[i, j] * unit))
-            at += 1
+        for j in range(len(row)):
+            packed[at + j] = np.int16(np.rint(row[j] * unit))
+        at += len(row)
     return inverse, scale, packed
 
 
-@numba.njit(fastmath={"reassoc", "contract"}, **JIT)  # a preconditioner's rounding may differ between machines
+@numba.njit(**JIT)
 def _substitute(begin, own, rows, inverse, scale, packed, x):
     """Solve in place, forward through the fronts and back.
 
@@ -240,34 +285,29 @@ def _substitute(begin, own, rows, inverse, scale, packed, x):
         The right-hand side, then the solution.
     """
     part = np.empty(np.max(begin[1:] - begin[:-1]), dtype=np.float32)
-    at = column = 0
+    at = row = U(0)
     for f in range(len(own)):
-        here = rows[begin[f] : begin[f + 1]]
-        for i in range(len(here)):
-            part[i] = x[here[i]]
-        for j in range(own[f]):
-            part[j] *= inverse[column]
-            value = part[j] * scale[column]
-            below = part[j + 1 : len(here)]
-            entries = packed[at : at + len(below)]
-            for i in range(len(below)):
-                below[i] -= np.float32(entries[i]) * value
-            at += len(below)
-            column += 1
-        for i in range(len(here)):
-            x[here[i]] = part[i]
+        start, n = U(begin[f]), U(begin[f + 1] - begin[f])
+        for i in range(n):
+            part[i] = x[rows[start + i]]
+        for k in range(U(own[f])):
+            part[k] *= inverse[row]
+            value, right = -part[k] * scale[row], at - k - U(1)  # column j of the row is at right + j
+            for j in range(k + U(1), n):
+                part[j] = fma(np.float32(packed[right + j]), value, part[j])
+            at += n - k - U(1)
+            row += U(1)
+        for i in range(n):
+            x[rows[start + i]] = part[i]
     for f in range(len(own) - 1, -1, -1):
-        here = rows[begin[f] : begin[f + 1]]
-        for i in range(len(here)):
-            part[i] = x[here[i]]
-        for j in range(own[f] - 1, -1, -1):
-            below = part[j + 1 : len(here)]
-            at -= len(below)
-            column -= 1
-            entries = packed[at : at + len(below)]
-            total = np.float32(0.0)
-            for i in range(len(below)):
-                total += np.float32(entries[i]) * below[i]
-            part[j] = (part[j] - total * scale[column]) * inverse[column]
-        for i in range(own[f]):
-            x[here[i]] = part[i]
+        start, n = U(begin[f]), U(begin[f + 1] - begin[f])
+        for i in range(n):
+            part[i] = x[rows[start + i]]
+        for behind in range(U(1), U(own[f]) + U(1)):
+            k = U(own[f]) - behind
+            count = n - k - U(1)
+            at -= count
+            row -= U(1)
+            part[k] = (part[k] - lane_dot(packed, at, part, k + U(1), count) * scale[row]) * inverse[row]
+        for i in range(U(own[f])):
+            x[rows[start + i]] = part[i]

@@ -9,9 +9,18 @@ from __future__ import annotations
 import numpy as np
 
 from ..network.network import Network
+from .arithmetic import dot
 from .forms import SILICA
 from .neighbours import neighbour_list
-from .pair_sums import PairList, affine_force_rate, atom_virials, energy_forces, hessian_product, pair_stiffness
+from .pair_sums import (
+    PairHessian,
+    PairList,
+    affine_force_rate,
+    atom_virials,
+    energy_forces,
+    hessian_product,
+    pair_stiffness,
+)
 from .potential import Potential
 from .sparse_cholesky import Factor, IndefiniteError
 from .tolerances import AT_MINIMUM, TOLERANCE
@@ -21,6 +30,8 @@ NEAR = 0.7  # share of the cutoff within which pairs enter the factor: the other
 FRESH = 6  # iterations that a solve takes with a new factor
 WORTH = 40  # iterations that a new factor costs; so many are spent beyond FRESH before the old one is given up
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
+CONTRACTION = 0.25  # of a correction by Newton's method to the one before, at most, where it is sure of its minimum
+ROUNDING = 1e-9  # corrections smaller than this are rounding [Å]
 TINY = 1e-300  # so that no curvature is divided by
 
 
@@ -70,6 +81,7 @@ class System:
         self._factor: Factor | None = None
         self._excess = 0  # iterations beyond FRESH since the factor was made
         self._blocks = np.empty((0, 3))
+        self._frozen = np.zeros(len(self.positions), dtype=bool) if self.mobile is None else ~self.mobile
 
     def _refresh_list(self) -> None:
         """Rebuild the neighbour list when two atoms may have come closer by more than the skin."""
@@ -94,7 +106,7 @@ class System:
         forces = np.empty_like(self.positions)
         energy, self._virial = self._energy_forces(self._pairs, forces)
         if self.mobile is not None:
-            forces[~self.mobile] = 0.0
+            forces[self._frozen] = 0.0
         return energy, forces
 
     def stress(self) -> np.ndarray:
@@ -113,33 +125,42 @@ class System:
         atom_virials.compiled(self.potential)(self._pairs, found)
         return found
 
-    def linearise(self) -> np.ndarray:
-        """Evaluate and return the stiffness of the listed pairs at the present positions, as `pair_stiffness` does."""
+    def linearise(self) -> PairHessian:
+        """Evaluate, keep and return the Hessian at the present positions; valid until the next call."""
         self._refresh_list()
         if len(self._blocks) != len(self.partner):
             self._blocks = np.empty((len(self.partner), 3))
         self._pair_stiffness(self._pairs, self._blocks, False)
-        return self._blocks
+        self._hessian = PairHessian(self.first, self.partner, self._blocks, self._frozen)
+        return self._hessian
 
     def hessian_product(self, vector: np.ndarray) -> np.ndarray:
         """Multiply the Hessian of the last `linearise` with `vector` (n_atoms, 2)."""
         out = np.empty_like(vector)
-        hessian_product(self.first, self.partner, self._blocks, vector, out)
-        if self.mobile is not None:
-            out[~self.mobile] = 0.0
+        hessian_product(self._hessian, vector, out)
         return out
 
-    def refactor(self) -> None:
-        """Factorise the Hessian of the last `linearise`, or its convex part where it is not positive definite."""
+    def refactor(self) -> bool:
+        """Factorise the Hessian of the last `linearise`; False if it is not positive definite.
+
+        Its convex part, shifted as far as that takes, is then factorised instead.
+        """
         arguments = self.positions, self.cell, self.first, self.partner
         reach = NEAR * self.potential.cutoff
+        self._excess = 0
         try:
             self._factor = Factor(*arguments, self._blocks, reach, self.mobile)
+            return True
         except IndefiniteError:
             convex = np.empty_like(self._blocks)
             self._pair_stiffness(self._pairs, convex, True)
-            self._factor = Factor(*arguments, convex, reach, self.mobile)
-        self._excess = 0
+        for shift in 10.0 ** np.arange(-6, 4):
+            try:
+                self._factor = Factor(*arguments, convex, reach, self.mobile, shift)
+                return False
+            except IndefiniteError:  # by rounding: to single precision, the convex part is only semidefinite
+                continue
+        raise ConvergenceError("the Hessian has no finite, positive entry on its diagonal")
 
     def solve(self, right: np.ndarray, relative: float = 1e-8) -> tuple[np.ndarray, bool]:
         """Solve Hessian x = right by preconditioned conjugate gradients.
@@ -150,13 +171,20 @@ class System:
         curved_down : bool
             True if a direction of negative curvature was met; the solution then goes down it as far as it would
             if the curvature had the other sign, but no atom further than `LARGEST_STEP`.
+
+        Raises
+        ------
+        ConvergenceError
+            If a thousand iterations with a new factor do not lead there.
         """
         if self._factor is None or self._excess > WORTH:
             self.refactor()
         solution, curved_down, slow = self._conjugate_gradients(right, relative)
         if slow:  # the configuration has moved on from the one that was factorised
             self.refactor()
-            solution, curved_down, _ = self._conjugate_gradients(right, relative)
+            solution, curved_down, slow = self._conjugate_gradients(right, relative, patience=1000)
+        if slow:
+            raise ConvergenceError("no solution of a linear system in 1000 iterations")
         return solution, curved_down
 
     def _precondition(self, residual: np.ndarray) -> np.ndarray:
@@ -170,11 +198,12 @@ class System:
         residual = right.copy()
         z = self._precondition(residual)
         direction = z.copy()
-        rz = np.vdot(residual, z)
+        rz = dot(residual, z)
+        product = np.empty_like(right)
         goal = relative * relative * rz
         for iteration in range(patience):
-            product = self.hessian_product(direction)
-            curvature = np.vdot(direction, product)
+            hessian_product(self._hessian, direction, product)
+            curvature = dot(direction, product)
             if curvature <= 0.0:
                 furthest = LARGEST_STEP / np.max(np.abs(direction))
                 return solution + min(furthest, rz / max(-curvature, TINY)) * direction, True, False
@@ -183,7 +212,7 @@ class System:
             residual -= alpha * product
             z = self._precondition(residual)
             self._excess += iteration >= FRESH
-            rz, last = np.vdot(residual, z), rz
+            rz, last = dot(residual, z), rz
             if rz <= goal:
                 return solution, False, False
             direction *= rz / last
@@ -198,29 +227,33 @@ class System:
         rate = np.empty_like(self.positions)
         affine_force_rate(self._pairs, self._blocks, gradient, rate)
         if self.mobile is not None:
-            rate[~self.mobile] = 0.0
+            rate[self._frozen] = 0.0
         return self.solve(rate, relative=1e-4)[0]
 
     def correct(self, tolerance: float, reach: float, steps: int = 8) -> bool:
         """Newton's method without safeguards, for a start close to the minimum.
 
+        It must contract as it does where the Hessian hardly changes: every correction is at most `CONTRACTION` of
+        the one before. The energy is then convex between start and end, and overdamped motion from the start would
+        end in the same minimum (Deuflhard, Newton Methods for Nonlinear Problems, Springer 2004, section 2.1).
+
         Returns
         -------
         bool
-            False if the curvature is not positive, an atom leaves the start by more than `reach` [Å], or the
-            forces are not below `tolerance` after `steps`: no minimum close by.
+            False if the curvature is not positive, corrections do not contract, an atom leaves the start by more
+            than `reach` [Å], or the forces are not below `tolerance` after `steps`: no minimum close by.
         """
-        start = self.positions
+        start, last = self.positions, np.inf
         for _ in range(steps):
             _, forces = self.energy_forces()
-            largest = np.max(np.abs(forces))
-            if largest < tolerance:
+            if np.max(np.abs(forces)) < tolerance:
                 return True
             self.linearise()
             move, curved_down = self.solve(forces, relative=1e-3)
-            if curved_down:
+            length = np.max(np.abs(move))
+            if curved_down or length > CONTRACTION * last + ROUNDING:
                 return False
-            self.positions = self.positions + move
+            self.positions, last = self.positions + move, length
             if np.max(np.abs(self.positions - start)) > reach:
                 return False
         return False
@@ -261,14 +294,14 @@ class System:
 
     def _line_search(self, energy, forces, move) -> tuple[float, np.ndarray] | None:
         """Go along `move` as far as energy falls; the energy and forces there, or None (and back) if it does not."""
-        start, slope = self.positions, np.vdot(forces, move)
+        start, slope = self.positions, dot(forces, move)
         noise = 1e-12 * abs(energy)  # rounding of the sum over pairs
         for halving in range(30):
             self.positions = start + move * 0.5**halving
             new_energy, new_forces = self.energy_forces()
             if new_energy < energy - 1e-4 * slope * 0.5**halving:
                 return new_energy, new_forces
-            if new_energy <= energy + noise and abs(np.vdot(new_forces, move)) <= 0.9 * abs(slope):
+            if new_energy <= energy + noise and abs(dot(new_forces, move)) <= 0.9 * abs(slope):
                 return new_energy, new_forces
         self.positions = start
         return None
