@@ -111,16 +111,17 @@ def test_as_many_workers_as_cores_by_default(monkeypatch):
 
 FORKED = """
 import multiprocessing, test_parallel
-print(test_parallel.parallel.run(abs, [-1, -2], workers=2))
+run, arguments = test_parallel.parallel.run, (test_parallel.thread, range(8), None, 2)
+print(len(run(*arguments)))
 with multiprocessing.get_context("fork").Pool(1) as pool:
-    print(pool.apply_async(test_parallel.parallel.run, (abs, [-1, -2]), {"workers": 2}).get(20))
+    print(len(pool.apply_async(run, arguments).get(20)))
 """
 
 
 def test_processes_that_are_forked_have_threads():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
     done = subprocess.run([sys.executable, "-c", FORKED], env=environment, capture_output=True, text=True)
-    assert done.stdout == "[1, 2]\n" * 2, done.stderr
+    assert done.stdout == "8\n8\n", done.stderr
 
 
 def test_objects_that_tasks_share_are_sent_once(cluster, glass, monkeypatch):
