@@ -34,15 +34,14 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Side by side, each with compiled kernels of its own: two processes that write the same cache would spoil it.
 test: env
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-code test-notebooks
 
 test-code: env
-	NUMBA_CACHE_DIR=$(abspath $(VENV))/kernels/code $(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests
 
 test-notebooks: env
-	NUMBA_CACHE_DIR=$(abspath $(VENV))/kernels/notebooks $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
 
 figures: env
 	$(BIN)/python -m listi figures

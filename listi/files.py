@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 SUMS = "SHA256SUMS"
 CRATE = "ro-crate-metadata.json"  # what archives read; its name and content are theirs, SUMS has its checksum
@@ -201,29 +202,27 @@ def locked(folder: str | Path) -> Iterator[None]:
     Raises
     ------
     DataError
-        If another process holds it, saying which, or the folder cannot be written.
+        If another process holds it for more than a second, saying which, or the folder cannot be written.
     """
     path = Path(folder) / LOCK
+    lock = FileLock(path, timeout=1.0)  # `is_locked` holds it too, for an instant
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        lock.acquire()
+    except Timeout as error:
+        holder = path.read_text("utf-8").strip() or "another process"
+        raise DataError(f"{folder}: in use by {holder}; wait for it, or give another --output") from error
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = path.read_text("utf-8").strip() or "another process"
-            raise DataError(f"{folder}: in use by {holder}; wait for it, or give another --output") from error
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", "utf-8")
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def is_locked(folder: str | Path) -> bool:
-    """Whether a process holds the folder at the moment."""
+    """Whether a process holds the folder at the moment; the folder may be read-only."""
     path = Path(folder) / LOCK
     if not path.is_file():
         return False

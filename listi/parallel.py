@@ -8,25 +8,21 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import dask
-import numpy as np
 from dask.callbacks import Callback
+from dask.system import cpu_count
 from tqdm import tqdm
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 PATIENCE = 10.0  # seconds in which a scheduler must answer
-_OFTEN = 10_000_000  # bytes of copies of an array in all items from which it is sent once
-
-
-def cores() -> int:
-    """Number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_OFTEN = 10_000_000  # bytes of copies of an object in all items from which it is sent once
 
 
 def run(
@@ -45,15 +41,15 @@ def run(
         Called with one item; importable by name where processes or a cluster run it.
     items : sequence
         What to work on. Tasks share nothing and are never combined, so the results do not depend on
-        how many workers there are. Large arrays that many items (tuples) share are sent to a cluster
-        once.
+        how many workers there are. Large objects that many items (tuples) share, such as a network,
+        are sent to a cluster once.
     scheduler : str, optional
         Address of a `dask.distributed` scheduler ("tcp://host:port"), such as the
         `scheduler_address` of a dask-jobqueue cluster; local without one. Its workers need the same
         environment and, where tasks write files, the same file system. Tasks wait until there are
         workers; those of a worker that dies are done again.
     workers : int, optional
-        Number of local workers; all cores by default.
+        Number of local workers; by default, all cores that this process may use.
     processes : bool
         Use local processes instead of threads, for functions that hold the interpreter lock.
     label : str, optional
@@ -71,19 +67,24 @@ def run(
     ConnectionError
         If the scheduler does not answer or goes away.
     """
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ValueError(f"workers: {workers!r} is not a whole number > 0")
-    if scheduler is not None and "://" not in scheduler:
-        raise ValueError(f"scheduler: {scheduler!r} is not an address like tcp://host:8786")
+    if workers is not None and (not isinstance(workers, Integral) or isinstance(workers, bool) or workers < 1):
+        raise ValueError(f"workers: {workers!r} is not a whole number > 0, or None for all cores")
+    if scheduler is not None and not (isinstance(scheduler, str) and "://" in scheduler):
+        raise ValueError(
+            f"scheduler: {scheduler!r} is not an address like tcp://host:8786; that of a cluster is its "
+            "scheduler_address, that of a client client.scheduler.address"
+        )
     shown = {"desc": label, "disable": not sys.stderr.isatty(), "file": sys.stderr}
     if scheduler is not None:
         return _run_on_cluster(function, items, scheduler, shown)
+    workers = int(workers or cpu_count())
     tasks = [dask.delayed(function, pure=False)(item) for item in items]
-    local: dict[str, Any] = {"scheduler": "threads"}
-    if processes:  # one task at a time: by default dask hands out six, and others idle at the end
-        local = {"scheduler": "processes", "chunksize": 1, "initializer": end_with_parent}
     with tqdm(total=len(tasks), **shown) as bar, Callback(posttask=lambda *_: bar.update()):
-        return list(dask.compute(*tasks, num_workers=workers or cores(), **local))
+        if processes:  # one task at a time: by default dask hands out six, and others idle at the end
+            local = {"scheduler": "processes", "chunksize": 1, "initializer": end_with_parent}
+            return list(dask.compute(*tasks, num_workers=workers, **local))
+        with ThreadPoolExecutor(workers) as pool:  # threads that dask keeps would be missing in a forked process
+            return list(dask.compute(*tasks, scheduler="threads", pool=pool))
 
 
 def end_with_parent() -> None:
@@ -136,17 +137,29 @@ def _client(address: str) -> Client:
 
 
 def _shared_once(client: Client, items: Sequence) -> list:
-    """The items with one copy on the cluster in place of each array that they would hold too often.
+    """The items with one copy on the cluster in place of each object that they would hold too often.
 
-    The copy is a task itself: a worker that dies with it costs sending it again. Small arrays go with each item, as
+    The copy is a task itself: a worker that dies with it costs sending it again. Small objects go with each item, as
     the scheduler hands tasks that share a copy to the worker that has it, and a few would not reach the others.
     """
-    held = [part for item in items if isinstance(item, tuple) for part in item if isinstance(part, np.ndarray)]
-    arrays = {id(part): part for part in held}
-    counts = Counter(id(part) for part in held)
+    held = [part for item in items if isinstance(item, tuple) for part in item]
+    objects = {id(part): part for part in held}
+    often = {key: count for key, count in Counter(map(id, held)).items() if count > 1}
     sent: dict[int, Future] = {
-        key: client.submit(np.asarray, array, pure=False)
-        for key, array in arrays.items()
-        if counts[key] > 1 and counts[key] * array.nbytes > _OFTEN
+        key: client.submit(_unchanged, objects[key], pure=False)
+        for key, count in often.items()
+        if count * _n_bytes(objects[key]) > _OFTEN
     }
     return [tuple(sent.get(id(part), part) for part in item) if isinstance(item, tuple) else item for item in items]
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _n_bytes(value: Any) -> int:
+    """Number of bytes of an object when it is sent; its arrays are counted without being copied."""
+    from distributed.protocol.pickle import dumps
+
+    arrays: list = []
+    return len(dumps(value, buffer_callback=arrays.append)) + sum(array.raw().nbytes for array in arrays)

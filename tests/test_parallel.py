@@ -5,9 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import dask.system
 import numpy as np
 import pytest
 
@@ -65,6 +67,15 @@ def element(item):
     return float(item[0][item[1]]) + len(item[2])
 
 
+def atoms(item):
+    return item[0].n_atoms + item[1]
+
+
+def thread(_):
+    time.sleep(0.01)
+    return threading.get_ident()
+
+
 def fatal_once(item):
     """Note that it ran; the first time that number 4 is asked for, its worker is killed."""
     folder, number = item
@@ -91,14 +102,43 @@ def test_results_come_in_the_order_of_the_items(how, cluster):
         parallel.run(refuse_three, range(9), **more)
 
 
-def test_arrays_that_tasks_share_are_sent_once(cluster):
+def test_as_many_workers_as_cores_by_default(monkeypatch):
+    """Of those that a container may use, too."""
+    assert len(set(parallel.run(thread, range(8), workers=np.int64(3)))) == 3
+    monkeypatch.setattr(dask.system, "_try_extract_cgroup_cpu_quota", lambda: (100_000, 100_000))
+    assert len(set(parallel.run(thread, range(8)))) == 1
+
+
+FORKED = """
+import multiprocessing, test_parallel
+run, arguments = test_parallel.parallel.run, (test_parallel.thread, range(8), None, 2)
+print(len(run(*arguments)))
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(len(pool.apply_async(run, arguments).get(20)))
+"""
+
+
+def test_processes_that_are_forked_have_threads():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
+    done = subprocess.run([sys.executable, "-c", FORKED], env=environment, capture_output=True, text=True)
+    assert done.stdout == "8\n8\n", done.stderr
+
+
+def test_objects_that_tasks_share_are_sent_once(cluster, glass, monkeypatch):
+    """Arrays, and networks, which hold arrays."""
     large, other, small = np.arange(3e5), np.arange(2e6) + 7, np.arange(1e5)
     items = [(large, n, small) for n in range(5)] + [(other, 5, small)]
+    networks = [(glass, n) for n in range(20)]
     with parallel._client(cluster) as client:
         sent = parallel._shared_once(client, items)
         assert len({id(item[0]) for item in sent[:5]}) == 1 and sent[0][0].key
         assert sent[5][0] is other and all(item[2] is small for item in sent)
+        assert parallel._shared_once(client, networks) == networks
+        monkeypatch.setattr(parallel, "_OFTEN", 15 * sum(array.nbytes for array in vars(glass).values()))
+        sent = parallel._shared_once(client, networks)
+        assert sent[0][0].key == sent[19][0].key
     assert parallel.run(element, items, cluster) == [100_000 + n for n in (0, 1, 2, 3, 4, 12)]
+    assert parallel.run(atoms, networks, cluster) == [glass.n_atoms + n for n in range(20)]
 
 
 SBATCH = """#!/bin/bash
@@ -243,7 +283,9 @@ def is_running(pid):
     [
         ({"workers": 0}, "workers: 0 is not a whole number > 0"),
         ({"workers": 1.5}, "workers: 1.5 is not"),
+        ({"workers": True}, "workers: True is not"),
         ({"scheduler": "cluster:8786"}, "scheduler: 'cluster:8786' is not an address"),
+        ({"scheduler": threading}, "scheduler: <module .* that of a cluster is its scheduler_address"),
     ],
 )
 def test_refusals(how, message):

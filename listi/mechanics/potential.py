@@ -12,12 +12,16 @@ published, so none is made.
 
 from __future__ import annotations
 
+import dis
 import hashlib
-from collections.abc import Callable, Sequence
-from types import CodeType, FunctionType
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FunctionType, ModuleType
 
+import cloudpickle
 import numba
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 PairFunction = Callable[..., tuple[float, float, float]]
 
@@ -30,7 +34,7 @@ class Potential:
     function : callable
         ``function(r, inverse, p, q, ...)`` returns V, V' and V'' at distance r = 1 / inverse for the parameters p, q,
         ... of the pair. Numba compiles it; it must not branch on r where that can be avoided (a conditional
-        expression is fine), or loops over pairs do not vectorise.
+        expression is fine), or loops over pairs do not vectorise. Constants that it reads elsewhere must not change.
     parameters : ndarray, shape (n_species, n_species, n_parameters)
         Parameters of every pair of species, symmetric in the species.
     cutoff : float
@@ -53,6 +57,8 @@ class Potential:
     ValueError
         If the table has another shape, is not symmetric or lacks a pair (NaN), the cutoff is not positive, or the
         function or one of its derivatives is not finite where atoms can meet (from a twentieth of the cutoff on).
+    TypeError
+        If the function is not a Python function (or one that Numba has compiled).
 
     Examples
     --------
@@ -69,6 +75,9 @@ class Potential:
     def __init__(
         self, function: PairFunction, parameters: np.ndarray, cutoff: float, symbols: Sequence[str] = ("Si", "O")
     ) -> None:
+        function = getattr(function, "py_func", function)  # of a function that is compiled already
+        if not isinstance(function, FunctionType):
+            raise TypeError(f"function: {function!r} is not a Python function; write def function(r, inverse, ...)")
         parameters = np.asarray(parameters, dtype=float)
         n = len(symbols)
         if not (np.isfinite(cutoff) and cutoff > 0):
@@ -83,8 +92,8 @@ class Potential:
         for a, b in np.argwhere((parameters != parameters.transpose(1, 0, 2)).any(axis=2))[:1]:
             raise ValueError(f"parameters: {symbols[a]}-{symbols[b]} and {symbols[b]}-{symbols[a]} differ")
         self.function, self.cutoff, self.symbols = function, float(cutoff), tuple(symbols)
-        self.form = _digest((function, self.cutoff, parameters.shape))
         self.table = np.zeros((n, n, parameters.shape[2] + 2))
+        self.form = self._form()
         self.table[..., :-2] = parameters
         for a in range(n):
             for b in range(n):
@@ -92,6 +101,9 @@ class Potential:
                 self.table[a, b, -2:] = function(self.cutoff, 1.0 / self.cutoff, *parameters[a, b])[:2]
         self.table.flags.writeable = False
         self.pairs_of_atom = _pairs_of_atom(function, self.cutoff, *parameters.shape[1:])
+
+    def _form(self) -> str:
+        return _digest((self.function, self.cutoff, self.table.shape))
 
     def _check(self, a: int, b: int) -> None:
         for r in (np.linspace(0.05, 1.0, 96) * self.cutoff).tolist():
@@ -101,7 +113,8 @@ class Potential:
                 raise ValueError(f"function: V, V', V'' = {found} of {pair} at r = {r:.4g} Å; all must be finite")
 
     def __reduce__(self) -> tuple:
-        return Potential, (self.function, self.table[..., :-2], self.cutoff, self.symbols)
+        function = cloudpickle.dumps(self.function)  # pickle takes no function that was made by another
+        return _unpickled, (function, self.table[..., :-2], self.cutoff, self.symbols)
 
     def __repr__(self) -> str:
         return f"<Potential of {', '.join(self.symbols)}; cutoff {self.cutoff:g} Å>"
@@ -132,6 +145,20 @@ class Potential:
         inside = r < self.cutoff
         return inside * (v - v_cut - dv_cut * (r - self.cutoff)), inside * (dv - dv_cut), inside * ddv
 
+    def check_unchanged(self) -> None:
+        """Refuse a function that reads other values than when the potential was made.
+
+        Raises
+        ------
+        ValueError
+            If it does.
+        """
+        if self.form != self._form():
+            raise ValueError(
+                f"function: constants that {self.function.__qualname__} reads have changed since the potential was "
+                "made; make another potential"
+            )
+
     def check_species(self, species: np.ndarray) -> None:
         """Refuse species without a row.
 
@@ -145,6 +172,10 @@ class Potential:
                 f"species: atom {atom} has {species[atom]}; the potential has {self.n_species} species "
                 f"({', '.join(self.symbols)})"
             )
+
+
+def _unpickled(function: bytes, *arguments) -> Potential:
+    return Potential(pickle.loads(function), *arguments)
 
 
 def _pairs_of_atom(function: Callable, cutoff: float, n_species: int, n_parameters: int) -> Callable:
@@ -194,18 +225,50 @@ def _pairs_of_atom(function: Callable, cutoff: float, n_species: int, n_paramete
 
 
 def _digest(value: object) -> str:
-    """Return a name for a function and all that it is made of: the same in every process."""
+    """Return a name for a function and all that it reads: the same in every process."""
+    return hashlib.sha256(repr(_content(value, (), [])).encode()).hexdigest()[:16]
+
+
+def _content(value: object, attributes: tuple[str, ...], within: list[tuple]) -> object:
+    """Return what compiled code may depend on in a value, as tuples and bytes.
+
+    Of a module, these are the given attributes. Functions and modules that the value is `within` are not entered again.
+    """
+    if any(value is outer and attributes == read for outer, read in within):
+        return "recursion"
+    if isinstance(value, FunctionType | ModuleType | Dispatcher):
+        within = [*within, (value, attributes)]
+    if isinstance(value, Dispatcher):
+        return repr(sorted(value.targetoptions.items())), _content(value.py_func, (), within)
     if isinstance(value, FunctionType):
-        inner = [cell.cell_contents for cell in value.__closure__ or ()]
-        named = [value.__globals__[n] for n in value.__code__.co_names if n in value.__globals__]
-        defaults = (value.__defaults__ or (), tuple(sorted((value.__kwdefaults__ or {}).items())))
-        return _digest((value.__code__, defaults, *inner, *[n for n in named if not isinstance(n, type(np))]))
-    if isinstance(value, CodeType):
-        return _digest((value.co_code, value.co_names, *value.co_consts))
-    if hasattr(value, "py_func"):
-        return _digest(value.py_func)
+        return _content_of_function(value, within)
+    if isinstance(value, ModuleType):
+        found = [(name, getattr(value, name)) for name in attributes if hasattr(value, name)]
+        return tuple((name, _content(attribute, attributes, within)) for name, attribute in found)
     if isinstance(value, tuple):
-        return _digest("(" + " ".join(_digest(v) for v in value) + ")")
-    if isinstance(value, np.ndarray):
-        return _digest((value.shape, value.tobytes()))
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+        return getattr(value, "_fields", ()), *(_content(item, attributes, within) for item in value)
+    try:
+        return pickle.dumps(value)
+    except Exception:  # whatever pickle does not take, such as a pointer to a C function: equal to nothing but itself
+        return repr(value)
+
+
+def _content_of_function(function: FunctionType, within: list[tuple]) -> object:
+    codes = list(_codes(function.__code__))
+    attributes = tuple(sorted({name for code in codes for name in code.co_names}))
+    loaded = {step.argval for code in codes for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    read = {name: function.__globals__[name] for name in sorted(loaded & function.__globals__.keys())}
+    inner = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    values = (tuple(read.items()), inner, function.__defaults__, tuple((function.__kwdefaults__ or {}).items()))
+    instructions = [
+        (code.co_code, code.co_names, [c for c in code.co_consts if not isinstance(c, CodeType)]) for code in codes
+    ]
+    return repr(instructions), _content(values, attributes, within)
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a function and of those defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)

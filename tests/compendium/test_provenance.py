@@ -1,7 +1,6 @@
 """Where a result comes from, and results that change only when the number of their algorithm does."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 import listi
 from listi.compendium import provenance
-from listi.mechanics import jit
 
 STORED = json.loads(Path(__file__).with_name("small_results.json").read_text("utf-8"))
 
@@ -62,15 +60,3 @@ def test_a_commit_is_dirty_if_the_package_has_changed_and_not_if_data_have(tmp_p
     assert provenance.commit_of(code.parent) == clean
     code.write_text("2")
     assert provenance.commit_of(code.parent) == f"{clean}-dirty"
-
-
-def test_kernels_compiled_before_a_source_changed_are_forgotten(tmp_path):
-    """A change of sources that kernels are not made of, such as figures, forgets none."""
-    times = {"mechanics/disc.py": 100, "probing/probe.py": 300, "figures/maps.py": 500}
-    times |= {"mechanics/__pycache__/a.nbi": 200, "mechanics/__pycache__/b.nbi": 400}
-    for name, time in times.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (time, time))
-    jit.forget_stale_kernels(tmp_path / "mechanics" / "__pycache__", tmp_path)
-    assert [path.name for path in (tmp_path / "mechanics" / "__pycache__").iterdir()] == ["b.nbi"]

@@ -297,8 +297,20 @@ def test_second_holder_of_a_folder_is_told_who_has_it(tmp_path):
         with refusal, files.locked(tmp_path):
             pass
     assert not files.is_locked(tmp_path)
-    with files.locked(tmp_path):
-        pass
+
+
+WATCH = "import sys; from listi import files\nprint(flush=True)\nwhile True: files.is_locked(sys.argv[1])"
+
+
+def test_a_folder_can_be_held_while_others_ask_whether_it_is(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", WATCH, str(tmp_path)], stdout=subprocess.PIPE) as watcher:
+        watcher.stdout.readline()
+        try:
+            for _ in range(200):
+                with files.locked(tmp_path):
+                    assert files.is_locked(tmp_path)
+        finally:
+            watcher.kill()
 
 
 KILLED = """

@@ -1,12 +1,17 @@
 """Pair potentials against their formulas, published values, finite differences and LAMMPS; other potentials."""
 
+import functools
 import math
 import pickle
+import subprocess
+import sys
+from types import ModuleType
 
+import numba
 import numpy as np
 import pytest
 
-from listi.mechanics import lammps
+from listi.mechanics import kernels, lammps
 from listi.mechanics.forms import SILICA, lennard_jones, silica, yukawa
 from listi.mechanics.potential import Potential
 from listi.mechanics.system import System
@@ -144,22 +149,113 @@ def test_lennard_jones_in_lammps():
 def test_kernels_are_shared_by_potentials_of_one_form():
     other = silica(charge=(1.4, -0.9, 0.6))
     assert other.form == SILICA.form != silica(cutoff=9.0).form
-    assert pickle.loads(pickle.dumps(GLASS)).form == GLASS.form
     assert not np.array_equal(other.table, SILICA.table)
 
 
-def test_functions_that_differ_in_a_default_have_kernels_of_their_own():
-    def power(n):
-        def function(r, inverse, eps, n=n):
-            v = eps * inverse**n
-            return v, -n * v * inverse, n * (n + 1) * v * inverse**2
+def test_potentials_go_to_other_processes():
+    for potential in (SILICA, GLASS, three_species()[0]):
+        again = pickle.loads(pickle.dumps(potential))
+        assert again.form == potential.form and again.symbols == potential.symbols
+        np.testing.assert_array_equal(again.table, potential.table)
+    script = "import pickle, sys; print(pickle.load(sys.stdin.buffer).form)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=pickle.dumps(SILICA), stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout.decode().split() == [SILICA.form]
 
-        return Potential(function, [[[1.0]]], 5.0, symbols=("A",))
 
-    network = Network(np.array([[20.0, 20.0], [21.5, 20.0]]), np.zeros(2, dtype=int), None, np.array([40.0, 40.0]))
-    for potential in (power(6), power(12)):
-        system = System(network.positions, network.species, network.cell, potential=potential)
+POWER = "v = k * inverse**6\n    return v, -6 * v * inverse, 42 * v * inverse * inverse"
+READS = {  # a constant that a pair function reads, in every way that Numba compiles
+    "global": f"K = VALUE\ndef function(r, inverse, k):\n    k = k * K\n    {POWER}",
+    "default": f"def function(r, inverse, k, K=VALUE):\n    k = k * K\n    {POWER}",
+    "module": f"const.K = VALUE\ndef function(r, inverse, k):\n    k = k * const.K\n    {POWER}",
+    "module in a tuple": f"const.K = VALUE\ndef function(r, inverse, k, m=(const,)):\n    k = k * m[0].K\n    {POWER}",
+    "module of a module": f"""const.inner = ModuleType("inner")
+const.inner.K = VALUE
+def function(r, inverse, k):
+    k = k * const.inner.K
+    {POWER}""",
+    "outer function": f"""def outer(K):
+    def function(r, inverse, k):
+        k = k * K
+        {POWER.replace("    ", "        ")}
+    return function
+function = outer(VALUE)""",
+    "global of an inner function": f"""K = VALUE
+def function(r, inverse, k):
+    def inner(x):
+        return x * K
+    k = inner(k)
+    {POWER}""",
+    "global of a called function": f"""K = VALUE
+@njit
+def called(x):
+    return x * K
+def function(r, inverse, k):
+    k = called(k)
+    {POWER}""",
+    "module of a function in a module": f"""const.K = VALUE
+@njit
+def called(x):
+    return x * const.K
+const.called = called
+def function(r, inverse, k):
+    k = const.called(k)
+    {POWER}""",
+}
+
+
+def reading(source, value):
+    """A potential whose function reads a constant."""
+    names = {"const": ModuleType("const"), "ModuleType": ModuleType, "njit": numba.njit, "np": np}
+    exec(source.replace("VALUE", repr(value)), names)
+    return Potential(names["function"], [[[1.0]]], 5.0, symbols=("A",)), names
+
+
+@pytest.mark.parametrize("source", READS.values(), ids=READS)
+def test_functions_that_read_another_constant_have_kernels_of_their_own(source):
+    one, same, other = (reading(source, value)[0] for value in (1.0, 1.0, 5.0))
+    assert one.form == same.form != other.form
+
+
+def test_energies_are_those_of_the_constant():
+    for value in (1.0, 5.0):
+        potential = reading(READS["module"], value)[0]
+        system = System([[20.0, 20.0], [21.5, 20.0]], [0, 0], [40.0, 40.0], potential=potential)
         assert system.energy_forces()[0] == pytest.approx(potential.pair(1.5, 0, 0)[0], rel=1e-12)
+
+
+def test_functions_of_which_kernels_would_be_wrong():
+    potential, names = reading(READS["module"], 1.0)
+    names["const"].K = 5.0
+    with pytest.raises(ValueError, match="function: constants that function reads have changed"):
+        kernels.check(potential)
+    count = "n = VALUE\n    for _ in range(70):\n        n = n * 2\n    k = k * n / 2.0**70"
+    overflow, _ = reading(f"def function(r, inverse, k):\n    {count}\n    {POWER}", 1)
+    with pytest.raises(ValueError, match="function: function gives .* of A-A at r = 0.5 Å when it is compiled"):
+        kernels.check(overflow)
+    python_only, _ = reading(f"def function(r, inverse, k):\n    k = k + 0.0 * len(dir())\n    {POWER}", 1.0)
+    with pytest.raises(ValueError, match="function: Numba cannot compile function"):
+        kernels.check(python_only)
+
+
+def test_kinds_of_functions():
+    """A function that is named like what it calls, one that calls itself, compiled ones; others are refused by name."""
+    named = f"def sqrt(r, inverse, k):\n    k = k + 0.0 * np.sqrt(r)\n    {POWER}\nfunction = sqrt"
+    recursive = f"""@njit
+def called(n):
+    return 1.0 if n == 0 else 2.0 * called(n - 1)
+def function(r, inverse, k):
+    k = k * called(3) / 8.0
+    {POWER}"""
+    kernels.check(reading(named, 1.0)[0])
+    assert reading(recursive, 1.0)[0].form != reading(named, 1.0)[0].form
+    function = reading(READS["global"], 2.0)[0].function
+    compiled = Potential(numba.njit(function), [[[1.0]]], 5.0, ("A",))
+    assert compiled.form == Potential(function, [[[1.0]]], 5.0, ("A",)).form
+    for other in (functools.partial(function, k=1.0), np.exp, "power"):
+        with pytest.raises(TypeError, match="function: .* is not a Python function"):
+            Potential(other, [[[1.0]]], 5.0, ("A",))
 
 
 @pytest.mark.parametrize(

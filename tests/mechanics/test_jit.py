@@ -1,0 +1,132 @@
+"""Where compiled kernels are kept, in processes of their own on a small package: two rooms with a kernel each."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from listi.mechanics import jit
+
+INNER = "import numba\nfrom .jit import JIT\n@numba.njit(**JIT)\ndef inner(x):\n    return x + 1\n"
+OUTER = """import numba
+from ..mechanics.inner import inner
+from ..mechanics.jit import JIT
+@numba.njit(**JIT)
+def outer(x):
+    return inner(x)
+"""
+CALL = """
+from listi.probing.outer import outer
+print(int(outer(1)), sum(outer.stats.cache_hits.values()))
+"""
+OTHERS = """
+import numba
+@numba.njit(cache=True)
+def f(x):
+    return x + 1
+f(1)
+print(sum(f.stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package with the rules of ours, whose kernel `outer` is made of `inner` of another room."""
+    for room in jit.ROOMS:
+        (tmp_path / "listi" / room).mkdir(parents=True)
+    shutil.copy(jit.__file__, tmp_path / "listi" / "mechanics" / "jit.py")
+    (tmp_path / "listi" / "mechanics" / "inner.py").write_text(INNER)
+    (tmp_path / "listi" / "probing" / "outer.py").write_text(OUTER)
+    return tmp_path
+
+
+def python(package, script, **environment):
+    """Run a script where the small package is found; return the numbers that it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(package), "NUMBA_CACHE_DIR": "", **environment}
+    command = [sys.executable, "-B", "-c", script]
+    done = subprocess.run(command, env=environment, cwd=package, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [int(number) for number in done.stdout.split()], done.stderr
+
+
+def test_kernels_follow_the_content_of_sources_and_not_their_dates(package):
+    """Also where a kernel that was called in another file has changed, and bears the date of before."""
+    inner = package / "listi" / "mechanics" / "inner.py"
+    assert python(package, CALL)[0] == [2, 0]
+    os.utime(inner, (time.time() + 1e7,) * 2)
+    assert python(package, CALL)[0] == [2, 1]
+    inner.write_text(INNER.replace("x + 1", "x + 5"))
+    os.utime(inner, (1.6e9,) * 2)
+    assert python(package, CALL)[0] == [6, 0]
+
+
+def test_old_kernels_are_removed_and_those_of_others_are_not(package):
+    """In one cache folder for all packages; here all kernels are older than all sources."""
+    cache, other = package / "cache", package / "other.py"
+    other.write_text(OTHERS)
+    shared = {"NUMBA_CACHE_DIR": str(cache)}
+    assert python(package, "import other" + CALL, **shared)[0] == [0, 2, 0]
+    folder = next(cache.rglob("outer*.nbi")).parent
+    old, used = folder.parent / "listi-old", folder.parent / "listi-used"
+    for name in (old, used):
+        shutil.copytree(folder, name)
+    for path in (old, *cache.rglob("*.nbi")):
+        os.utime(path, (1.6e9,) * 2)
+    assert python(package, "import other" + CALL, **shared)[0] == [1, 2, 1]
+    assert not old.exists() and used.exists()
+
+
+def test_kernels_where_nothing_can_be_written(package):
+    """A read-only installation, a user without a home: they are compiled anew, and a line says how to keep them."""
+    for room in jit.ROOMS:
+        (package / "listi" / room / "__pycache__").write_text("not a folder")
+    nowhere = {"HOME": "/proc/none", "XDG_CACHE_HOME": "", "TMPDIR": str(package)}
+    before = set(package.iterdir())
+    numbers, message = python(package, CALL, **nowhere)
+    assert numbers == [2, 0] and "set NUMBA_CACHE_DIR to keep them" in message
+    assert set(package.iterdir()) == before
+    numbers, message = python(package, CALL, **{**nowhere, "XDG_CACHE_HOME": str(package / "home")})
+    assert not message and list(package.glob("home/numba/*/listi-*/outer*.nbc"))
+
+
+SIDE_BY_SIDE = """
+import os, time
+from numba.core import caching
+from listi.probing.outer import outer
+load = caching.IndexDataCacheFile._load_index
+def load_slowly(self):
+    found = load(self)
+    time.sleep(0.5)
+    return found
+caching.IndexDataCacheFile._load_index = load_slowly
+children = []
+for value in (1, 1.0, True):
+    children.append(os.fork())
+    if not children[-1]:
+        outer(value)
+        os._exit(0)
+print(sum(os.waitpid(child, 0)[1] for child in children))
+"""
+ALL = """
+from listi.probing.outer import outer
+print(*[int(outer(value)) for value in (1, 1.0, True)], sum(outer.stats.cache_hits.values()))
+"""
+
+
+def test_processes_that_compile_at_once_do_not_mix_up_their_kernels(package):
+    assert python(package, SIDE_BY_SIDE)[0] == [0]
+    assert python(package, ALL)[0] == [2, 2, 2, 3]
+
+
+def test_kernels_that_are_not_compiled():
+    script = """
+from listi.mechanics.system import System
+print(System([[1.0, 1.0], [2.5, 1.0]], [0, 1], [25.0, 25.0]).energy_forces()[0] < 0)
+"""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(jit.__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
