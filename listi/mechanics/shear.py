@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from ..network.bonds import bonds_through_oxygen
+from ..network.bonds import bonds_left
 from ..network.geometry import is_whole, minimum_image
-from ..network.network import MAXIMUM_BOND, OXYGEN, Network
+from ..network.network import MAXIMUM_BOND, Network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT
 from .forms import SILICA
 from .load import stretch as stretch_of
@@ -363,7 +363,7 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
     then = shear.sel(event=event)
     cell = then.event_cell.values
     positions = np.mod(then.configuration.values, cell)
-    return Network(positions, network.species, _bonds_in(network, positions, cell), cell)
+    return Network(positions, network.species, bonds_left(network, positions, cell), cell)
 
 
 def relax(network: Network, potential: Potential = SILICA) -> Network:
@@ -403,13 +403,5 @@ def relax(network: Network, potential: Potential = SILICA) -> Network:
             f"the longest, of atoms {bonds[longest].tolist()}, is {length[longest]:.3g} Å; bonds are read again",
             stacklevel=2,
         )
-        bonds = _bonds_in(network, system.positions, network.cell)
+        bonds = bonds_left(network, system.positions, network.cell)
     return network.replace(positions=system.positions, bonds=bonds)
-
-
-def _bonds_in(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Bonds of the network that are left at these positions: Si that share an O, or are near enough without any O."""
-    if len(network.bonds) and np.any(network.species == OXYGEN):
-        return bonds_through_oxygen(positions, network.species, cell)
-    first, second = positions[network.bonds.T]
-    return network.bonds[np.linalg.norm(minimum_image(first - second, cell), axis=1) <= MAXIMUM_BOND]
