@@ -14,7 +14,7 @@ from .neighbours import neighbour_list
 from .pair_sums import PairList, affine_force_rate, atom_virials, energy_forces, hessian_product, pair_stiffness
 from .potential import Potential
 from .sparse_cholesky import Factor, IndefiniteError
-from .tolerances import AT_MINIMUM, TOLERANCE
+from .tolerances import AT_MINIMUM, TOLERANCE, check_lengths
 from .tolerances import SKIN_SAMPLE as SKIN
 
 NEAR = 0.7  # share of the cutoff within which pairs enter the factor: the others cost more than they help
@@ -58,6 +58,7 @@ class System:
         self.potential = potential
         self.reach = potential.cutoff + SKIN  # of the neighbour list [Å]
         potential.check_species(self.species)
+        check_lengths(potential)
         if np.any(self.cell < 2 * self.reach):
             raise ValueError(
                 f"cell: {self.cell.tolist()} Å is too small for the potential's cutoff of {potential.cutoff:g} Å; "
@@ -210,7 +211,7 @@ class System:
             False if the curvature is not positive, an atom leaves the start by more than `reach` [Å], or the
             forces are not below `tolerance` after `steps`: no minimum close by.
         """
-        start = self.positions
+        start, tolerance = self.positions, tolerance * self.potential.force_scale
         for _ in range(steps):
             _, forces = self.energy_forces()
             largest = np.max(np.abs(forces))
@@ -241,13 +242,14 @@ class System:
         ConvergenceError
             If the largest force component is not below `tolerance` after `steps`.
         """
+        scale = self.potential.force_scale
         energy, forces = self.energy_forces()
         for step in range(steps):
             largest = np.max(np.abs(forces))
-            if largest < tolerance:
+            if largest < tolerance * scale:
                 return step
             self.linearise()
-            move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
+            move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest / scale)))
             furthest = LARGEST_STEP / np.max(np.abs(move))
             found = self._line_search(energy, forces, move * min(1.0, furthest))
             if found is None and curved_down:  # at a saddle: energies so close to it do not differ
@@ -256,7 +258,7 @@ class System:
                 raise ConvergenceError(f"no descent along a Newton step; largest force {largest:.3g}")
             energy, forces = found
         raise ConvergenceError(
-            f"largest force {np.max(np.abs(forces)):.3g} after {steps} steps; wanted < {tolerance:g}"
+            f"largest force {np.max(np.abs(forces)):.3g} after {steps} steps; wanted < {tolerance * scale:g}"
         )
 
     def _line_search(self, energy, forces, move) -> tuple[float, np.ndarray] | None:
@@ -284,9 +286,10 @@ def system_of(network: Network, potential: Potential = SILICA, mobile: np.ndarra
     """
     system = System(network.positions, network.species, network.cell, mobile, potential)
     largest = np.max(np.abs(system.energy_forces()[1]))
-    if largest > AT_MINIMUM:
+    allowed = AT_MINIMUM * potential.force_scale
+    if largest > allowed:
         raise ValueError(
-            f"network: largest force {largest:.3g} > {AT_MINIMUM:g}, not at an energy minimum; "
+            f"network: largest force {largest:.3g} > {allowed:g}, not at an energy minimum; "
             "relax it first with listi.relax(network)"
         )
     return system
@@ -302,7 +305,7 @@ def minimise(
     positions, species, cell
         As in `listi.Network`.
     tolerance : float
-        Largest force component allowed [energy/Å].
+        Largest force component allowed [the potential's force_scale].
     steps : int
         Largest number of Newton steps.
     potential : Potential
