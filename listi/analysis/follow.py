@@ -26,6 +26,7 @@ from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
 from ..network.units import STRESS_UNIT
 from ..probing.probe import probe
+from ..probing.protocol import PROTOCOL, read_protocol, require_protocol
 from .discs import R_FREE, as_map, disc_max, membership, stress_of_discs
 from .prediction_goodness import goodness
 
@@ -65,7 +66,7 @@ class FreshMap:
     Raises
     ------
     ValueError
-        If `moved` is negative, or the probing is of another grid or radius.
+        If `moved` is negative, or the probing is of another grid or protocol.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class FreshMap:
             raise ValueError(f"moved: {moved} Å is not >= 0 Å")
         self.grid, self.r_free, self.moved, self.potential = grid, r_free, moved, potential
         self.probed = 0.0  # share of the discs that were probed for the last map
-        self._critical = np.full(np.prod(grid), np.nan) if probing is None else _critical(probing, grid, r_free)
+        self._critical = np.full(np.prod(grid), np.nan)
+        if probing is not None:
+            self._critical = _critical(probing, grid, r_free, potential)
         self._last = np.zeros(len(self._critical), dtype=int)  # state in which each disc was last probed
         self._states: list[Network] = []
 
@@ -109,12 +112,15 @@ class FreshMap:
         return strayed
 
 
-def _critical(probing: xr.Dataset, grid: tuple[int, int], r_free: float) -> np.ndarray:
+def _critical(probing: xr.Dataset, grid: tuple[int, int], r_free: float, potential: Potential) -> np.ndarray:
     """Critical stress of every disc, (n_points,); NaN where a probe found none."""
     found = probing.critical_stress.transpose("x", "y")
-    if found.shape != tuple(grid) or probing.attrs["r_free"] != r_free:
-        told = f"{found.shape} points, r_free {probing.attrs['r_free']:g} Å"
-        raise ValueError(f"probing: has {told}; the map is to have {tuple(grid)} points, r_free {r_free:g} Å")
+    if found.shape != tuple(grid):
+        raise ValueError(f"probing: has {found.shape} points; {tuple(grid)} are needed here")
+    wanted = PROTOCOL | {"r_free": r_free, "tether": 0.0}
+    del wanted["max_strain"]  # decides only which discs have a threshold
+    attrs = require_protocol(probing, **wanted)
+    read_protocol(probing, np.asarray(attrs["cell"]), potential)
     return found.values.ravel().copy()
 
 

@@ -150,7 +150,8 @@ def bond_alignment(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
 def anisotropy(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
     """Minus the size of the deviator of the fabric tensor of the bonds, whatever its direction."""
     cosine, sine, inside = _fabric(network, grid, r_free)
-    return _map(-np.hypot(disc_mean(cosine, inside), disc_mean(sine, inside)), network, grid, "anisotropy")
+    size = np.sqrt(disc_mean(cosine, inside) ** 2 + disc_mean(sine, inside) ** 2)
+    return _map(-size, network, grid, "anisotropy")
 
 
 def centrosymmetry(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
@@ -195,7 +196,8 @@ def maps(
 
 def _minus_virial(network: Network, grid: Grid, r_free: float, weight: Sequence[float], name: str) -> xr.DataArray:
     virials = System(network.positions, network.species, network.cell).virials()
-    return _mean_of_atoms(network, grid, r_free, -(virials[:, [0, 2]] @ np.asarray(weight)), name)
+    along_x, along_y = weight
+    return _mean_of_atoms(network, grid, r_free, -(along_x * virials[:, 0] + along_y * virials[:, 2]), name)
 
 
 def _mean_of_atoms(network: Network, grid: Grid, r_free: float, values: np.ndarray, name: str) -> xr.DataArray:

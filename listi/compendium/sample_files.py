@@ -18,7 +18,9 @@ import xarray as xr
 from .. import files
 from ..analysis.sample import Sample
 from ..files import DataError, canonical
+from ..mechanics.forms import SILICA
 from ..network.network import Network
+from ..probing.protocol import PROTOCOL, protocol_attrs
 from . import netcdf, predicted
 from .provenance import ALGORITHMS, UNKNOWN, record
 
@@ -207,6 +209,8 @@ def _read(path: Path) -> tuple[dict, dict[str, xr.Dataset]]:
     _check_groups(path, groups)
     if attrs["schema"] == 1:
         _tell_of_schema_1(attrs, groups)
+    if "probing" in groups:
+        _tell_of_protocol(groups["probing"].attrs)
     return {key: attrs[key] for key in ("schema", "checksum")}, groups
 
 
@@ -217,6 +221,13 @@ def _tell_of_schema_1(attrs: Mapping, groups: Mapping[str, xr.Dataset]) -> None:
     groups["network"].attrs |= {key: attrs[key] for key in ("seed", "parameters") if key in attrs}
     for group in groups.values():
         group.attrs |= old
+
+
+def _tell_of_protocol(probing: dict) -> None:
+    """Add what files from before maps recorded it do not say: `probe_all` left it all at the defaults."""
+    if {"parameters", "cell"} <= probing.keys() and "potential" not in probing:
+        known = {name: probing[name] for name in PROTOCOL if name in probing}
+        probing |= protocol_attrs(probing["cell"], SILICA, **known)
 
 
 def _check_groups(path: Path, groups: Mapping[str, xr.Dataset]) -> None:

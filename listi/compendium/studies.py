@@ -36,6 +36,7 @@ from ..imaging.study import cut_patch, study
 from ..mechanics.shear import deform
 from ..network.network import Network
 from ..probing.probe import probe, there_and_back
+from ..probing.protocol import require_protocol
 from . import bench, data_set, sample_files
 from .provenance import code_version
 
@@ -67,6 +68,11 @@ def grid_of(sample: Sample) -> tuple[int, int]:
     return sample.probing.sizes["x"], sample.probing.sizes["y"]
 
 
+def radius_of(sample: Sample) -> float:
+    """Radius of the discs of a sample's map [Å], which must be of pure shear along x in a frozen surrounding."""
+    return require_protocol(sample.probing, mode="pure shear", angle=0.0, tether=0.0)["r_free"]
+
+
 def number_of(sample: Sample) -> int:
     """Number of a sample by its file's name."""
     return int(Path(sample.attrs["name"]).stem.split("_")[-1])
@@ -75,7 +81,7 @@ def number_of(sample: Sample) -> int:
 def load_rows(sample: Sample) -> list[dict]:
     """Return threshold against strain to failure, one row per event."""
     threshold, shear, cell = sample.probing.threshold, sample.shear, sample.network.cell
-    rate = load.stress_rate(sample.network, grid_of(sample), float(sample.probing.attrs.get("r_free", load.R_FREE)))
+    rate = load.stress_rate(sample.network, grid_of(sample), radius_of(sample))
     strain = load.strain_to_failure(threshold, rate)
     told = load.strains_of_events(strain, shear, cell)
     told["goodness_threshold"] = goodness(threshold, shear.event_position, cell)
@@ -97,7 +103,7 @@ def fresh_rows(sample: Sample, model: str | None = None) -> list[dict]:
     shear = sample.shear if has_states else _sheared_again(sample)
     ways = {"carried": np.inf, "fresh": MOVED} | ({"whole": 0.0} if has_states else {})
     found = {
-        name: follow(sample.network, shear, FreshMap(grid, moved=moved, probing=sample.probing))
+        name: follow(sample.network, shear, FreshMap(grid, radius_of(sample), moved, sample.probing))
         for name, moved in ways.items()
     }
     told = found["fresh"][["stale", "strain", "probed"]]
@@ -125,15 +131,15 @@ def _sheared_again(sample: Sample) -> xr.Dataset:
 
 def case_of(sample: Sample) -> Case:
     """Maps of one sample to be compared: thresholds, probed and predicted, their strains to failure, and predictors."""
-    grid = grid_of(sample)
-    rate = load.stress_rate(sample.network, grid)
+    grid, r_free = grid_of(sample), radius_of(sample)
+    rate = load.stress_rate(sample.network, grid, r_free)
     learnt = {} if sample.predictions is None else dict(sample.predictions.data_vars)
     thresholds = {"threshold": sample.probing.threshold, **learnt}
     strains = {
         "strain_to_failure" if name == "threshold" else f"{name}_strain_to_failure": load.strain_to_failure(one, rate)
         for name, one in thresholds.items()
     }
-    maps = xr.Dataset({**thresholds, **strains, **predictors.maps(sample.network, grid)})
+    maps = xr.Dataset({**thresholds, **strains, **predictors.maps(sample.network, grid, r_free)})
     return Case(maps, sample.shear.event_position, sample.network.cell)
 
 
@@ -238,7 +244,7 @@ def moved_rows(sample: Sample) -> list[dict]:
     mean.
     """
     threshold, cell = sample.probing.threshold, sample.network.cell
-    r_free = float(sample.probing.attrs.get("r_free", load.R_FREE))
+    r_free = radius_of(sample)
     told = sensitivity.moved_probes(sample.network, threshold, DISTANCES, AROUND, r_free=r_free, workers=1)
     r = xr.corr(told.moved, threshold, ["x", "y"])
     row = {"sample": number_of(sample), "correlation": {f"{d:g}": _short(float(r.sel(distance=d))) for d in DISTANCES}}

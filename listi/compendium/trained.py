@@ -20,8 +20,8 @@ from ..learning.cutouts import R_FREE, Cutouts, discs_of, probed_map
 from ..learning.fit import SETTINGS, check_motion, fit
 from ..learning.predict import predict, silicon_in_discs
 from ..network.network import SILICON
-from ..probing.curves import how_probed
 from ..probing.motion import MOVES, motion
+from ..probing.protocol import require_protocol
 from . import predicted, sample_files
 from .provenance import ALGORITHMS, record
 
@@ -233,7 +233,7 @@ def kept_motion(sample: Sample, cut: Cutouts, folder: Path) -> np.ndarray:
 
 def _check_radius(sample: Sample, r_free: float) -> None:
     """Refuse a sample whose discs were probed with another radius than that of the cut-outs."""
-    _, probed = how_probed(sample.probing)
+    probed = require_protocol(sample.probing, tether=0.0)["r_free"]
     if probed != r_free:
         name = sample.attrs.get("name", "sample")
         raise ValueError(f"motion: {name} was probed with r_free = {probed:g} Å, but cut-outs are of {r_free:g} Å")

@@ -41,7 +41,10 @@ def _lane_sums(typing_context, a, begin, b, start, count):
 
     def generate(context, builder, signature, arguments):
         one, _, other, _, _ = signature.args
-        x, y = context.make_array(one)(context, builder, arguments[0]), context.make_array(other)(context, builder, arguments[2])
+        x, y = (
+            context.make_array(one)(context, builder, arguments[0]),
+            context.make_array(other)(context, builder, arguments[2]),
+        )
         vector = ir.VectorType(context.get_value_type(other.dtype), LANES)
         name = f"llvm.fma.v{LANES}f{other.dtype.bitwidth}"
         multiply_add = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)

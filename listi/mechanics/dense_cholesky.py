@@ -5,15 +5,15 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from .arithmetic import fma
 from .jit import JIT, U
 
 
-@numba.njit(fastmath={"contract"}, **JIT)
+@numba.njit(**JIT)
 def cholesky(matrix, end):
     """Replace the upper triangle by U with U^T U = matrix, within its envelope; False if not positive definite.
 
     The two rows of an atom, whose envelopes end alike, are computed together, from those of two atoms at a time.
-    Each product may be rounded together with its subtraction: alike on all machines that can do so.
     """
     flat, n = matrix.reshape(-1), U(len(end))
     begin = U(0)
@@ -32,8 +32,8 @@ def cholesky(matrix, end):
             py, qy, sy, ty = flat[p + k + 1], flat[q + k + 1], flat[s + k + 1], flat[t + k + 1]
             for j in range(k, U(end[i + 3])):
                 fp, fq, fs, ft = flat[p + j], flat[q + j], flat[s + j], flat[t + j]
-                flat[x + j] = flat[x + j] - px * fp - qx * fq - sx * fs - tx * ft
-                flat[y + j] = flat[y + j] - py * fp - qy * fq - sy * fs - ty * ft
+                flat[x + j] = fma(-tx, ft, fma(-sx, fs, fma(-qx, fq, fma(-px, fp, flat[x + j]))))
+                flat[y + j] = fma(-ty, ft, fma(-sy, fs, fma(-qy, fq, fma(-py, fp, flat[y + j]))))
             i += U(4)
         if i < k:
             p = i * n
@@ -41,20 +41,20 @@ def cholesky(matrix, end):
             px, qx, py, qy = flat[p + k], flat[q + k], flat[p + k + 1], flat[q + k + 1]
             for j in range(k, U(end[i])):
                 fp, fq = flat[p + j], flat[q + j]
-                flat[x + j] = flat[x + j] - px * fp - qx * fq
-                flat[y + j] = flat[y + j] - py * fp - qy * fq
+                flat[x + j] = fma(-qx, fq, fma(-px, fp, flat[x + j]))
+                flat[y + j] = fma(-qy, fq, fma(-py, fp, flat[y + j]))
         if not flat[x + k] > 1e-12:
             return False
         scale_x = 1.0 / np.sqrt(flat[x + k])
         u = flat[x + k + 1] * scale_x
-        rest = flat[y + k + 1] - u * u
+        rest = fma(-u, u, flat[y + k + 1])
         if not rest > 1e-12:
             return False
         scale_y = 1.0 / np.sqrt(rest)
         for j in range(k, U(end[k])):  # the entry of row y left of its diagonal is never read
             v = flat[x + j] * scale_x
             flat[x + j] = v
-            flat[y + j] = (flat[y + j] - u * v) * scale_y
+            flat[y + j] = fma(-u, v, flat[y + j]) * scale_y
     return True
 
 

@@ -17,7 +17,7 @@ from .kernels import CUTOFF, pairs_of_atom, template
 
 
 class Disc(NamedTuple):
-    """Arrays of one disc of m atoms; all are changed in place but the first nine.
+    """Arrays of one disc of m atoms; all are changed in place but the first ten.
 
     Attributes
     ----------
@@ -39,6 +39,8 @@ class Disc(NamedTuple):
         The stress of the load is this times the stress (xx, xy, yy).
     skin : float
         Extra reach of the pair list [Å].
+    force_scale : float
+        The potential's.
     r : ndarray, shape (m, 2)
         Present positions [Å].
     anchor : ndarray, shape (m, 2)
@@ -70,6 +72,7 @@ class Disc(NamedTuple):
     velocity: np.ndarray
     weight: np.ndarray
     skin: float
+    force_scale: float
     r: np.ndarray
     anchor: np.ndarray
     gradient: np.ndarray
@@ -86,7 +89,7 @@ class Disc(NamedTuple):
 
 
 @template
-def make(reference, species, table, inside, n_free, tether, velocity, weight, skin, log):
+def make(reference, species, table, inside, n_free, tether, velocity, weight, skin, log, force_scale=1.0):
     """Disc in its undeformed state."""
     m, n = len(reference), 2 * n_free
     disc = Disc(
@@ -99,6 +102,7 @@ def make(reference, species, table, inside, n_free, tether, velocity, weight, sk
         velocity,
         weight,
         skin,
+        force_scale,
         reference.copy(),
         reference.copy(),
         np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0]]),
@@ -156,7 +160,8 @@ def refresh_pairs(disc):
         x, y = listed[i, 0], listed[i, 1]
         dx, dy = r[i, 0] - axx * x - axy * y, r[i, 1] - ayx * x - ayy * y
         moved = max(moved, dx * dx + dy * dy)
-    shortest = 0.5 * (np.hypot(axx + ayy, ayx - axy) - np.hypot(axx - ayy, ayx + axy))
+    plus, minus = (axx + ayy) ** 2 + (ayx - axy) ** 2, (axx - ayy) ** 2 + (ayx + axy) ** 2
+    shortest = 0.5 * (np.sqrt(plus) - np.sqrt(minus))
     if shortest * (CUTOFF + disc.skin) - 2.0 * np.sqrt(moved) < CUTOFF:
         list_pairs(disc, CUTOFF + disc.skin)
 
@@ -394,7 +399,7 @@ def descend(disc, tolerance, longest, steps):
     No atom moves further than `longest` [Å] in one. False if energy does not fall, or forces have not fallen below
     `tolerance` after `steps`.
     """
-    r, forces = disc.r, disc.forces
+    r, forces, scale = disc.r, disc.forces, disc.force_scale
     n_free = len(forces)
     refresh_pairs(disc)
     energy = evaluate_energy(disc)
@@ -410,8 +415,8 @@ def descend(disc, tolerance, longest, steps):
                 disc.matrix[i, i] += shift
             if cholesky(disc.matrix, disc.end):
                 break
-            shift = max(0.01, 2.0 * shift)
-        shift = 0.0 if shift < 0.02 else 0.25 * shift
+            shift = max(0.01 * scale, 2.0 * shift)
+        shift = 0.0 if shift < 0.02 * scale else 0.25 * shift
         solve(disc.matrix, disc.end, forces.reshape(2 * n_free))
         forces *= min(1.0, longest / np.max(np.abs(forces)))
         start[:] = r[:n_free]
@@ -422,7 +427,7 @@ def descend(disc, tolerance, longest, steps):
             refresh_pairs(disc)
             new_energy = evaluate_energy(disc)
             # Close to the minimum, energies differ by less than their rounding.
-            if new_energy < energy or (largest < 1e-5 and new_energy < energy + 1e-12 * abs(energy)):
+            if new_energy < energy or (largest < 1e-5 * scale and new_energy < energy + 1e-12 * abs(energy)):
                 lowered = True
                 break
         if not lowered:

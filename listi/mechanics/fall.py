@@ -47,7 +47,7 @@ def fall(system: System, tolerance: float = TOLERANCE, error: float = ERROR) -> 
     system : System
         Moved in place.
     tolerance : float
-        Largest force component at the minimum [energy/Å].
+        Largest force component at the minimum [the potential's force_scale].
     error : float
         Allowed error of the positions in one step [Å].
 
@@ -62,6 +62,8 @@ def fall(system: System, tolerance: float = TOLERANCE, error: float = ERROR) -> 
         If the motion has not ended after `MOST_STEPS` steps, with the residual and where it is.
     """
     motion = _Motion(system, error)
+    if not np.any(motion.forces):
+        return 0.0
     for _ in range(MOST_STEPS):
         motion.step()
         if motion.ends_by_newton(tolerance):
@@ -78,7 +80,7 @@ class _Motion:
 
     def __init__(self, system: System, error: float) -> None:
         self.system, self.error = system, error
-        self.time, self.length = 0.0, 1.0  # [Å²/energy]
+        self.time, self.length = 0.0, 1.0 / system.potential.force_scale  # [Å²/energy]
         self.distance = self._last_distance = 0.0  # to the minimum, as the space of the step sees it [Å]
         self._wait = 0
         self.forces = system.energy_forces()[1]

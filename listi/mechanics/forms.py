@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .arithmetic import exponential
 from .potential import PairFunction, Potential
 
 
@@ -28,10 +29,10 @@ def yukawa(kappa: float, cutoff: float) -> PairFunction:
     """
     if not (np.isfinite(kappa) and kappa > 0):
         raise ValueError(f"kappa: {kappa} is not > 0 1/Å")
-    squarings = max(0, math.ceil(math.log2(0.5 * kappa * cutoff / 0.9)))
+    squarings = max(0, math.frexp(0.5 * kappa * cutoff / 0.9)[1])
     scale = kappa / 2**squarings
     middle = 0.5 * scale * cutoff
-    c = tuple(math.exp(-middle) / math.factorial(n) for n in range(17))
+    c = tuple(exponential(-middle) / math.factorial(n) for n in range(17))
 
     def function(r, inverse, sigma12, charge):
         z = middle - scale * r

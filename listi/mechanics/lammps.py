@@ -21,6 +21,7 @@ from ..network.bonds import SYMBOLS
 from ..network.formats import MASSES, write_lammps_data
 from ..network.geometry import minimum_image
 from ..network.network import Network
+from .arithmetic import logarithm
 from .forms import SILICA
 from .load import stretch
 from .potential import Potential
@@ -182,7 +183,7 @@ def evaluate(lmp: Any) -> tuple[float, np.ndarray, np.ndarray]:
 
 def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: float, tolerance: float) -> np.ndarray:
     """Take cell and atoms affinely to a step of pure shear, minimise by cg; displacements (n_atoms, 2) [Å]."""
-    factor = stretch(strain_step, step)
+    factor = stretch(logarithm(1.0 + strain_step), step)
     target = np.asarray(cell) * [factor, 1.0 / factor]
     width, height = target.tolist()
     lmp.command(f"change_box all x final 0 {width!r} y final 0 {height!r} remap units box")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from .arithmetic import cosine_and_sine, exp, logarithm
 from .jit import JIT
 
 _GRADIENT = {  # of the affine velocity per unit strain, and the weight of stress : gradient in the stress of the load
@@ -31,12 +32,15 @@ class Load(NamedTuple):
         frame of the load.
     strain_step : float
         Strain of one step.
+    logarithm : float
+        Of 1 + strain_step.
     """
 
     mode: int
     velocity: np.ndarray
     weight: np.ndarray
     strain_step: float
+    logarithm: float
 
 
 def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float = 1e-4) -> Load:
@@ -63,17 +67,27 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
     if not (np.isfinite(strain_step) and 0 < strain_step <= 0.01):
         raise ValueError(f"strain_step: {strain_step} is not in 0 < strain_step <= 0.01")
     matrix, weight = _GRADIENT[mode]
-    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    turn = np.array([[c, -s], [s, c]]) if angle else np.eye(2)
-    velocity = turn @ np.array(matrix) @ turn.T
+    velocity = rotated(np.array(matrix), angle)
     of_stress = weight * np.array([velocity[0, 0], velocity[0, 1] + velocity[1, 0], velocity[1, 1]])
-    return Load(MODES.index(mode), velocity, of_stress, float(strain_step))
+    return Load(MODES.index(mode), velocity, of_stress, float(strain_step), logarithm(1.0 + strain_step))
+
+
+def rotated(matrix: np.ndarray, angle: float) -> np.ndarray:
+    """Return a tensor (2, 2) turned anticlockwise by an angle [degrees]."""
+    c, s = cosine_and_sine(angle)
+    (xx, xy), (yx, yy) = matrix
+    return np.array(
+        [
+            [c * c * xx - c * s * (xy + yx) + s * s * yy, c * c * xy + c * s * (xx - yy) - s * s * yx],
+            [c * c * yx + c * s * (xx - yy) - s * s * xy, s * s * xx + c * s * (xy + yx) + c * c * yy],
+        ]
+    )
 
 
 @numba.njit(**JIT)
-def stretch(strain_step, steps):
-    """Factor by which pure shear and uniaxial tension have stretched their direction after a number of steps."""
-    return (1.0 + strain_step) ** float(steps)
+def stretch(logarithm, steps):
+    """Factor (1 + strain_step)^steps by which pure shear and uniaxial tension have stretched their direction."""
+    return exp(steps * logarithm)
 
 
 @numba.njit(**JIT)
@@ -84,7 +98,7 @@ def gradient(load, steps):
     if load.mode == 1:  # simple shear: I + strain L
         e = steps * load.strain_step
         return 1.0 + e * lxx, e * lxy, e * lyx, 1.0 + e * lyy
-    stretched = stretch(load.strain_step, steps)
+    stretched = stretch(load.logarithm, steps)
     if load.mode == 0:  # L has eigenvalues +1 and -1: cosh + L sinh
         c, s = 0.5 * (stretched + 1.0 / stretched), 0.5 * (stretched - 1.0 / stretched)
         return c + s * lxx, s * lxy, s * lyx, c + s * lyy

@@ -13,7 +13,9 @@ published, so none is made.
 from __future__ import annotations
 
 import dis
+import functools
 import hashlib
+import math
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
@@ -24,6 +26,8 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 PairFunction = Callable[..., tuple[float, float, float]]
+
+ATTRACTION_OF_SILICA = 0.31  # largest U' of silica: between Si and O [energy/Å]
 
 
 class Potential:
@@ -123,6 +127,27 @@ class Potential:
     def n_species(self) -> int:
         """Number of species."""
         return len(self.symbols)
+
+    @functools.cached_property
+    def force_scale(self) -> float:
+        """How large forces are, those of silica being 1: the largest attraction, rounded to a power of two.
+
+        Of a potential that only repels, the largest repulsion at half the cutoff. Tolerances of forces are multiples of
+        it: whatever the unit of energy, a minimum is found equally well.
+
+        Raises
+        ------
+        ValueError
+            If the function exerts no such force.
+        """
+        pairs = [(a, b) for a in range(self.n_species) for b in range(a, self.n_species)]
+        slopes = np.array([self.pair(np.linspace(0.05, 1.0, 96) * self.cutoff, *pair)[1] for pair in pairs])
+        largest = slopes.max()
+        if largest <= 0.0:
+            largest = max(-self.pair(0.5 * self.cutoff, *pair)[1].item() for pair in pairs)
+        if largest <= 0.0:
+            raise ValueError(f"function: no pair of {', '.join(self.symbols)} attracts, or repels at half the cutoff")
+        return 2.0 ** round(math.log2(largest / ATTRACTION_OF_SILICA))
 
     def pair(self, r: np.ndarray | float, a: int, b: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Energy U and its derivatives U' and U'' of one pair.

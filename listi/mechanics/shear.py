@@ -1,33 +1,43 @@
 """Athermal quasistatic shear of a whole sample: stress-strain curve, events and non-affine displacements.
 
-The protocol is plain: deform cell and atoms by one small step, move to the energy minimum downhill, repeat. An
-*event* is a step that is irreversible (undoing it does not lead back to the configuration before) and lowers the
-stress; no residual of a minimiser can imitate that. Between events the minimum moves smoothly with strain, and is
-followed in steps as long as its curvature allows; a stretch that cannot be followed is halved until single steps
-of the plain protocol remain, so that events, their strain and their order are those of the plain protocol.
+The protocol is plain: deform cell and atoms by one small step, move to an energy minimum, repeat. As long as the
+minimum only moves, Newton's method finds it. Where it is gone, the sample falls: by overdamped motion, which is the
+limit of slow loading (`listi.mechanics.fall`). An *event* is a step that is irreversible (undoing it does not lead
+back to the configuration before) and lowers the stress; no residual of a minimiser can imitate that. Between events
+the minimum moves smoothly with strain, and is followed in increments of many steps; one that cannot be followed is
+halved until single steps of the plain protocol remain, so that events, their strain and their order are those of the
+plain protocol.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
 
-from ..network.bonds import bonds_through_oxygen
+from ..network.bonds import bonds_left
 from ..network.geometry import is_whole, minimum_image
-from ..network.network import MAXIMUM_BOND, OXYGEN, Network
+from ..network.network import MAXIMUM_BOND, Network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT
+from .arithmetic import logarithm
+from .fall import fall as overdamped
 from .forms import SILICA
 from .load import stretch as stretch_of
 from .potential import Potential
 from .system import System, system_of
-from .tolerances import RETURNED, TOLERANCE
+from .tolerances import RETURNED, SKIN_SAMPLE, TOLERANCE
 from .tolerances import SMOOTH_SAMPLE as SMOOTH
 from .tolerances import STILL_SAMPLE as STILL
 
-LONGEST = 64  # steps in one stretch at most
+LONGEST = 64  # steps in one increment at most
+NEAR = 0.1  # distance from where it is expected within which Newton's method may find a minimum [Å]
+NOISE = 1e-6  # of the atoms, with which a fall is repeated [Å]
+SAME = 1e-3  # two minima that differ by less are the same [Å]
+FALLS = {"overdamped": overdamped, "newton": System.relax}
+Fall = Callable[[System], object]
 
 
 @dataclass
@@ -39,6 +49,7 @@ class _Event:
     non_affine: np.ndarray
     configuration: np.ndarray
     cell: np.ndarray
+    certain: bool
 
 
 @dataclass
@@ -47,6 +58,8 @@ class Walk:
 
     system: System
     strain_step: float
+    fall: Fall = overdamped
+    repeats: int = 0  # of every fall, with noise
     step: int = 0
     cell: np.ndarray = field(init=False)
     rate: np.ndarray | None = None  # non-affine displacement per unit strain, in the coordinates of now
@@ -58,7 +71,7 @@ class Walk:
     def deform(self, steps: int) -> None:
         """Deform cell and atoms affinely by a number of steps (negative: back)."""
         self.step += steps
-        stretch = stretch_of(self.strain_step, self.step)
+        stretch = stretch_of(logarithm(1.0 + self.strain_step), self.step)
         target = self.cell * np.array([stretch, 1.0 / stretch])
         self.system.positions = self.system.positions * (target / self.system.cell)
         self.system.cell = target
@@ -80,7 +93,7 @@ class Walk:
         self.step, self.system.positions, self.system.cell = kept
 
     def follow(self, steps: int) -> bool:
-        """Follow the minimum over a stretch of steps; stay in place and say False if it cannot be followed."""
+        """Follow the minimum over an increment of steps; stay in place and say False if it cannot be followed."""
         kept = self.keep()
         start = self.system.positions
         strain = steps * self.strain_step
@@ -91,12 +104,12 @@ class Walk:
             guess = guess + 0.5 * strain**2 * self.bend
         self.system.positions = start + guess
         self.deform(steps)
-        if self.system.correct(TOLERANCE, SMOOTH * 10):
+        if self.system.correct(TOLERANCE, NEAR):
             stretch = self.system.cell / kept[2]
             rate = self.find_rate()
             mean = 0.5 * (self.rate + rate / stretch)
-            deviation = self.system.positions / stretch - start - mean * strain
-            if np.max(np.abs(deviation - deviation.mean(axis=0))) < SMOOTH:
+            deviation = self.without_drift(self.system.positions / stretch - start - mean * strain)
+            if np.max(np.abs(deviation)) < SMOOTH:
                 self.bend = (rate - self.rate) / strain
                 self.rate = rate
                 return True
@@ -109,29 +122,56 @@ class Walk:
         before = self.shear_stress()
         self.deform(1)
         affine = self.system.positions
-        self.system.relax()
-        moved = self.system.positions - affine
-        if self.system.mobile is None:
-            moved -= moved.mean(axis=0)
+        fell = self.find_minimum()
+        moved = self.without_drift(self.system.positions - affine)
         self.rate = self.bend = None
-        length = np.linalg.norm(moved, axis=1)
+        length = np.sqrt(np.sum(moved * moved, axis=1))
         drop = before - self.shear_stress()
         if length.max() < STILL or drop <= 0.0 or self._reversible(kept):
             return None
-        atom = int(np.argmax(length))
-        return _Event(
-            self.step, atom, drop, float(length[atom]), moved, self.system.positions.copy(), self.system.cell.copy()
-        )
+        atom, here = int(np.argmax(length)), self.keep()
+        certain = not fell or self._is_certain(affine)
+        return _Event(self.step, atom, drop, float(length[atom]), moved, here[1].copy(), here[2].copy(), certain)
+
+    def find_minimum(self) -> bool:
+        """Move to the minimum where the system belongs after a step: the one close by, or where it falls.
+
+        Returns
+        -------
+        bool
+            Whether it fell.
+        """
+        start = self.system.positions
+        if self.system.correct(TOLERANCE, NEAR):
+            return False
+        self.system.positions = start
+        self.fall(self.system)
+        return True
+
+    def without_drift(self, displacement: np.ndarray) -> np.ndarray:
+        """Take the mean from a displacement, unless atoms are held."""
+        return displacement - displacement.mean(axis=0) if self.system.mobile is None else displacement
 
     def _reversible(self, kept: tuple) -> bool:
         here = self.keep()
         self.deform(-1)
-        self.system.relax()
-        difference = self.system.positions - kept[1]
-        if self.system.mobile is None:
-            difference -= difference.mean(axis=0)
+        self.find_minimum()
+        difference = self.without_drift(self.system.positions - kept[1])
         self.restore(here)
         return bool(np.max(np.abs(difference)) < RETURNED)
+
+    def _is_certain(self, start: np.ndarray) -> bool:
+        """Whether repeated falls from about the same start end in the same minimum."""
+        here = self.keep()
+        for seed in range(self.repeats):
+            noise = np.random.default_rng(np.random.SeedSequence(seed)).uniform(-NOISE, NOISE, start.shape)
+            self.system.positions = start + noise * self.system.movable[:, None]
+            self.fall(self.system)
+            difference = self.without_drift(self.system.positions - here[1])
+            self.restore(here)
+            if np.max(np.abs(difference)) > SAME:
+                return False
+        return True
 
 
 def deform(
@@ -143,12 +183,14 @@ def deform(
     free_centre: tuple[float, float] | None = None,
     free_radius: float | None = None,
     every_step: bool = False,
+    fall: str | Fall = "overdamped",
+    repeats: int = 0,
     potential: Potential = SILICA,
 ) -> xr.Dataset:
     """Shear a sample quasistatically until a number of events has come, or further.
 
     Per step, x is scaled by (1 + strain_step) and y by its inverse, cell and atoms affinely (pure shear at constant
-    area), then the energy is minimised. Strain is the number of steps times `strain_step`.
+    area), then the sample goes to its energy minimum. Strain is the number of steps times `strain_step`.
 
     Parameters
     ----------
@@ -166,7 +208,14 @@ def deform(
         Only atoms in this circle [Å] are relaxed, the others follow the affine deformation (the imaged patch of
         the paper's Fig. 10).
     every_step : bool
-        Walk every single step by the plain protocol instead of following smooth stretches: slow, for checks.
+        Walk every single step by the plain protocol instead of following the minimum in increments: slow, for checks.
+    fall : str or callable
+        Where the sample goes when its minimum is gone: "overdamped" (along dx/dt = F, the limit of slow loading) or
+        "newton" (to a minimum downhill, which rounding may choose); or a function that moves a
+        `listi.mechanics.system.System` to a minimum.
+    repeats : int
+        How often every fall of an event is repeated, with noise of 1e-6 Å on its start. Each costs as much as the fall,
+        some 3 s for 9600 atoms.
     potential : Potential
         What atoms do to each other; the paper's by default.
 
@@ -178,14 +227,15 @@ def deform(
         in the undeformed cell), ``event_atom``, ``event_stress_drop``, ``event_displacement``, ``event_size`` (the
         number of atoms that share it: the participation number (sum u²)² / sum u⁴ of the displacements u),
         ``event_centre`` (of the atoms, weighted by u²), and the fields ``non_affine`` and ``configuration`` over
-        (event, atom, xy) with their ``event_cell``.
+        (event, atom, xy) with their ``event_cell``. With `repeats`, ``event_certain``: whether repeated falls ended in
+        the same minimum.
 
     Raises
     ------
     ValueError
         If a parameter makes no sense or the sample is not at a minimum.
     ConvergenceError
-        If a minimisation does not reach its tolerance.
+        If a minimum is not reached, or a fall does not end.
 
     Examples
     --------
@@ -196,17 +246,23 @@ def deform(
     array([0.029, 0.041])
     """
     _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius)
+    fall = _check_fall(fall, repeats)
+    first, last = round(min_strain / strain_step), round(max_strain / strain_step)
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
-    if network.cell[1] / (1.0 + max_strain) ** 1.01 < 2 * potential.cutoff + 1.5:
+    if network.cell[1] / stretch_of(logarithm(1.0 + strain_step), last) < 2 * (potential.cutoff + SKIN_SAMPLE):
         raise ValueError(
             f"cell: {network.cell.tolist()} Å is too small to be strained by {max_strain}: half its height would be "
-            f"less than the potential's cutoff of {potential.cutoff:g} Å"
+            f"less than the potential's cutoff of {potential.cutoff:g} Å and {SKIN_SAMPLE} Å"
         )
     system = system_of(network, potential, mobile)
     system.relax()
-    first, last = round(min_strain / strain_step), round(max_strain / strain_step)
-    curve, events = _shear(Walk(system, strain_step), first, last, n_events, every_step)
-    return _dataset(network, strain_step, curve, events)
+    curve, events = _shear(Walk(system, strain_step, fall, int(repeats)), first, last, n_events, every_step)
+    shear = _dataset(network, strain_step, curve, events)
+    if repeats:
+        text = f"whether {repeats} repeated falls, with noise of {NOISE:g} Å, ended in the same minimum"
+        certain = np.array([event.certain for event in events], dtype=np.int8)
+        shear["event_certain"] = "event", certain, {"units": "1", "long_name": text}
+    return shear
 
 
 def _shear(walk: Walk, first: int, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
@@ -217,18 +273,18 @@ def _shear(walk: Walk, first: int, last: int, n_events: int, every_step: bool) -
     system = walk.system
     curve = [(0, walk.shear_stress(), system.energy_forces()[0])]
     events: list[_Event] = []
-    stretch = 8
+    increment = 8
     while walk.step < (last if len(events) < n_events else first):
-        stretch = min(stretch, (last if len(events) < n_events else first) - walk.step)
-        if every_step or stretch < 2:
+        increment = min(increment, (last if len(events) < n_events else first) - walk.step)
+        if every_step or increment < 2:
             event = walk.plain_step()
-            stretch = 2
+            increment = 2
             if event is not None:
                 events.append(event)
-        elif walk.follow(stretch):
-            stretch = min(2 * stretch, LONGEST)
+        elif walk.follow(increment):
+            increment = min(2 * increment, LONGEST)
         else:
-            stretch //= 2
+            increment //= 2
             continue
         curve.append((walk.step, walk.shear_stress(), system.energy_forces()[0]))
     return curve, events
@@ -257,6 +313,14 @@ def _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radi
         raise ValueError(f"free_centre: {free_centre!r} is not two finite coordinates")
     if free_radius is not None and not (np.isfinite(free_radius) and free_radius > 0):
         raise ValueError(f"free_radius: {free_radius} is not > 0 Å")
+
+
+def _check_fall(fall: str | Fall, repeats: int) -> Fall:
+    if (isinstance(fall, str) and fall not in FALLS) or not (isinstance(fall, str) or callable(fall)):
+        raise ValueError(f"fall: {fall!r} is not one of {', '.join(FALLS)}, and no function of a system")
+    if not is_whole(repeats) or repeats < 0:
+        raise ValueError(f"repeats: {repeats!r} is not a whole number >= 0")
+    return FALLS[fall] if isinstance(fall, str) else fall
 
 
 def _dataset(network: Network, strain_step: float, curve: list, events: list[_Event]) -> xr.Dataset:
@@ -318,7 +382,7 @@ def _extent(network: Network, events: list[_Event]) -> tuple[np.ndarray, np.ndar
         size[n] = squared.sum() ** 2 / np.sum(squared**2)
         start = network.positions[event.atom]
         from_start = minimum_image(network.positions - start, network.cell)
-        centre[n] = np.mod(start + squared @ from_start / squared.sum(), network.cell)
+        centre[n] = np.mod(start + np.sum(squared[:, None] * from_start, axis=0) / squared.sum(), network.cell)
     return size, centre
 
 
@@ -363,7 +427,7 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
     then = shear.sel(event=event)
     cell = then.event_cell.values
     positions = np.mod(then.configuration.values, cell)
-    return Network(positions, network.species, _bonds_in(network, positions, cell), cell)
+    return Network(positions, network.species, bonds_left(network, positions, cell), cell)
 
 
 def relax(network: Network, potential: Potential = SILICA) -> Network:
@@ -403,13 +467,5 @@ def relax(network: Network, potential: Potential = SILICA) -> Network:
             f"the longest, of atoms {bonds[longest].tolist()}, is {length[longest]:.3g} Å; bonds are read again",
             stacklevel=2,
         )
-        bonds = _bonds_in(network, system.positions, network.cell)
+        bonds = bonds_left(network, system.positions, network.cell)
     return network.replace(positions=system.positions, bonds=bonds)
-
-
-def _bonds_in(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Bonds of the network that are left at these positions: Si that share an O, or are near enough without any O."""
-    if len(network.bonds) and np.any(network.species == OXYGEN):
-        return bonds_through_oxygen(positions, network.species, cell)
-    first, second = positions[network.bonds.T]
-    return network.bonds[np.linalg.norm(minimum_image(first - second, cell), axis=1) <= MAXIMUM_BOND]

@@ -23,7 +23,7 @@ from .pair_sums import (
 )
 from .potential import Potential
 from .sparse_cholesky import Factor, IndefiniteError
-from .tolerances import AT_MINIMUM, TOLERANCE
+from .tolerances import AT_MINIMUM, TOLERANCE, check_lengths
 from .tolerances import SKIN_SAMPLE as SKIN
 
 NEAR = 0.7  # share of the cutoff within which pairs enter the factor: the others cost more than they help
@@ -69,6 +69,7 @@ class System:
         self.potential = potential
         self.reach = potential.cutoff + SKIN  # of the neighbour list [Å]
         potential.check_species(self.species)
+        check_lengths(potential)
         if np.any(self.cell < 2 * self.reach):
             raise ValueError(
                 f"cell: {self.cell.tolist()} Å is too small for the potential's cutoff of {potential.cutoff:g} Å; "
@@ -81,7 +82,8 @@ class System:
         self._factor: Factor | None = None
         self._excess = 0  # iterations beyond FRESH since the factor was made
         self._blocks = np.empty((0, 3))
-        self._frozen = np.zeros(len(self.positions), dtype=bool) if self.mobile is None else ~self.mobile
+        self.movable = np.ones(len(self.positions), dtype=bool) if self.mobile is None else self.mobile
+        self._frozen = ~self.movable
 
     def _refresh_list(self) -> None:
         """Rebuild the neighbour list when two atoms may have come closer by more than the skin."""
@@ -244,6 +246,7 @@ class System:
             than `reach` [Å], or the forces are not below `tolerance` after `steps`: no minimum close by.
         """
         start, last = self.positions, np.inf
+        tolerance *= self.potential.force_scale
         for _ in range(steps):
             _, forces = self.energy_forces()
             if np.max(np.abs(forces)) < tolerance:
@@ -274,13 +277,14 @@ class System:
         ConvergenceError
             If the largest force component is not below `tolerance` after `steps`.
         """
+        scale = self.potential.force_scale
         energy, forces = self.energy_forces()
         for step in range(steps):
             largest = np.max(np.abs(forces))
-            if largest < tolerance:
+            if largest < tolerance * scale:
                 return step
             self.linearise()
-            move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest)))
+            move, curved_down = self.solve(forces, relative=min(1e-2, max(1e-8, largest / scale)))
             furthest = LARGEST_STEP / np.max(np.abs(move))
             found = self._line_search(energy, forces, move * min(1.0, furthest))
             if found is None and curved_down:  # at a saddle: energies so close to it do not differ
@@ -289,7 +293,7 @@ class System:
                 raise ConvergenceError(f"no descent along a Newton step; largest force {largest:.3g}")
             energy, forces = found
         raise ConvergenceError(
-            f"largest force {np.max(np.abs(forces)):.3g} after {steps} steps; wanted < {tolerance:g}"
+            f"largest force {np.max(np.abs(forces)):.3g} after {steps} steps; wanted < {tolerance * scale:g}"
         )
 
     def _line_search(self, energy, forces, move) -> tuple[float, np.ndarray] | None:
@@ -317,9 +321,10 @@ def system_of(network: Network, potential: Potential = SILICA, mobile: np.ndarra
     """
     system = System(network.positions, network.species, network.cell, mobile, potential)
     largest = np.max(np.abs(system.energy_forces()[1]))
-    if largest > AT_MINIMUM:
+    allowed = AT_MINIMUM * potential.force_scale
+    if largest > allowed:
         raise ValueError(
-            f"network: largest force {largest:.3g} > {AT_MINIMUM:g}, not at an energy minimum; "
+            f"network: largest force {largest:.3g} > {allowed:g}, not at an energy minimum; "
             "relax it first with listi.relax(network)"
         )
     return system
@@ -335,7 +340,7 @@ def minimise(
     positions, species, cell
         As in `listi.Network`.
     tolerance : float
-        Largest force component allowed [energy/Å].
+        Largest force component allowed [the potential's force_scale].
     steps : int
         Largest number of Newton steps.
     potential : Potential

@@ -39,8 +39,13 @@ def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None 
     Raises
     ------
     ValueError
-        If the square is not positive, does not fit into the cell, or holds no piece of network.
+        If there are other species than 0 = Si and 1 = O, or the square is not positive, does not fit into the cell, or
+        holds no piece of network.
     """
+    for atom in np.flatnonzero(network.species > OXYGEN)[:1]:
+        raise ValueError(
+            f"network: atom {atom} has species {network.species[atom]}; a patch is cut of 0 (Si) and 1 (O)"
+        )
     largest = float(network.cell.min()) - MAXIMUM_BOND
     if not 0.0 < size <= largest:
         raise ValueError(f"size: {size} Å is not in (0, {largest:.6g}], the smaller cell edge less {MAXIMUM_BOND} Å")

@@ -51,15 +51,17 @@ def _faces(network: Network) -> tuple[np.ndarray, ...]:
     step, owner = vector[walk], label[walk]
     path = np.cumsum(step, axis=0)
     twice_area = np.bincount(owner, path[:, 0] * step[:, 1] - path[:, 1] * step[:, 0])
-    gap = np.hypot(np.bincount(owner, step[:, 0]), np.bincount(owner, step[:, 1]))
-    is_ring = (twice_area > 0.0) & (gap < MINIMUM_DISTANCE)
+    squared_gap = np.bincount(owner, step[:, 0]) ** 2 + np.bincount(owner, step[:, 1]) ** 2
+    is_ring = (twice_area > 0.0) & (squared_gap < MINIMUM_DISTANCE**2)
     number = np.where(is_ring, np.cumsum(is_ring) - 1, -1)
     return start, reverse, walk, number[label], np.bincount(label)[is_ring]
 
 
 def _clockwise_next(start: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """Return for each directed bond the one of the same Si that comes next clockwise."""
-    order = np.lexsort((np.arctan2(vector[:, 1], vector[:, 0]), start))
+    x, y = vector.T
+    part = y / (np.abs(x) + np.abs(y))  # grows with the angle where x > 0, falls where x < 0; arctan2 may round
+    order = np.lexsort((np.where(x >= 0.0, part, 2.0 - part), start))  # otherwise on another processor
     first = np.searchsorted(start[order], start[order], side="left")
     last = np.searchsorted(start[order], start[order], side="right") - 1
     place = np.arange(len(order))

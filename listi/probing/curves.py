@@ -7,17 +7,17 @@ import xarray as xr
 
 from .. import parallel
 from ..mechanics.forms import SILICA
-from ..mechanics.load import Load, make_load
+from ..mechanics.load import Load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
-from ..mechanics.tolerances import SKIN_DISC, TOLERANCE
 from ..network.geometry import crossings
 from ..network.network import Network
 from ..network.units import STRESS_UNIT
 from .branch import TOO_STRONG
 from .cutout import Atoms, Settings
 from .many import nothing_found, probe_many
-from .probe import BLOCK
+from .probe import BLOCK, stress_of
+from .protocol import read_protocol
 
 PARTS = 12  # stretches in which a curve is cut
 
@@ -41,7 +41,7 @@ def curves(
     network : Network
         A sample at its energy minimum.
     probing : Dataset over (x, y)
-        Its map by `listi.probe`, with a frozen surrounding.
+        Its map by `listi.probe`, which says how it was probed.
     parts : int
         Stretches in which a curve is cut.
     scheduler, workers
@@ -58,7 +58,8 @@ def curves(
     Raises
     ------
     ValueError
-        If `parts` is not a whole number > 0, the map does not say how it was probed, or the sample is not at a minimum.
+        If `parts` is not a whole number > 0, the map does not say how it was probed, it was probed in another cell or
+        with another potential, or the sample is not at a minimum.
     """
     if not isinstance(parts, int) or parts < 1:
         raise ValueError(f"parts: {parts!r} is not a whole number > 0")
@@ -86,26 +87,12 @@ def curves(
 def probed_again(
     network: Network, probing: xr.Dataset, potential: Potential
 ) -> tuple[Load, Settings, np.ndarray, np.ndarray]:
-    """Load, settings without a limit, points (n, 2) [Å] and steps to the critical state (n,) of the discs of a map."""
-    load, r_free = how_probed(probing)
+    """Load, settings, points (n, 2) [Å] and steps to the critical state (n,) of the discs of a map."""
+    load, settings = read_protocol(probing, network.cell, potential)
     system_of(network, potential)
     points = crossings(probing.x.values, probing.y.values)
     steps = probing.critical_strain.transpose("x", "y").values.ravel() / load.strain_step
-    return load, Settings(r_free, 0.0, 0, TOLERANCE, SKIN_DISC), points, steps
-
-
-def how_probed(probing: xr.Dataset) -> tuple[Load, float]:
-    """Return load and radius [Å] of the discs of a map.
-
-    Raises
-    ------
-    ValueError
-        If the map does not say so.
-    """
-    known = probing.attrs
-    if missing := {"mode", "angle", "strain_step", "r_free"} - known.keys():
-        raise ValueError(f"probing: does not say its {', '.join(sorted(missing))}; listi.probe makes maps that do")
-    return make_load(known["mode"], known["angle"], known["strain_step"]), float(known["r_free"])
+    return load, settings, points, steps
 
 
 def _stresses(block: tuple) -> np.ndarray:
@@ -120,5 +107,5 @@ def _stresses(block: tuple) -> np.ndarray:
         found = nothing_found(1)
         probe_discs(atoms, points[row : row + 1], load, settings._replace(max_steps=int(step)), None, found)
         if found.status[0] == TOO_STRONG:
-            stress[row, column] = found.critical[0] @ load.weight
+            stress[row, column] = stress_of(load, found.critical)[0]
     return stress

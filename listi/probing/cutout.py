@@ -35,6 +35,8 @@ class Settings(NamedTuple):
         Largest force component at a minimum [energy/Å].
     skin : float
         Extra reach of the pair lists [Å].
+    force_scale : float
+        The potential's.
     """
 
     r_free: float
@@ -42,6 +44,7 @@ class Settings(NamedTuple):
     max_steps: int
     tolerance: float
     skin: float
+    force_scale: float
 
 
 @template
@@ -54,7 +57,7 @@ def disc_around(atoms, grid, centre, settings, load, log):
     numbers, vector, inside, n_free = atoms_around(atoms, grid, centre, settings)
     return make(
         vector, atoms.species[numbers], atoms.table, inside, n_free, settings.tether,
-        load.velocity, load.weight, settings.skin, log,
+        load.velocity, load.weight, settings.skin, log, settings.force_scale,
     )  # fmt: skip
 
 
@@ -72,7 +75,7 @@ def atoms_around(atoms, grid, centre, settings):
         key[k] = 0.8 * dx + 0.6 * dy
         if not (inside[k] or tethered):
             key[k] += 1e6
-    rank = np.argsort(key)
+    rank = np.argsort(key, kind="mergesort")  # equal keys in the order of the atoms
     n_inside = np.sum(inside)
     n_free = len(found) if tethered and n_inside else n_inside
     return found[rank], vector[rank], inside[rank], n_free

@@ -60,7 +60,7 @@ def probe_many(atoms, centres, load, settings, walked, found):
         found.initial[p] = stress_within(disc, settings)
         if walked is None:
             tolerance = settings.tolerance
-            for rough_tolerance in (max(ROUGH_TOLERANCE, tolerance), tolerance):
+            for rough_tolerance in (max(ROUGH_TOLERANCE * settings.force_scale, tolerance), tolerance):
                 ends = begin_ends(disc.r[: len(disc.forces)], area * np.sum(load.weight * found.initial[p]))
                 steps, status = follow(disc, load, settings, rough_tolerance, ends)
                 if status != UNCONVERGED:

@@ -42,7 +42,7 @@ def motion(
     network : Network
         A sample at its energy minimum.
     probing : Dataset over (x, y)
-        Its map by `listi.probe`, with a frozen surrounding.
+        Its map by `listi.probe`, which says how it was probed.
     scheduler, workers
         See `listi.parallel.run`; the result does not depend on them.
     potential : Potential
@@ -59,12 +59,14 @@ def motion(
     Raises
     ------
     ValueError
-        If the map does not say how it was probed, or the sample is not at a minimum.
+        If the map does not say how it was probed, it was probed in another cell or with another potential, or the
+        sample is not at a minimum.
     """
     load, settings, points, last = probed_again(network, probing, potential)
     shape, steps = (probing.sizes["x"], probing.sizes["y"]), np.rint(last)
     tree = cKDTree(wrap(network.positions, network.cell), boxsize=network.cell)
-    rows = tree.query_ball_point(wrap(points, network.cell), settings.r_free, return_length=True).max()
+    reach = settings.r_free + (potential.cutoff if settings.tether else 0.0)  # tethered atoms are relaxed, too
+    rows = tree.query_ball_point(wrap(points, network.cell), reach, return_length=True).max()
     blocks = [
         (network, points[k : k + BLOCK], steps[k : k + BLOCK], load, settings, potential, rows)
         for k in range(0, len(points), BLOCK)
@@ -97,13 +99,15 @@ def _move_many(atoms, centres, steps, load, settings, numbers, moves):
     grid, log = sort_into_bins(atoms.positions, atoms.cell), np.zeros(2, np.int64)
     for p in range(len(centres)):
         chosen, _, _, n_free = atoms_around(atoms, grid, centres[p], settings)
-        order = np.argsort(chosen[:n_free])
+        order = np.argsort(chosen[:n_free])  # all differ
         numbers[p, :n_free] = chosen[order]
         if n_free == 0 or np.isnan(steps[p]):
             continue
-        limit = Settings(settings.r_free, settings.tether, int(steps[p]), settings.tolerance, settings.skin)
+        limit = Settings(
+            settings.r_free, settings.tether, int(steps[p]), settings.tolerance, settings.skin, settings.force_scale
+        )
         status = UNCONVERGED
-        for rough_tolerance in (max(ROUGH_TOLERANCE, settings.tolerance), settings.tolerance):
+        for rough_tolerance in (max(ROUGH_TOLERANCE * settings.force_scale, settings.tolerance), settings.tolerance):
             disc = disc_around(atoms, grid, centres[p], settings, load, log)
             _tangent(disc)
             response = disc.rate[order]

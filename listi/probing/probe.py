@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from .. import parallel
 from ..mechanics.forms import SILICA
-from ..mechanics.load import Load, make_load
+from ..mechanics.load import Load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
 from ..mechanics.tolerances import RETURNED, SKIN_DISC, TOLERANCE
@@ -29,8 +30,8 @@ from .branch import EMPTY, INSTABILITY, TOO_STRONG, UNCONVERGED, WALKED
 from .cutout import Atoms, Settings
 from .many import Found, nothing_found, probe_many, step_in_parts, trace_one
 from .plain_walk import PARTS
+from .protocol import check_protocol, protocol_attrs
 
-STIFFEST = 1e4  # tether [energy/Å²]: as good as frozen; rounding spoils the forces beyond
 BLOCK = 50  # probes in one task
 STATUS = ("instability", "instability_by_plain_walk", "no_free_atom", "no_instability", "not_converged")
 
@@ -83,7 +84,7 @@ def probe(
         Walk every step by the plain protocol, each to the minimum downhill, until a step that undoing does not
         undo, instead of following smooth stretches: slow, for checks.
     tolerance : float
-        Largest force component at a minimum [energy/Å].
+        Largest force component at a minimum [the potential's force_scale; energy/Å in silica].
     skin : float
         Extra reach of the pair lists [Å]; changes nothing but speed.
     scheduler, workers
@@ -123,8 +124,9 @@ def probe(
 
     >>> picture = probed.threshold.plot(x="x")
     """
-    load = make_load(mode, angle, strain_step)
-    settings = _settings(network, r_free, tether, max_strain, load, tolerance, skin, potential)
+    how: dict[str, Any] = {"mode": mode, "angle": angle, "strain_step": strain_step, "r_free": r_free}
+    how |= {"max_strain": max_strain, "tether": tether, "tolerance": tolerance}
+    load, settings = check_protocol(network.cell, potential, skin, **how)
     centres = _centres(network, grid, points)
     if held is not None and (np.asarray(held).dtype != bool or np.shape(held) != (network.n_atoms,)):
         raise ValueError(f"held: {held!r} is not true or false for each of {network.n_atoms} atoms")
@@ -141,7 +143,7 @@ def probe(
         whole[chosen] = np.concatenate(each)
     _warn(found.status, centres, max_strain)
     dataset = _dataset(found, load, network.cell, grid, None if points is None else centres)
-    return dataset.assign_attrs(cell=network.cell, r_free=r_free, mode=mode, angle=angle, strain_step=strain_step)
+    return dataset.assign_attrs(protocol_attrs(network.cell, potential, every_step, **how))
 
 
 def yield_stress(
@@ -193,8 +195,10 @@ def yield_stress(
     unknown = {"mode", "angle"} & set(settings)
     if unknown:
         raise ValueError(f"{unknown.pop()}: is not allowed; yield_stress probes in pure shear along direction + angles")
-    each = [probe(network, grid, points, angle=direction + a, **settings).threshold for a in each_angle]
-    threshold = xr.concat(each, dim=xr.Variable("angle", each_angle, _attrs("degree", "direction of probing")))
+    maps = [probe(network, grid, points, angle=direction + a, **settings) for a in each_angle]
+    threshold = xr.concat(
+        [one.threshold for one in maps], dim=xr.Variable("angle", each_angle, _attrs("degree", "direction of probing"))
+    )
     projected = threshold / np.cos(np.radians(2.0 * threshold.angle))
     empty = projected.isnull().all("angle")
     weakest = projected.fillna(np.inf).idxmin("angle").where(~empty)
@@ -204,7 +208,7 @@ def yield_stress(
             "yield_stress": projected.min("angle").assign_attrs(_attrs(STRESS_UNIT, "local yield stress")),
             "weakest_angle": weakest.assign_attrs(_attrs("degree", "direction of probing that decides")),
         },
-        attrs={"cell": network.cell, "direction": direction},
+        attrs={name: value for name, value in maps[0].attrs.items() if name != "angle"} | {"direction": direction},
     )
 
 
@@ -248,7 +252,8 @@ def trace(
     >>> float(curve.critical_strain.round(4))
     0.0471
     """
-    load, settings, point = _one(network, point, r_free, strain_step, max_strain, potential)
+    how: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": max_strain}
+    load, settings, point = _one(network, point, potential, **how)
     disc, curve, status = trace_one.compiled(potential)(_atoms(network, potential), point, load, settings)
     if status == EMPTY:
         raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
@@ -260,7 +265,7 @@ def trace(
         {
             "stress": (
                 "strain",
-                curve @ load.weight,
+                stress_of(load, curve),
                 _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2"),
             ),
             "critical_strain": ((), strain[-2], _attrs("1", "strain of the last step before the first instability")),
@@ -269,7 +274,7 @@ def trace(
             "free": ("atom", disc.inside, _attrs("1", "whether the atom is relaxed")),
         },
         coords={"strain": ("strain", strain, _attrs("1", "strain")), "xy": ["x", "y"]},
-        attrs={"point": point, "r_free": r_free, "strain_step": strain_step},
+        attrs={"point": point, **protocol_attrs(network.cell, potential, every_step=True, **how)},
     )
 
 
@@ -312,7 +317,8 @@ def there_and_back(
         raise ValueError(f"parts: {parts!r} is not a whole number > 0")
     if not strain_step <= strain <= 5.0:
         raise ValueError(f"strain: {strain} is not in strain_step <= strain <= 5")
-    load, settings, point = _one(network, point, r_free, strain_step, strain, potential)
+    how: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": strain}
+    load, settings, point = _one(network, point, potential, **how)
     take = step_in_parts.compiled(potential)
     curve, away, status = take(_atoms(network, potential), point, load, settings, parts)
     if status == EMPTY:
@@ -320,7 +326,7 @@ def there_and_back(
     if status != TOO_STRONG:
         why = "forces did not vanish" if status == UNCONVERGED else f"an instability comes before strain = {strain}"
         raise RuntimeError(f"probe at {point.tolist()} Å: {why}")
-    stress = curve @ load.weight
+    stress = stress_of(load, curve)
     ways = np.stack([stress[: parts + 1], stress[: parts - 1 : -1]])
     return xr.Dataset(
         {
@@ -331,16 +337,13 @@ def there_and_back(
             "way": ["forth", "back"],
             "part": ("part", np.linspace(0.0, 1.0, parts + 1), _attrs("1", "share of the strain step")),
         },
-        attrs={"point": point, "r_free": r_free, "strain_step": strain_step, "strain": strain},
+        attrs={"point": point, "strain": strain, **protocol_attrs(network.cell, potential, **how)},
     )
 
 
-def _one(
-    network: Network, point: np.ndarray, r_free: float, strain_step: float, max_strain: float, potential: Potential
-) -> tuple[Load, Settings, np.ndarray]:
+def _one(network: Network, point: np.ndarray, potential: Potential, **how) -> tuple[Load, Settings, np.ndarray]:
     """Load, settings and centre of one disc under pure shear, checked."""
-    load = make_load("pure shear", 0.0, strain_step)
-    settings = _settings(network, r_free, None, max_strain, load, TOLERANCE, SKIN_DISC, potential)
+    load, settings = check_protocol(network.cell, potential, **how)
     system_of(network, potential)
     return load, settings, _centres(network, (1, 1), np.asarray(point, dtype=float)[None])[0]
 
@@ -400,32 +403,9 @@ def _centres(network: Network, grid: tuple[int, int], points: np.ndarray | None)
     return points
 
 
-def _settings(
-    network: Network,
-    r_free: float,
-    tether: float | None,
-    max_strain: float,
-    load: Load,
-    tolerance: float,
-    skin: float,
-    potential: Potential,
-) -> Settings:
-    """Check what all discs of a map have in common."""
-    if not (np.isfinite(r_free) and r_free > 0):
-        raise ValueError(f"r_free: {r_free} is not > 0 Å")
-    largest = np.min(network.cell) / 2 - potential.cutoff
-    if r_free > largest:
-        raise ValueError(f"r_free: {r_free} Å is more than half the cell minus the cutoff, {largest:.4g} Å")
-    if not (np.isfinite(max_strain) and load.strain_step <= max_strain <= 5.0):
-        raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 5")
-    if tether is not None and not 0 < tether <= STIFFEST:
-        raise ValueError(f"tether: {tether} is not in 0 < tether <= {STIFFEST:g} energy/Å²")
-    if not 1e-13 <= tolerance <= 1e-4:
-        raise ValueError(f"tolerance: {tolerance} is not in 1e-13 <= tolerance <= 1e-4 energy/Å")
-    if not 0.05 <= skin <= 5.0:
-        raise ValueError(f"skin: {skin} is not in 0.05 <= skin <= 5 Å")
-    steps = round(max_strain / load.strain_step)
-    return Settings(float(r_free), float(tether or 0.0), steps, float(tolerance), float(skin))
+def stress_of(load: Load, tensor: np.ndarray) -> np.ndarray:
+    """Stress of the load (n,) of tensors (n, 3): a product of matrices would have other bits on other processors."""
+    return load.weight[0] * tensor[:, 0] + load.weight[1] * tensor[:, 1] + load.weight[2] * tensor[:, 2]
 
 
 def _dataset(
@@ -443,7 +423,7 @@ def _dataset(
         }
     ended = np.isin(found.status, (INSTABILITY, WALKED))
     critical_tensor = np.where(ended[:, None], found.critical, np.nan)
-    initial, critical = found.initial @ load.weight, critical_tensor @ load.weight
+    initial, critical = stress_of(load, found.initial), stress_of(load, critical_tensor)
     per_probe = {
         "initial_stress": (initial, STRESS_UNIT, "local shear stress, undeformed"),
         "critical_stress": (critical, STRESS_UNIT, "local shear stress at the first instability"),

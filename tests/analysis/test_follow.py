@@ -110,5 +110,16 @@ def test_bad_input_is_refused(glass, shear):
         listi.follow(glass, shear.drop_vars("configuration"), lambda network: xr.DataArray([[1.0]], dims=("x", "y")))
     with pytest.raises(ValueError, match="^moved: -1"):
         follow.FreshMap(moved=-1)
-    with pytest.raises(ValueError, match="^probing: has .* r_free 8 Å; the map is to have"):
-        follow.FreshMap(GRID, R_FREE, probing=listi.probe(glass, GRID, r_free=8.0))
+    for how, message in (
+        ({"r_free": 8.0}, r"made with r_free = 8.0; 7.0 is needed"),
+        ({"mode": "simple shear"}, "made with mode = 'simple shear'; 'pure shear' is needed"),
+        ({"angle": 30.0}, "made with angle"),
+        ({"tether": 5.0}, "made with tether"),
+        ({"grid": (1, 2)}, r"has \(1, 2\) points; \(1, 1\) are needed"),
+    ):
+        probing = listi.probe(glass, **{"grid": (1, 1), "r_free": R_FREE, "workers": 1} | how)
+        with pytest.raises(ValueError, match=f"^probing: (was )?{message}"):
+            follow.FreshMap((1, 1), R_FREE, probing=probing)
+    weak, probing = silica(charge=(1.4, -0.9, 0.62)), listi.probe(glass, (1, 1), r_free=R_FREE, workers=1)
+    with pytest.raises(ValueError, match="^potential: .* is not the one that the map was probed with"):
+        follow.FreshMap((1, 1), R_FREE, probing=probing, potential=weak)

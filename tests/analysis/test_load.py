@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.optimize import brentq
 
 import listi
 from listi.analysis import discs, load, predictors
+from listi.mechanics.forms import SILICA
 from listi.mechanics.system import System, system_of
+from listi.network.network import Network
 
 R_FREE = 9.0
 GRID = (5, 6)
@@ -98,14 +101,12 @@ def test_bad_input_is_refused(glass, shaken):
         listi.stress_rate(glass, grid=(0, 5))
 
 
-def test_a_network_torn_in_two_is_refused(glass):
-    """Two strips, along y, too far apart for forces: each is at its minimum, and nothing tells how they move."""
-    gap = glass.cell[0] / 2 < glass.positions[:, 0]
-    apart = glass.positions + np.outer(gap, [12.0, 0.0])
-    cell = glass.cell + [24.0, 0.0]
-    torn = listi.relax(glass.replace(positions=apart, cell=cell, bonds=None))
-    sizes = np.bincount(gap.astype(int))
-    told = f"network: is torn into 2 pieces, the largest of {sizes.max()} of 600 atoms, between which"
+def test_a_network_torn_in_pieces_is_refused(glass):
+    """Two molecules and an atom out of each other's reach, at their minimum: nothing tells how they move together."""
+    bond = brentq(lambda r: SILICA.pair(r, 0, 1)[1].item(), 1.2, 1.6, xtol=1e-14)
+    positions = [[10.0, 10.0], [10.0 + bond, 10.0], [40.0, 40.0], [40.0, 40.0 + bond], [10.0, 60.0]]
+    torn = Network(positions, [0, 1, 0, 1, 1], None, [80.0, 80.0])
+    told = "network: is torn into 3 pieces, the largest of 2 of 5 atoms, between which"
     for one in (listi.stress_rate, predictors.soft_modes):
         with pytest.raises(ValueError, match=told):
             one(torn, (4, 4), 7.0)

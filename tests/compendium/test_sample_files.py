@@ -16,9 +16,11 @@ import pytest
 import xarray as xr
 from handmade import dataset, honeycomb
 
+import listi
 from listi import files
 from listi.compendium import netcdf, provenance, sample_files
 from listi.files import DataError
+from listi.probing import protocol
 
 HERE = [str(folder) for folder in Path(__file__).parents[:2]]
 PARAMETERS = {"nx": 4, "ny": 4, "seed": 7}
@@ -138,6 +140,22 @@ def test_each_group_keeps_its_own_record(sample, monkeypatch):
     for key in ("commit", "created", "versions", "parameters", "algorithm"):
         assert after.shear.attrs[key] == before.shear.attrs[key] != "later"
         assert after.attrs[key] == before.attrs[key] != "later"
+
+
+def test_a_map_that_was_stored_before_its_protocol_was_recorded_has_that_of_the_chain(sample, glass):
+    probing = listi.probe(glass, grid=(2, 1), r_free=7.0, workers=1)
+    for name in ("tether", "max_strain", "tolerance", "every_step", "potential"):
+        del probing.attrs[name]
+    path = sample.with_name("old.nc")
+    sample_files.save_sample(path, glass, probing=probing)
+    with pytest.raises(ValueError, match="^probing: does not say its max_strain"):
+        protocol.read_protocol(sample_files.load_sample(path).probing, glass.cell)
+    sample_files.add_group(path, "probing", probing, {"grid_x": 2, "grid_y": 1, "r_free": 7.0})
+    settings = protocol.read_protocol(sample_files.load_sample(path).probing, glass.cell)[1]
+    assert (settings.r_free, settings.tether, settings.tolerance) == (7.0, 0.0, 1e-10)
+    soft = listi.probe(glass, grid=(2, 1), r_free=6.0, tether=3.0, workers=1)
+    sample_files.save_sample(path, glass, probing=soft)
+    assert protocol.read_protocol(sample_files.load_sample(path).probing, glass.cell)[1].tether == 3.0
 
 
 def test_what_shipped_before_says_that_its_record_is_of_the_whole_file():

@@ -275,6 +275,24 @@ def test_bad_potentials(change, message):
         Potential(**(given | change), symbols=("A", "B"))
 
 
+def test_force_scale_is_one_for_silica_and_follows_the_energies():
+    assert SILICA.force_scale == silica(charge=(1.4, -0.9, 0.62)).force_scale == 1.0
+    for exponent in (-60, 17):
+        other = Potential(SILICA.function, SILICA.table[..., :-2] * 2.0**exponent, SILICA.cutoff)
+        assert other.force_scale == 2.0**exponent
+    assert GLASS.force_scale == 8.0  # attracts by 2.39 at most, silica by 0.31
+    assert three_species()[0].force_scale == 16.0  # repels by 4 k / r^5 - 4 k / 4^5 at r = 2, k = 32: 3.9
+    with pytest.raises(ValueError, match="^function: no pair of A attracts"):
+        _ = Potential(lambda r, inverse, k: (0.0, 0.0, 0.0), [[[1.0]]], 5.0, "A").force_scale
+
+
+def test_lengths_in_another_unit_than_angstrom_are_refused(glass):
+    for cutoff, factor in ((1.0, 0.1), (1000.0, 100.0)):  # nm, pm
+        other = Potential(lambda r, inverse, k: (k * inverse, -k * inverse**2, k * inverse**3), [[[1.0]]], cutoff, "A")
+        with pytest.raises(ValueError, match=rf"^potential: cutoff {cutoff:g} Å is not in 2 <= cutoff <= 50 Å"):
+            System(glass.positions * factor, 0 * glass.species, glass.cell * factor, potential=other)
+
+
 def test_samples_that_do_not_fit_a_potential(glass):
     for potential, message in ((silica(cutoff=40.0), "cell: .* cutoff of 40 Å"), (three_species()[0], None)):
         if message:

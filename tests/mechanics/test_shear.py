@@ -102,6 +102,14 @@ def test_a_sample_that_tears_when_relaxed_says_so(glass):
     assert deform(torn, max_strain=0.001, n_events=1).strain.size > 1
 
 
+def test_a_cell_that_would_become_too_low_is_refused():
+    """At a strain of 1 its height is e times less: 45.75 Å become 16.8, 58 become 21.3, and 60 become 22.1."""
+    for height, message in ((45.75, "^cell: .* too small to be strained by 1.0"), (58.0, "^cell: "), (60.0, "minimum")):
+        pair = listi.Network([[5.0, 5.0], [6.5, 5.0]], [0, 1], None, [60.0, height])
+        with pytest.raises(ValueError, match=message):
+            deform(pair, max_strain=1.0)
+
+
 def test_stops_at_the_largest_strain(glass):
     shear = deform(glass, n_events=50, max_strain=0.005)
     assert shear.strain[-1] == pytest.approx(0.005)

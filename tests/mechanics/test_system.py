@@ -7,8 +7,9 @@ import pytest
 from listi.mechanics import lammps
 from listi.mechanics.forms import SILICA, lennard_jones
 from listi.mechanics.neighbours import neighbour_list
+from listi.mechanics.potential import Potential
 from listi.mechanics.sparse_cholesky import Factor, IndefiniteError
-from listi.mechanics.system import WORTH, ConvergenceError, System, minimise
+from listi.mechanics.system import WORTH, ConvergenceError, System, minimise, system_of
 from listi.network.geometry import minimum_image
 
 
@@ -184,6 +185,17 @@ def test_minimise_returns_to_the_minimum(glass, shaken):
     assert np.max(np.abs(state(glass, positions).energy_forces()[1])) < 1e-10
     back = positions - glass.positions
     assert np.max(np.abs(back - back.mean(axis=0))) < 1e-7
+
+
+@pytest.mark.parametrize("factor", [2.0**-40, 1e-12, 1e5])
+def test_a_minimum_is_found_in_any_unit_of_energy(shaken, factor):
+    other = Potential(SILICA.function, SILICA.table[..., :-2] * factor, SILICA.cutoff)
+    with pytest.raises(ValueError, match="not at an energy minimum"):
+        system_of(shaken, other)
+    system, usual = System(shaken.positions, shaken.species, shaken.cell, potential=other), state(shaken)
+    system.relax()
+    usual.relax()
+    np.testing.assert_allclose(system.positions, usual.positions, atol=0.0 if factor == 2.0**-40 else 1e-8)
 
 
 def test_minimise_says_when_it_does_not_converge(shaken):

@@ -5,7 +5,8 @@ import pytest
 from handmade import BOND, honeycomb
 
 import listi
-from listi.network.bonds import near_bonds
+from listi.network.bonds import bonds_left, bonds_through_oxygen, near_bonds
+from listi.network.network import Network
 
 
 def bonds(network):
@@ -71,3 +72,34 @@ def test_silicon_without_three_bonds_are_counted(glass):
     silicon = np.delete(glass.positions[glass.silicon], 5, axis=0)
     with pytest.warns(UserWarning, match="3 of 239 Si have not three bonds"):
         listi.network_of(silicon, glass.cell)
+
+
+def test_two_oxygen_between_the_same_two_silicon_make_one_bond():
+    """Two tetrahedra that share an edge: a rhombus, beside a bond of the usual kind."""
+    places = np.array([[5.0, 5.0], [7.4, 5.0], [6.2, 6.1], [6.2, 3.9], [8.9, 5.0], [10.4, 5.0]])
+    kinds = np.array([0, 0, 1, 1, 1, 0])
+    assert bonds_through_oxygen(places, kinds, np.full(2, 40.0)).tolist() == [[0, 1], [1, 5]]
+    with pytest.warns(UserWarning, match="3 of 3 Si have not three bonds"):
+        assert len(listi.network_of(places, [40.0, 40.0], kinds).bonds) == 2
+    three = np.vstack([places[[0, 2, 1]], [[6.2, 7.5]]])
+    with pytest.raises(ValueError, match="^positions: O 1 has 3 Si within 1.8 Å; at most 2"):
+        listi.network_of(three, [40.0, 40.0], [0, 1, 0, 0])
+
+
+def test_bonds_that_are_left_in_silica_and_in_other_materials():
+    crystal = honeycomb(6, 8)
+    cell, torn = crystal.cell * [2.0, 1.0], crystal.positions.copy()
+    torn[crystal.n_atoms - 1] += [15.0, 0.0]  # an O, away from both its Si
+    assert bonds(crystal) - {tuple(b) for b in bonds_left(crystal, torn, crystal.cell).tolist()} == {
+        tuple(crystal.bonds[-1].tolist())
+    }
+    # The second species lies in the rings, at 3 Å from six of the first; the first are bonded by themselves.
+    silicon = crystal.positions[crystal.silicon]
+    rings = silicon[::4] + [0.0, BOND]
+    kinds = np.repeat([0, 1], [len(silicon), len(rings)])
+    other = Network(np.vstack([silicon, rings]), kinds, crystal.bonds, crystal.cell)
+    np.testing.assert_array_equal(bonds_left(other, other.positions, other.cell), other.bonds)
+    far = np.where(other.positions[:, :1] < other.cell[0] / 2, other.positions, other.positions + [6.0, 0.0])
+    left = bonds_left(other, far, cell)
+    assert 0 < len(left) < len(other.bonds)
+    assert np.all(np.abs(far[left[:, 0], 0] - far[left[:, 1], 0]) <= BOND)

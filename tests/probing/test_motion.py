@@ -11,9 +11,9 @@ from listi.probing.many import trace_one
 from listi.probing.motion import motion
 
 
-def walked(glass, point, steps):
+def walked(glass, point, steps, r_free=11.0, tether=0.0):
     """Non-affine displacement of the free atoms after plain steps, and their places in the undeformed disc."""
-    load, settings = make_load(), Settings(11.0, 0.0, steps, 1e-11, 0.5)
+    load, settings = make_load(), Settings(r_free, tether, steps, 1e-11, 0.5, 1.0)
     atoms = Atoms(glass.positions, glass.species, glass.cell, SILICA.table)
     disc, _, _ = trace_one.compiled(SILICA)(atoms, point, load, settings)
     n_free = len(disc.forces)
@@ -41,6 +41,18 @@ def test_atoms_move_as_in_plain_shear(glass):
         assert np.sum(direction * step) / np.linalg.norm(step) > 0.9  # it turns quickly at the instability
         assert abs(np.linalg.norm(direction) - 1.0) < 1e-12
         assert own.response[len(atoms) :].isnull().all()
+
+
+def test_tethered_atoms_move_too(glass):
+    """All atoms within reach of the disc; stopped early, as walking so many is slow."""
+    probing = listi.probe(glass, grid=(1, 1), r_free=6.0, tether=3.0, workers=1)
+    probing.critical_strain[:] = 0.002
+    found = motion(glass, probing, workers=1).isel(x=0, y=0)
+    places, moved = walked(glass, np.zeros(2), 20, 6.0, 3.0)
+    from_centre = minimum_image(glass.positions[found.atom], glass.cell)
+    order = [int(np.argmin(np.linalg.norm(places - place, axis=1))) for place in from_centre]
+    assert sorted(order) == list(range(len(places)))
+    np.testing.assert_allclose(found.displacement, moved[order], atol=1e-7)
 
 
 def test_a_disc_without_a_threshold_has_no_motion(glass):

@@ -8,6 +8,7 @@ import pytest
 from listi import parallel
 from listi.mechanics import lammps
 from listi.mechanics.forms import SILICA, silica
+from listi.mechanics.potential import Potential
 from listi.mechanics.shear import deform, relax
 from listi.network.geometry import minimum_image
 from listi.network.network import Network
@@ -61,6 +62,30 @@ def test_a_soft_matrix_walked_step_by_step(glass):
     )
     np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
     np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
+    np.testing.assert_allclose(followed.peak_stress, walked.peak_stress, rtol=1e-4)
+
+
+def test_a_probe_that_meets_a_loop_narrower_than_a_step(glass):
+    """Atoms jump there and back within one step of 1e-4: undoing it as a whole does not tell, its parts do."""
+    point = glass.cell * [0.75, 0.0]
+    followed, walked = (probe(glass, points=point[None], r_free=R_FREE, every_step=every) for every in (False, True))
+    strain = followed.critical_strain.item()
+    assert there_and_back(glass, point, strain, parts=1, r_free=R_FREE).returned
+    forth, back = there_and_back(glass, point, strain, r_free=R_FREE).stress.values
+    assert np.mean(np.abs(forth - back) > 1e-3 * np.abs(forth)) > 0.1
+    assert walked.critical_strain.item() == strain
+    np.testing.assert_allclose(walked.threshold, followed.threshold, rtol=1e-7)
+
+
+@pytest.mark.parametrize("factor", [2.0**-20, 2.0**16])
+def test_the_unit_of_energy_changes_nothing_but_the_numbers(glass, probing, factor):
+    """Even powers of two, which no product, quotient or root rounds: about a millionth, and about kelvins."""
+    other = Potential(SILICA.function, SILICA.table[..., :-2] * factor, SILICA.cutoff)
+    found = probe(glass, points=POINTS[:3], r_free=R_FREE, potential=other)
+    np.testing.assert_array_equal(found.critical_strain, probing.critical_strain[:3])
+    np.testing.assert_array_equal(found.threshold, factor * probing.threshold[:3])
+    walked = trace(glass, POINTS[1], r_free=R_FREE, potential=other)
+    np.testing.assert_array_equal(walked.stress, factor * trace(glass, POINTS[1], r_free=R_FREE).stress)
 
 
 @pytest.mark.parametrize("load", [{}, {"mode": "simple shear", "angle": 20.0}, {"tether": 10.0}])
