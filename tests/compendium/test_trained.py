@@ -117,7 +117,7 @@ def test_every_sample_is_learned_with_its_own_motion(glass, folder, tmp_path, mo
     ):
         with pytest.raises(ValueError, match=message):
             kept.train(tmp_path, name, asked, r_free, motion=weight)
-    with pytest.raises(ValueError, match="probing: does not say its angle, mode, r_free, strain_step"):
+    with pytest.raises(ValueError, match="probing: does not say its angle, cell, max_strain, mode, potential"):
         kept.train(tmp_path, "listi_large", sets(folder), R_FREE, motion=1.0)
 
 
