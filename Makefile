@@ -26,8 +26,10 @@ $(VENV):
 demo: env
 	$(BIN)/python -m listi run --profile demo
 
+# The repository is the root of what JupyterLab serves, so that data and figures can be reached from notebooks. Without
+# --allow-root it refuses to start in containers.
 lab: env
-	$(BIN)/jupyter lab notebooks/00_index.ipynb
+	$(BIN)/jupyter lab --allow-root --ServerApp.root_dir="$(CURDIR)" notebooks/00_index.ipynb
 
 lint: env
 	$(BIN)/ruff check .

@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     try:
-        return given.command(given)
+        code = given.command(given) or 0
+        sys.stdout.flush()
+        return code
     except ValueError as error:
         failure = isinstance(error, DataError)
         print(f"listi: error: {error}", file=sys.stderr)
@@ -42,12 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("listi: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever reads the output has seen enough, as in `listi status | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="listi", description=__doc__)
     parser.add_argument("--version", action="version", version=f"listi {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(command=lambda given: parser.print_help())
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -159,6 +165,9 @@ def _run(given: argparse.Namespace) -> int:
 
     try:
         chain.run(given.profile, changes, given.only, given.fresh, output, watch=watch)
+    except KeyboardInterrupt:
+        executed.clear()  # no table
+        raise
     finally:
         if executed:
             _closing_table(steps, given, changes, output, executed)
@@ -224,9 +233,10 @@ def _table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 99.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    return str(datetime.timedelta(seconds=round(seconds)))
+    """Format a time as progress bars do, with its unit: 01:40 min, 1:02:03 h."""
+    from tqdm import tqdm
+
+    return f"{tqdm.format_interval(round(seconds))} {'min' if round(seconds) < 3600 else 'h'}"
 
 
 def _short(path: Path) -> str:

@@ -1,12 +1,14 @@
 """The `listi` command: exit codes, what it prints, and that it costs little to ask."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from toy_notebooks import ALL
+from toy_notebooks import ALL, write
 
 from listi import cli, files
 from listi.compendium import bench
@@ -46,7 +48,7 @@ def test_second_run_says_so(command):
 
 def test_status_before_and_after(command):
     code, printed, _ = command("status")
-    assert code == 0 and "0 of 4 steps done; time left: about 6.0 s" in printed
+    assert code == 0 and "0 of 4 steps done; time left: about 00:06 min" in printed
     command("run")
     assert "4 of 4 steps done" in command("status")[1]
     changed = command("status", "--set", "n_events=3")[1].splitlines()
@@ -62,7 +64,7 @@ def test_status_of_a_run_in_progress_and_of_one_that_was_killed(command, checkou
     files.write_json(place, {k: v for k, v in record.items() if k != "seconds"})
     with files.locked(output):
         lines = command("status")[1].splitlines()
-        assert lines[3].split()[:2] == ["02_measure", "running"] and "days" in lines[3]
+        assert lines[3].split()[:2] == ["02_measure", "running"] and " h" in lines[3]
     lines = command("status")[1].splitlines()
     assert lines[3].split()[:2] == ["02_measure", "interrupted"] and "was interrupted" in lines[3]
 
@@ -178,6 +180,46 @@ def test_import_is_cheap_and_the_function_stays_a_function():
     )
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+
+def in_own_process(*arguments, **more):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(Path(__file__).parent)])}
+    command = [sys.executable, "-m", "listi", *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_ctrl_c_ends_a_run_with_one_sentence(checkout, command):
+    slow = "import pathlib, time; pathlib.Path('../../../begun').touch(); time.sleep(600)"
+    write("02_measure", ["n_events: int = 6  # events"], slow, ["01"])
+    process = in_own_process("run", start_new_session=True)
+    begun, until = checkout / "begun", time.monotonic() + 120
+    while not begun.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and to the notebook's kernel
+    _, errors = process.communicate(timeout=60)
+    assert errors == "listi: interrupted; the same command goes on from here\n"
+    assert process.returncode == 130
+    code, printed, errors = command("status")
+    assert code == 0, errors
+    assert printed.splitlines()[3].split()[:2] == ["02_measure", "interrupted"]
+
+
+def test_a_reader_that_closes_the_pipe_ends_the_command_quietly(checkout):
+    process = in_own_process("status")
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 1
+
+
+def test_without_a_command_there_is_help(command):
+    code, printed, errors = command()
+    assert code == 0 and printed.startswith("usage: listi") and errors == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "00:00 min"), (99.6, "01:40 min"), (3599.7, "1:00:00 h"), (90061, "25:01:01 h")]
+)
+def test_durations_have_one_format(seconds, text):
+    assert cli._duration(seconds) == text
 
 
 def test_module_is_the_command():

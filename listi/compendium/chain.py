@@ -271,6 +271,8 @@ def _execute(step: Step, values: Mapping, output: Path, all_steps: list[Step]) -
         places = {"data_dir": "../data", "figure_dir": "../figures"}
         own = {name: {**values, **places}[name] for name in step.defaults}
         cells = execute(step.path, _executed(output, step), own)
+    except KeyboardInterrupt:
+        raise  # what is left "running" without a run is "interrupted"
     except BaseException as error:
         seconds = time.monotonic() - start
         write_json(place, {**record, "state": "failed", "error": str(error), "seconds": seconds})

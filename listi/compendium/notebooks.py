@@ -148,6 +148,8 @@ def execute(template: Path, executed: Path, parameters: Mapping[str, object]) ->
                 progress_bar=False,
             )
     except PapermillExecutionError as error:
+        if error.ename == "KeyboardInterrupt":  # Ctrl-C in a terminal reaches the kernel, too
+            raise KeyboardInterrupt from error
         os.replace(unfinished, executed)
         sources = [source for _, source, _ in read_cells(template)]
         number = sources.index(error.source) + 1 if error.source in sources else "of parameters"

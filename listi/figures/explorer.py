@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +20,7 @@ from ..analysis.load import strain_to_failure, stress_rate
 from ..analysis.sample import Sample
 from ..compendium.sample_files import load_sample
 from ..files import write_bytes
+from ..mechanics.shear import deform
 from ..network.geometry import wrap
 from ..network.network import Network
 from ..probing.curves import curves
@@ -75,8 +77,8 @@ def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Ex
     sample : Sample, DataTree or path
         A sample with events and a probed map: a file, or what was read from one.
     full : bool
-        Compute what files do not hold, in one to three minutes on two cores: the stress-strain curve of every disc, and
-        the map probed anew after each event. Without, the first and last point of each curve are shown.
+        Compute what files do not hold, in one to three minutes on two cores: the stress-strain curve of every disc, the
+        states after events, and the map probed anew in each. Without, the first and last point of each curve are shown.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Ex
     Raises
     ------
     ValueError
-        If the sample has no events, no probed map, or no bonds, or with `full`, no states after its events.
+        If the sample has no events, no probed map, or no bonds.
     DataError
         If the file is not whole.
 
@@ -97,7 +99,9 @@ def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Ex
     >>> file = page.save("sample_5.html")
     """
     sample = _read(sample)
-    _check(sample, full)
+    _check(sample)
+    if full:
+        sample = _with_states(sample)
     maps = _maps(sample)
     data = _data(sample, maps)
     if full:
@@ -121,23 +125,32 @@ def _read(sample: Sample | xr.DataTree | str | Path) -> Sample:
     return Sample(Network.from_xarray(groups["network"]), *held, attrs=dict(groups["network"].attrs))
 
 
-def _check(sample: Sample, full: bool) -> None:
+def _check(sample: Sample) -> None:
     if sample.shear is None or sample.shear.sizes.get("event", 0) == 0:
         raise ValueError("sample: has no events to step through; listi.deform makes them")
     if sample.probing is None or set(sample.probing.threshold.dims) != {"x", "y"}:
         raise ValueError("sample: has no map of probed thresholds over (x, y); listi.probe makes it")
     if len(sample.network.bonds) == 0:
         raise ValueError("sample: its network has no bonds to draw")
-    if full and "configuration" not in sample.shear:
-        raise ValueError("full: the sample holds no states after its events to be probed; it must be False")
+
+
+def _with_states(sample: Sample) -> Sample:
+    """Return the sample with its states after events; one that was stored without them is sheared once more."""
+    shear = sample.shear
+    if "configuration" in shear:
+        return sample
+    last = float(shear.strain[-1])
+    again = deform(sample.network, shear.attrs["strain_step"], last, shear.sizes["event"], min_strain=last)
+    return replace(sample, shear=again)
 
 
 def _maps(sample: Sample) -> dict[str, xr.DataArray]:
-    """All maps of the undeformed sample by the name on their button; thresholds in 1e-3."""
+    """All maps of the undeformed sample by their name in the menu; thresholds in 1e-3."""
     threshold = sample.probing.threshold
     maps = {"Probed threshold": threshold * STRESS_SCALE}
-    for name, predicted in (sample.predictions or {}).items():
-        maps[f"Predicted: {look(name)['label']}"] = predicted * STRESS_SCALE
+    predictions = sample.predictions or {}
+    for name in sorted(predictions, key=lambda name: name != "listi"):  # the default network first
+        maps[f"Predicted by LISTI: {look(name)['label']}"] = predictions[name] * STRESS_SCALE
     rate = stress_rate(sample.network, threshold.transpose("x", "y").shape, float(sample.probing.attrs["r_free"]))
     return maps | {"Strain to failure": strain_to_failure(threshold.transpose("x", "y"), rate)}
 

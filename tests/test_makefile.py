@@ -1,0 +1,42 @@
+"""`make lab` serves the whole repository, for whoever runs it."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Address and token of the server that the command of `make lab` starts."""
+    shown = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    _, *arguments = shlex.split(shown.splitlines()[-1])
+    command = [sys.executable, "-m", "jupyter", *arguments, "--no-browser", "--ServerApp.port=0"]
+    runtime = tmp_path / "runtime"
+    settings = {"JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 120
+        while not (found := list(runtime.glob("jpserver-*.json"))):
+            assert process.poll() is None and time.monotonic() < until, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        yield json.loads(found[0].read_text())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_lab_serves_notebooks_and_data(server):
+    for path in ("notebooks/00_index.ipynb", "data/paper/samples", "paper_figures/explorer.html"):
+        address = f"{server['url']}api/contents/{path}?content=0&token={server['token']}"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            assert json.load(answer)["path"] == path
