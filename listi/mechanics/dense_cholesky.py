@@ -43,12 +43,12 @@ def cholesky(matrix, end):
                 fp, fq = flat[p + j], flat[q + j]
                 flat[x + j] = fma(-qx, fq, fma(-px, fp, flat[x + j]))
                 flat[y + j] = fma(-qy, fq, fma(-py, fp, flat[y + j]))
-        if not flat[x + k] > 1e-12:
+        if not flat[x + k] > 0.0:
             return False
         scale_x = 1.0 / np.sqrt(flat[x + k])
         u = flat[x + k + 1] * scale_x
         rest = fma(-u, u, flat[y + k + 1])
-        if not rest > 1e-12:
+        if not rest > 0.0:
             return False
         scale_y = 1.0 / np.sqrt(rest)
         for j in range(k, U(end[k])):  # the entry of row y left of its diagonal is never read

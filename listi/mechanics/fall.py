@@ -3,7 +3,8 @@
 This is the limit of slow loading and strong damping. It needs no minimiser's name: minimisers take long steps, and
 rounding then decides which of several minima they end in.
 
-The motion is followed by an exponential Rosenbrock method. With the forces F and the Hessian H at x, a step of length h is
+The motion is followed by an exponential Rosenbrock method. With the forces F and the Hessian H at x, a step of length h
+is
 
     y = x + h phi_1(-h H) F                        exact if forces are linear
     x' = y + 2 h phi_3(-h H) [F(y) - F(x) + H (y - x)]
@@ -227,9 +228,9 @@ def combine(coefficients, vectors):
 
 @numba.njit(**JIT)
 def _extend(hessian, basis, diagonal, side, size, wanted):
-    """Add vectors to the basis, from `size` to `wanted` of them; return how many there are if H maps them on themselves.
+    """Add vectors to the basis, from `size` to `wanted` of them, unless H maps them on themselves; return how many.
 
-    The Hessian is tridiagonal in the basis: `diagonal`, and `side` beside it, of which one entry more than that is known.
+    In the basis the Hessian is tridiagonal, with `diagonal` and, next to it, `side`, whose last entry leads out of it.
     """
     for k in range(size, wanted):
         new = basis[k + 1]

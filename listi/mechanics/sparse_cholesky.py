@@ -94,8 +94,8 @@ class Factor:
             updates[number] = boundary, front[own:, own:].copy()
             fronts.append(((2 * members[:, None] + np.arange(2)).ravel(), *_pack(front, own)))
         begin = np.cumsum([0] + [len(front[0]) for front in fronts])
-        own = np.array([len(front[1]) for front in fronts])
-        self._fronts = begin, own, *(np.concatenate(parts) for parts in zip(*fronts, strict=True))
+        eliminated = np.array([len(front[1]) for front in fronts])
+        self._fronts = begin, eliminated, *(np.concatenate(parts) for parts in zip(*fronts, strict=True))
 
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Solve for one right-hand side (n_atoms, 2); entries of atoms outside the factor are zero."""
@@ -181,7 +181,7 @@ def _assemble(front, local, atoms, diagonal, early, late, blocks):
 
 @numba.njit(**JIT)
 def _extend_add(front, place, update):
-    """Add what a child has left (upper triangle) at `place`, ascending, into the upper triangle of its parent's front."""
+    """Add what a child has left at `place`, ascending, into the front of its parent (upper triangles)."""
     n = U(len(place))
     for i in range(n):
         for a in range(U(2)):
