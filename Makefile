@@ -17,7 +17,7 @@ env:
 $(VENV):
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or \
 	    sys.exit("$(PYTHON) is Python %d.%d; 3.11 to 3.13 is needed: make PYTHON=python3.12 ..." % v)'
-	@echo "Making $(VENV) from requirements.lock: a few minutes, 3.4 GB."
+	@echo "Making $(VENV) from requirements.lock: a few minutes, 3.5 GB."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

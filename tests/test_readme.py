@@ -1,39 +1,43 @@
-"""The lines of the README run on a glass as they stand."""
+"""The Python blocks of the README run as they are printed, and print and draw what it says."""
 
 import re
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
-import listi
-from listi import generate
-
-README = Path(__file__).resolve().parents[1] / "README.md"
-
-
-def code_of(heading):
-    section = README.read_text("utf-8").split(f"## {heading}\n")[1].split("##")[0]
-    return "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```(?:[^`]*```text\n(.*?)```)?", README, re.DOTALL)
+NUMBER = re.compile(r"-?\d+\.\d*")
 
 
-def test_other_programs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    glass = generate(10, 10, seed=1)
-    names = {"listi": listi, "silicon": glass.positions[glass.silicon], "cell": glass.cell}
-    exec(compile(code_of("With other programs"), "README.md", "exec"), names | {"mine": lambda network: np.eye(4)})
-    assert {path.name for path in tmp_path.iterdir()} == {"sample.xyz", "glass.data", "glass.table", "glass.in"}
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the blocks leave their files."""
+    return tmp_path_factory.mktemp("readme")
 
 
-def test_the_example_runs(tmp_path, monkeypatch, capsys):
-    code = code_of("On your own glass")
-    assert len(code.splitlines()) <= 10
-    glass = generate(10, 10, seed=1)
-    edges = re.search(r"np\.array\((\[[^]]+\])\)", code).group(1)
-    code = code.replace(edges, str(glass.cell.tolist()))
-    code = code.replace("grid=(50, 50)", "grid=(3, 3)").replace("n_events=6", "n_events=1")
-    monkeypatch.chdir(tmp_path)
-    names = {name: getattr(glass, name) for name in ("positions", "species", "bonds")}
-    exec(compile(code, "README.md", "exec"), names)
-    assert names["probed"].threshold.shape == (3, 3)
-    assert np.isfinite(names["predicted"].threshold).all()
-    assert "event" in capsys.readouterr().out
+@pytest.mark.parametrize(("code", "printed"), BLOCKS)
+def test_a_block_runs_by_itself_and_prints_what_the_readme_says(code, printed, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    exec(compile(code, "README.md", "exec"), {})
+    said = capsys.readouterr().out
+    assert printed and NUMBER.sub("#", said).split() == NUMBER.sub("#", printed).split()
+    values = [np.array(NUMBER.findall(text), dtype=float) for text in (said, printed)]
+    np.testing.assert_allclose(*values, atol=0.015)  # predictions agree within rounding, which may tip a digit
+
+
+def test_the_picture_is_what_the_first_block_draws(folder):
+    shipped, drawn = (Image.open(place / "sample_46.png") for place in (ROOT / "paper_figures", folder))
+    assert shipped.size == drawn.size
+    difference = np.abs(np.asarray(shipped, dtype=float) - np.asarray(drawn, dtype=float))
+    assert difference.mean() < 1.0
+
+
+def test_the_first_example_is_short():
+    assert len(BLOCKS[0][0].splitlines()) <= 12 and "sample_46.png" in README
+    assert {path.split(".")[-1] for path in re.findall(r"\]\(((?!http)[^)]+)\)", README)} <= {"png", "webp"}
+    for path in re.findall(r"\]\(((?!http)[^)]+)\)|href=\"([^\"]+)\"", README):
+        assert (ROOT / "".join(path)).is_file()

@@ -46,7 +46,9 @@ def root(tmp_path):
     for name in ("notebooks", "data/paper/models", "paper_figures", "listi"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "listi/__init__.py").write_text(CODE)
-    (tmp_path / "README.md").write_text("# Start\n\n![a dot](paper_figures/dot.png) and `data/README.md`\n")
+    start = '![a dot](paper_figures/dot.png), `data/README.md`, <a href="paper_figures/explorer.html">a page</a>'
+    (tmp_path / "README.md").write_text(f"# Start\n\n{start}\n")
+    (tmp_path / "paper_figures/explorer.html").write_text("<p>a glass</p>")
     for name in ("data/README.md", "paper_figures/README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         (tmp_path / name).write_text("# Page\n")
     (tmp_path / "data/paper/models/gcn.md").write_text("# Model card\n")
@@ -76,6 +78,8 @@ def test_a_small_site_is_whole(root):
     assert "<math" in page
     assert "01 A notebook" in page and "Model card" in page  # contents
     assert 'href="data/README.html"' in (html / "index.html").read_text()
+    assert 'href="paper_figures/explorer.html"' in (html / "index.html").read_text()
+    assert (html / "paper_figures/explorer.html").read_text() == "<p>a glass</p>"
     assert "Probe where |x| is small" in (html / "api/listi/index.html").read_text()
 
 

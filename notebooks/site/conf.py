@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 from pathlib import Path
 
 from docutils import nodes
@@ -171,10 +172,19 @@ def skip(app, what, name, member, skipped, options):
     return skipped or (member.imported and name.count(".") > 1)
 
 
+def copy_explorer(app, error):
+    """Put the explorer where the README links to it: Sphinx would offer it as a download."""
+    page = Path("paper_figures/explorer.html")
+    if error is None and (app.srcdir / page).is_file():
+        (app.outdir / page).parent.mkdir(exist_ok=True)
+        shutil.copyfile(app.srcdir / page, app.outdir / page)
+
+
 def setup(app):
     """Add what Sphinx and its extensions lack."""
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     app.connect("autoapi-skip-member", skip)
     app.connect("autodoc-process-docstring", bars)
+    app.connect("build-finished", copy_explorer)
     for transform in (Pictures, Tables, Names):
         app.add_post_transform(transform)

@@ -80,7 +80,7 @@ def test_a_frame_that_was_hidden_is_drawn_when_it_is_shown(opened):
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(390, HEIGHT), (390, 500), *((w, HEIGHT) for w in (560, 700, 760, 1920))]
+    ("width", "height"), [(390, 500), *((width, HEIGHT) for width in (390, 560, 700, 760, 1024, 1920))]
 )
 def test_a_click_shows_the_disc_in_the_window(opened, width, height):
     frame = opened(width, height)

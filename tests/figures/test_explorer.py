@@ -110,8 +110,8 @@ def test_states_that_are_not_stored_are_made_again_in_full_only(sample, in_full)
     bare = dataclasses.replace(sample, shear=sample.shear.drop_vars(["configuration", "non_affine", "event_cell"]))
     assert len(embedded(listi.explore(bare).page)["states"]) == 1
     again = embedded(listi.explore(bare, full=True).page)
-    differ = {name for name in in_full if again[name] != in_full[name]}
-    assert differ <= {"strain", "stress"}  # the same curve elsewhere
+    different = {name for name in in_full if again[name] != in_full[name]}
+    assert different <= {"strain", "stress"}  # points of the same curve at other strains
 
 
 def test_file_and_tree_give_the_same_page(sample, shown, tmp_path):
