@@ -32,7 +32,9 @@ from .tolerances import TOLERANCE
 ERROR = 0.02  # of the position after a step, at most [Å]
 LONGEST_MOVE = 0.3  # of an atom in one step [Å]
 LARGEST_SPACE = 80  # vectors that Lanczos' method keeps
-RESIDUAL = 0.1  # of the linear equation of motion at the end of a step, over the force there
+RESIDUAL = (
+    5.0  # of the linear equation of motion at the end of a step, over the force there and the allowed error [1/Å]
+)
 NEAR_MINIMUM = 0.1  # distance to the minimum at which Newton's method is tried [Å]
 WAIT = 4  # steps until it is tried again
 MOST_STEPS = 2000  # thirty to sixty are usual
@@ -84,6 +86,7 @@ class _Motion:
         self.time, self.length = 0.0, 1.0 / system.potential.force_scale  # [Å²/energy]
         self.distance = self._last_distance = 0.0  # to the minimum, as the space of the step sees it [Å]
         self._wait = 0
+        self._residual = min(0.3, RESIDUAL * error)
         self.forces = system.energy_forces()[1]
         shape = system.positions.shape
         self._main, self._small = _Space(shape, LARGEST_SPACE), _Space(shape, LARGEST_SPACE // 2)
@@ -92,7 +95,7 @@ class _Motion:
         """Take one step."""
         system, start = self.system, self.system.positions
         hessian, main, small = system.linearise(), self._main, self._small
-        length = main.span(hessian, self.forces, self.length, _phi_1, RESIDUAL)
+        length = main.span(hessian, self.forces, self.length, _phi_1, self._residual)
         while True:
             move = main.function(_phi_1, length)
             furthest = np.max(np.abs(move))
@@ -103,7 +106,7 @@ class _Motion:
             beyond = system.energy_forces()[1] - self.forces + system.hessian_product(move)  # what is not linear
             correction = 0.0 * move
             if np.any(beyond):
-                small.span(hessian, beyond, length, _phi_3, 2.0 * RESIDUAL)
+                small.span(hessian, beyond, length, _phi_3, 2.0 * self._residual)
                 correction = 2.0 * small.function(_phi_3, length)
             wrong = np.max(np.abs(correction))
             change = 0.85 * cube_root(self.error / max(wrong, 1e-12))
