@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import __version__
 
-ALGORITHMS = {"network": 2, "shear": 2, "probing": 1, "predictions": 2, "training": 2}
+ALGORITHMS = {"network": 3, "shear": 3, "probing": 1, "predictions": 2, "training": 2}
 """Version of the algorithm behind each kind of result.
 
 The rule: whoever changes what one of them computes, by more than rounding, raises its number by one here. Stored

@@ -180,6 +180,15 @@ def test_factor_refuses_an_indefinite_matrix(glass):
         Factor(glass.positions, glass.cell, system.first, system.partner, -system._blocks, system.reach)
 
 
+@pytest.mark.parametrize(
+    "positions", [[[5.0, 5.0], [6.5, 5.0], [40.0, 40.0]], [[5.0, 5.0], [5.51, 5.0], [40.0, 40.0]]], ids=["far", "near"]
+)
+def test_an_atom_out_of_reach_and_two_that_nearly_touch_are_relaxed(positions):
+    system = System(positions, [0, 1, 0], [60.0, 60.0])
+    system.relax()
+    assert np.linalg.norm(system.positions[1] - system.positions[0]) == pytest.approx(1.361, abs=1e-3)
+
+
 def test_minimise_returns_to_the_minimum(glass, shaken):
     positions = minimise(shaken.positions, shaken.species, shaken.cell)
     assert np.max(np.abs(state(glass, positions).energy_forces()[1])) < 1e-10
