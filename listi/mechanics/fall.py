@@ -128,7 +128,8 @@ class _Motion:
             return False
         start = self.system.positions
         self.system.linearise()
-        if self.system.refactor() and self.system.correct(tolerance, 2.0 * NEAR_MINIMUM):
+        self.system.refactor()
+        if self.system.correct(tolerance, 2.0 * NEAR_MINIMUM):
             return True
         self.system.positions, self._wait = start, WAIT
         return False

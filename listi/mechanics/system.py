@@ -29,6 +29,8 @@ from .tolerances import SKIN_SAMPLE as SKIN
 NEAR = 0.7  # share of the cutoff within which pairs enter the factor: the others cost more than they help
 FRESH = 6  # iterations that a solve takes with a new factor
 WORTH = 40  # iterations that a new factor costs; so many are spent beyond FRESH before the old one is given up
+SHIFTS = (1e-6, 1e-5, 1e-4, 1e-3)  # springs on all atoms, in units of the mean diagonal of the Hessian
+CONVEX_SHIFTS = (1e-6, 1e-4, 1e-2, 1.0)
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
 CONTRACTION = 0.25  # of a correction by Newton's method to the one before, at most, where it is sure of its minimum
 ROUNDING = 1e-9  # corrections smaller than this are rounding [Å]
@@ -142,27 +144,31 @@ class System:
         hessian_product(self._hessian, vector, out)
         return out
 
-    def refactor(self) -> bool:
-        """Factorise the Hessian of the last `linearise`; False if it is not positive definite.
+    def refactor(self) -> None:
+        """Factorise the Hessian of the last `linearise`, shifted as far as makes it positive definite.
 
-        Its convex part, shifted as far as that takes, is then factorised instead.
+        Without the pairs that are left out, it need not be so at a minimum. If a small shift does not help, its convex
+        part is factorised.
+
+        Raises
+        ------
+        ConvergenceError
+            If nothing helps, as where forces are not finite.
         """
-        arguments = self.positions, self.cell, self.first, self.partner
+        convex = np.empty_like(self._blocks)
+        self._pair_stiffness(self._pairs, convex, True)
         reach = NEAR * self.potential.cutoff
         self._excess = 0
-        try:
-            self._factor = Factor(*arguments, self._blocks, reach, self.mobile)
-            return True
-        except IndefiniteError:
-            convex = np.empty_like(self._blocks)
-            self._pair_stiffness(self._pairs, convex, True)
-        for shift in 10.0 ** np.arange(-6, 4):
-            try:
-                self._factor = Factor(*arguments, convex, reach, self.mobile, shift)
-                return False
-            except IndefiniteError:  # by rounding: to single precision, the convex part is only semidefinite
-                continue
-        raise ConvergenceError("the Hessian has no finite, positive entry on its diagonal")
+        for blocks, shifts in ((self._blocks, SHIFTS), (convex, CONVEX_SHIFTS)):
+            for shift in shifts:
+                try:
+                    self._factor = Factor(
+                        self.positions, self.cell, self.first, self.partner, blocks, reach, self.mobile, shift
+                    )
+                    return
+                except IndefiniteError:
+                    continue
+        raise ConvergenceError("the Hessian cannot be factorised, however it is shifted")
 
     def solve(self, right: np.ndarray, relative: float = 1e-8) -> tuple[np.ndarray, bool]:
         """Solve Hessian x = right by preconditioned conjugate gradients.
