@@ -44,10 +44,6 @@ class Dual(NamedTuple):
         Number of rings of each size.
     contacts : ndarray of int64, shape (12,)
         Sum of `contact` over the rings of each size: n m_n p_n n_rings.
-    centres : ndarray, shape (n_rings, 2)
-        Ring centres [Å].
-    cell : ndarray, shape (2,)
-        Edge lengths of the periodic cell [Å].
     """
 
     corners: np.ndarray
@@ -59,12 +55,10 @@ class Dual(NamedTuple):
     contact: np.ndarray
     count: np.ndarray  # type: ignore[assignment]  # a tuple has a method of this name
     contacts: np.ndarray
-    centres: np.ndarray
-    cell: np.ndarray
 
 
-def honeycomb(nx: int, ny: int) -> Dual:
-    """Return the dual of a honeycomb of `nx` rings in each of `ny` rows.
+def honeycomb(nx: int, ny: int) -> tuple[Dual, np.ndarray, np.ndarray]:
+    """Return the dual of a honeycomb of `nx` rings in each of `ny` rows, ring centres (n_rings, 2) and cell [Å].
 
     Si are numbered along the bonded rows, left to right, the top row first.
     """
@@ -83,12 +77,12 @@ def honeycomb(nx: int, ny: int) -> Dual:
     cell = np.array([nx, ny]) * SPACING
     x = (rings_place + 0.5 * (rings_row % 2) + 0.25) * SPACING[0]
     y = cell[1] - (rings_row + 1) * SPACING[1]
-    return triangulation(corners, np.stack([x, y], axis=1), cell)
+    return triangulation(corners, nx * ny), np.stack([x, y], axis=1), cell
 
 
-def triangulation(corners: np.ndarray, centres: np.ndarray, cell: np.ndarray) -> Dual:
-    """Return the dual of triangles (n_si, 3) between ring centres; bonds follow their Si."""
-    n_si, n_rings = len(corners), len(centres)
+def triangulation(corners: np.ndarray, n_rings: int) -> Dual:
+    """Return the dual of triangles (n_si, 3) between rings; bonds follow their Si."""
+    n_si = len(corners)
     start, end = np.roll(corners, -1, axis=1).ravel(), np.roll(corners, -2, axis=1).ravel()
     forth, back = start * n_rings + end, end * n_rings + start
     order = np.argsort(forth)
@@ -105,7 +99,6 @@ def triangulation(corners: np.ndarray, centres: np.ndarray, cell: np.ndarray) ->
     dual = Dual(
         corners.astype(np.int64), (partner // 3).reshape(n_si, 3), sides.reshape(n_si, 3),
         first // 3, member, sizes, contact, count, contacts,
-        np.array(centres, dtype=float), np.array(cell, dtype=float),
     )  # fmt: skip
     count_contacts(dual)
     return dual
@@ -156,6 +149,19 @@ def ring_neighbours(dual, ring, found):
 
 
 @numba.njit(**JIT)
+def ring_members(dual, ring, found):
+    """Write the Si around `ring` into `found`, anticlockwise; return how many."""
+    si = start = dual.member[ring]
+    n = 0
+    while True:
+        found[n] = si
+        n += 1
+        si = dual.neighbours[si, (slot(dual.corners[si], ring) + 1) % 3]
+        if si == start:
+            return n
+
+
+@numba.njit(**JIT)
 def _join(dual, a, b, sign):
     """Count rings a and b as neighbours (sign 1) or no longer (sign -1)."""
     for ring, other in ((a, b), (b, a)):
@@ -197,7 +203,7 @@ def switch(dual, bond, anticlockwise):
     Parameters
     ----------
     dual : Dual
-        Changed in place, the centres excepted.
+        Changed in place.
     bond : int
         Number of the bond.
     anticlockwise : bool

@@ -1,8 +1,11 @@
-"""Honeycomb to glass by bond switching on two lattices, to given ring statistics and Aboav-Weaire parameters.
+"""Honeycomb to glass by bond switching, to given ring statistics and Aboav-Weaire parameters.
 
 Bonds of the honeycomb are switched first at a temperature at which about one ring may be of a wrong size, until the
 directions of the crystal are forgotten, then at a low one until the statistics are met as well as the network bears.
-Lengths in Å.
+Each switch relaxes the atoms around it while the others stay, and is undone if these atoms tear; its cost does not
+depend on the size of the sample. What force the frozen surroundings have left is relaxed in the end, in the whole
+sample at once. Where the network tears in that, a bond close by is switched, and others around until the statistics are
+as good as before. Lengths in Å.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..mechanics.system import minimise
-from ..network.geometry import is_whole
+from ..mechanics.forms import SILICA
+from ..mechanics.system import ConvergenceError, System
+from ..network.geometry import is_whole, minimum_image, wrap
 from ..network.network import Network
 from .dual import LARGEST_RING, SPACING, Dual, bond_ends
-from .lattices import Lattices, Proposals, largest_radius, misbonded
-from .switching import aboav_weaire_of_size, objective
+from .glass import Glass, crystal, move, torn_silicon
+from .switching import aboav_weaire_of_size, metropolis, objective, order
 from .zero_pressure import release
 
 MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must fit
@@ -26,18 +30,23 @@ MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must
 TARGET_RING_STATISTICS = {4: 0.03997, 5: 0.27565, 6: 0.40165, 7: 0.21279, 8: 0.05789, 9: 0.01014}
 TARGET_ALPHA = 0.3
 BOXES = ("as-generated", "zero-pressure")
-RADIUS = 14.0  # around a switch [Å] within which atoms are relaxed at once
-SMALLEST_RADIUS = 8.0  # [Å]: the four rings of a switch must have room to relax
+RADIUS = 14.0  # around a switch [Å] within which atoms are relaxed; closer surroundings forbid what the network bears
 
-TEMPERATURE = 1e-4  # of Metropolis on chi; lower in samples larger than the paper's, where one ring changes chi by less
-_COLD = 0.2  # the lower one, times the number of rings
-_WARM = 2.0  # the temperature before both, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
+_COLD = 1e-4  # temperature of Metropolis on chi in the end
+_COLDER = 0.2  # times the number of rings, in samples larger than the paper's
+_WARM = 2.0  # temperature before that, times the number of rings: one 6-ring too many raises chi by 2.5 / n_rings
 _MOST_RINGS = 2000  # in that, while a large crystal has few 5-rings: each new one changes alpha_5 by more
 _FORGOTTEN = 3.0  # bond-orientational order, times sqrt(n_bonds), at which the crystal's directions count as forgotten
 _WARM_PASSES = 100  # proposals per bond, after which the warm switches end even if some order is left
-_IDLE = 2  # passes without a switch, all torn, that the warm switches survive: other bonds may not tear
-_BATCH = 0.1  # switches per ring between two relaxations of the whole sample
-_PASSES = 4  # proposals per bond without progress, after which chi counts as low as it gets
+_LOOKS = 2  # at the order in each of these passes
+_IDLE = 3  # passes without a switch after which none is expected any more
+_PASSES = 6  # proposals per bond without progress, after which chi counts as low as it gets
+_TRIES = 5  # of the low temperature, with a pass at the warm one between them
+_STUCK = 0.01  # further than so many from a wanted alpha
+_NO_PROGRESS = 1e-3  # in chi
+_TEARS = 200  # in the relaxation of the whole sample, after which there is no hope
+_NEWTON_STEPS = 500  # in that
+_AROUND = 3.0  # distance from a tear, in radii, within which bonds are switched
 
 
 def generate(
@@ -47,7 +56,6 @@ def generate(
     ring_statistics: Mapping[int, float] | None = None,
     alpha: float = TARGET_ALPHA,
     box: str = "as-generated",
-    radius: float | None = None,
 ) -> Network:
     """Generate a network glass of `nx` x `ny` rings at a minimum of the full potential.
 
@@ -66,10 +74,6 @@ def generate(
     box : str
         "as-generated" keeps the cell of the honeycomb with Si-Si 3.05 Å (a slight biaxial tension,
         as in the paper); "zero-pressure" relaxes both edges until neither normal stress is left.
-    radius : float
-        Distance from a switch [Å] within which atoms are relaxed at once; the others follow with the whole sample. By
-        default 14 Å, or what fits a smaller cell. Below 14 Å the frozen surroundings forbid switches that the network
-        bears.
 
     Returns
     -------
@@ -91,18 +95,103 @@ def generate(
     >>> glass.n_atoms, glass.cell.round(1).tolist()
     (600, [52.8, 54.9])
     """
-    target = _check(nx, ny, seed, ring_statistics, alpha, box, radius)
+    target = _check(nx, ny, seed, ring_statistics, alpha, box)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    lattices = Lattices(nx, ny, min(RADIUS, largest_radius(nx, ny)) if radius is None else radius)
-    order = _FORGOTTEN / math.sqrt(len(lattices.dual.owner))
-    _switch(lattices, random, target, alpha, None, _WARM_PASSES, order)
-    best = np.inf
-    while (chi := objective(lattices.dual, target, alpha)) < best - 10 * TEMPERATURE:
-        best = chi
-        _switch(lattices, random, target, alpha, min(TEMPERATURE, _COLD / len(lattices.dual.sizes)), _PASSES)
-    if missed := _missed(lattices, target, alpha):
+    glass = crystal(nx, ny)
+    _forget_the_crystal(glass, random, target, alpha)
+    _meet_the_targets(glass, random, target, alpha)
+    if not _missed(glass, target, alpha):
+        _relax(glass, random, target, alpha)
+    if missed := _missed(glass, target, alpha):
         raise RuntimeError(f"generate(nx={nx}, ny={ny}, seed={seed}): {missed}")
-    return _finished(lattices, box)
+    positions, cell = glass.positions, glass.cell
+    if box == "zero-pressure":
+        positions, cell = release(positions, glass.species, cell)
+    return Network(wrap(positions, cell), glass.species, bond_ends(glass.dual), cell)
+
+
+def _forget_the_crystal(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float) -> None:
+    """Switch bonds at the warm temperature until their directions have little order, or no more switch is made."""
+    bonds = np.arange(len(glass.dual.owner))
+    idle = 0
+    for _ in range(_LOOKS * _WARM_PASSES):
+        drawn = _draw(random, bonds, len(bonds) // _LOOKS)
+        made = _switch(glass, drawn, target, alpha, warm_temperature(glass.dual, target))
+        idle = 0 if made else idle + 1
+        if idle == _IDLE * _LOOKS or order(glass) < _FORGOTTEN / math.sqrt(len(bonds)):
+            return
+
+
+def _meet_the_targets(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float) -> None:
+    """Switch bonds at the low temperature until chi falls no more; again where that ends far from the targets."""
+    bonds = np.arange(len(glass.dual.owner))
+    for _ in range(_TRIES):
+        best, idle = np.inf, 0
+        while idle < _PASSES:
+            _switch(glass, _draw(random, bonds, len(bonds)), target, alpha, cold_temperature(glass.dual))
+            chi = objective(glass.dual, target, alpha)
+            best, idle = (chi, 0) if chi < best - _NO_PROGRESS else (best, idle + 1)
+        if not _missed(glass, target, alpha, _STUCK):
+            return
+        _switch(glass, _draw(random, bonds, len(bonds)), target, alpha, warm_temperature(glass.dual, target))
+
+
+def _relax(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float) -> None:
+    """Relax the whole sample; where it tears in that, bonds close by are switched."""
+    system, chi = System(glass.positions, glass.species, glass.cell), objective(glass.dual, target, alpha)
+    for _ in range(_TEARS):
+        torn = relax(glass, system)
+        if not torn.size:
+            return
+        for number, si in enumerate(torn):
+            if np.all(_distance(glass, torn[:number], si) > RADIUS):
+                _switch_near(si, glass, random, target, alpha, chi)
+    raise RuntimeError(f"the network tears at Si {torn[0]} whatever is switched there")
+
+
+def relax(glass: Glass, system: System) -> np.ndarray:
+    """Relax all atoms; return the Si at which the network tears, if any: atoms stay where they were a step before."""
+    system.positions = glass.positions.copy()
+    for _ in range(_NEWTON_STEPS):
+        before = system.positions
+        try:
+            system.relax(steps=1)
+            at_minimum = True
+        except ConvergenceError:
+            at_minimum = False
+        move(glass, system.positions)
+        torn = torn_silicon(glass)
+        if torn.size:
+            move(glass, before)
+        if torn.size or at_minimum:
+            return torn
+    forces = np.abs(system.energy_forces()[1][: len(glass.dual.corners)])
+    return np.argmax(forces.max(axis=1), keepdims=True)
+
+
+def _switch_near(si: int, glass: Glass, random: np.random.Generator, target, alpha: float, chi: float) -> None:
+    """Switch a bond near a Si, whatever chi says, then others around at the low temperature until chi is low again."""
+    away = _distance(glass, slice(len(glass.dual.corners), None), si)
+    for reach, temperature, enough in ((RADIUS, np.inf, np.inf), (_AROUND * RADIUS, cold_temperature(glass.dual), chi)):
+        bonds = np.flatnonzero(away < reach)
+        _switch(glass, _draw(random, bonds, _PASSES * len(bonds)), target, alpha, temperature, enough)
+
+
+def _distance(glass: Glass, atoms, si: int) -> np.ndarray:
+    """Distance of atoms from a Si."""
+    x, y = minimum_image(glass.positions[atoms] - glass.positions[si], glass.cell).T
+    return np.sqrt(x * x + y * y)
+
+
+def _draw(random: np.random.Generator, bonds: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw n of the bonds, some of them more than once, and a random number for each."""
+    return bonds[random.integers(len(bonds), size=n)], random.random(n)
+
+
+def _switch(glass: Glass, drawn, target: np.ndarray, alpha: float, temperature: float, enough: float = -np.inf) -> int:
+    """Propose to switch the bonds drawn; return how many have been."""
+    radius = min(RADIUS, 0.5 * float(glass.cell.min()) - SILICA.cutoff)
+    return metropolis.compiled(SILICA)(glass, *drawn, target, alpha, temperature, radius, enough)
 
 
 def warm_temperature(dual: Dual, target: np.ndarray) -> float:
@@ -111,58 +200,12 @@ def warm_temperature(dual: Dual, target: np.ndarray) -> float:
     return _WARM / min(len(dual.sizes), max(_MOST_RINGS, rings))
 
 
-def _switch(
-    lattices: Lattices, random, target, alpha: float, temperature: float | None, passes: int, order: float = 0.0
-) -> None:
-    """Propose `passes` switches per bond, until bonds have as little order as wanted or no switch is possible.
-
-    Without a temperature, at the warm one.
-    """
-    idle = 0
-    for _ in range(passes):
-        before, left = lattices.made, len(lattices.dual.owner)
-        proposals: list[Proposals] = []
-        while left > 0:
-            if lattices.in_parts or not proposals:  # other parts in each turn
-                proposals = _propose(lattices, random)
-            now = warm_temperature(lattices.dual, target) if temperature is None else temperature
-            done = lattices.switch(proposals, target, alpha, now)
-            if lattices.order() < order:
-                return
-            left -= sum(done)
-            proposals = [
-                one._replace(bonds=one.bonds[n:], chances=one.chances[n:])
-                for one, n in zip(proposals, done, strict=True)
-            ]
-        idle = idle + 1 if lattices.made == before else 0
-        if idle > (_IDLE if order else 0):
-            return
+def cold_temperature(dual: Dual) -> float:
+    """Temperature on chi in the end: the paper's, or a lower one in larger samples, where a ring changes chi by less."""
+    return min(_COLD, _COLDER / len(dual.sizes))
 
 
-def _propose(lattices: Lattices, random: np.random.Generator) -> list[Proposals]:
-    """Draw as many bonds as the sample has, the same number in each part."""
-    found, parts = [], lattices.parts(random)
-    each = len(lattices.dual.owner) // len(parts)
-    for part in parts:
-        inside = lattices.bonds_in(part)
-        bonds = inside[random.integers(len(inside), size=each)]
-        most = max(20, round(_BATCH * len(inside) / 3))  # a ring has three bonds of its own
-        found.append(Proposals(part, bonds, random.random(each), most))
-    return found
-
-
-def _finished(lattices: Lattices, box: str) -> Network:
-    """Return the network at a minimum of the full potential in its box."""
-    positions = minimise(lattices.atoms.positions, lattices.atoms.species, lattices.dual.cell)
-    cell = lattices.dual.cell
-    if box == "zero-pressure":
-        positions, cell = release(positions, lattices.atoms.species, cell)
-    if (bad := misbonded(positions, lattices.dual, cell)).size:
-        raise RuntimeError(f"Si {bad[0]} is misbonded in the finished sample")
-    return Network(np.mod(positions, cell), lattices.atoms.species, bond_ends(lattices.dual), cell)
-
-
-def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
+def _check(nx, ny, seed, statistics, alpha, box) -> np.ndarray:
     """Refuse impossible parameters; return the wanted fraction of every ring size from 0 on."""
     for name, value, spacing in (("nx", nx, SPACING[0]), ("ny", ny, SPACING[1])):
         least = math.ceil(MINIMUM_CELL / spacing)
@@ -176,10 +219,6 @@ def _check(nx, ny, seed, statistics, alpha, box, radius) -> np.ndarray:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
     if box not in BOXES:
         raise ValueError(f"box: {box!r} is not one of {', '.join(BOXES)}")
-    largest = largest_radius(nx, ny)
-    fits = isinstance(radius, (int, float, np.number)) and SMALLEST_RADIUS <= radius <= largest
-    if not (radius is None or fits):
-        raise ValueError(f"radius: {radius!r} is not a number from {SMALLEST_RADIUS} to {largest:.3g} Å in this cell")
     return _check_statistics(TARGET_RING_STATISTICS if statistics is None else statistics)
 
 
@@ -194,7 +233,7 @@ def _check_statistics(statistics: Mapping[int, float]) -> np.ndarray:
         if not isinstance(fraction, (int, float, np.number)) or not 0.0 < fraction <= 1.0:
             raise ValueError(f"ring_statistics: fraction {fraction!r} of {n}-rings is not in (0, 1]")
         target[n] = fraction
-    total, mean = target.sum(), target @ np.arange(len(target))
+    total, mean = sum(target.tolist()), sum(n * p for n, p in enumerate(target.tolist()))
     if abs(total - 1.0) > 0.01:
         raise ValueError(f"ring_statistics: fractions add up to {total:.4g}, not to 1 within 0.01")
     if abs(mean / total - 6.0) > 0.01:
@@ -202,16 +241,16 @@ def _check_statistics(statistics: Mapping[int, float]) -> np.ndarray:
     return target
 
 
-def _missed(lattices: Lattices, target: np.ndarray, alpha: float) -> str:
+def _missed(glass: Glass, target: np.ndarray, alpha: float, within: float = 0.05) -> str:
     """Say which of the wanted statistics has not been reached, and why; empty if all have."""
-    dual, n_rings = lattices.dual, len(lattices.dual.sizes)
-    why = f"{lattices.torn} switches were undone since they tear the network"
+    dual, n_rings = glass.dual, len(glass.dual.sizes)
+    why = f"{glass.tally[1]} switches were undone since they tear the network"
     off = np.abs(dual.count / n_rings - target)
     n = int(np.argmax(off))
     if off[n] > 0.01 + 2.0 / n_rings:
         return f"ring_statistics: p_{n} = {target[n]:.4g} not reached; got {dual.count[n] / n_rings:.4g}; {why}"
     for n in (4, 5):
         reached = aboav_weaire_of_size(dual, n)
-        if target[n] > 0.0 and dual.count[n] and abs(reached - alpha) > 0.05 + 5.0 / n_rings:
+        if target[n] > 0.0 and dual.count[n] and abs(reached - alpha) > within + 5.0 / n_rings:
             return f"alpha: {alpha} not reached with these ring statistics; alpha_{n} is {reached:.3g}; {why}"
     return ""

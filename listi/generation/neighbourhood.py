@@ -1,256 +1,258 @@
-"""The atoms around a switch: cut out, put where the dual says, relaxed, and looked at (Numba). Lengths in Å.
+"""The atoms around a switch: put where the dual says, relaxed, and put back where they tear (Numba). Lengths in Å.
 
-The neighbourhood is a disc whose inner atoms move while the others stay. It is a minimum of the full potential again
-before the next switch is proposed.
+The dual is relaxed in its harmonic potential, sum (r - r0)² / r0 over neighbouring rings with r0 = (b/2) [cot(pi/n) +
+cot(pi/m)]. Its triangles say where the Si start from, the middles of their bonds where the O do, and from there the
+atoms of a disc move to a minimum of the full potential while those around it stay.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from ..mechanics.disc import descend, make
+from ..mechanics.arithmetic import cosine_and_sine
+from ..mechanics.dense_cholesky import cholesky, solve
+from ..mechanics.disc import evaluate_hessian, make, refresh_pairs
 from ..mechanics.jit import JIT
 from ..mechanics.kernels import CUTOFF, template
-from ..mechanics.neighbours import atoms_within
+from ..mechanics.pair_sums import PairList, energy_forces
 from ..network.bonds import BOND, COORDINATION_RADIUS
-from .dual import LARGEST_RING, slot
+from .dual import LARGEST_RING, ring_members, ring_neighbours
+from .glass import atoms_around, centre_ring, is_torn, offset, rebin
 
+# Distance from the centre of a regular n-ring to its bonds, (b/2) cot(pi/n): two rings that share a
+# bond rest at the sum of theirs.
+_TURNS = [cosine_and_sine(180.0 / n) for n in range(2, LARGEST_RING + 2)]
+APOTHEM = np.array([0.0, 0.0] + [0.5 * BOND * cosine / sine for cosine, sine in _TURNS])
+
+_SETTLING = 8  # passes over the rings around a switch
 _ROUNDS = 10  # passes over the Si in the harmonic network
 _LONGEST_MOVE = 0.3  # of an atom in one Newton step
 _NEWTON_STEPS = 60  # after which a neighbourhood counts as torn
-_SMALL_FORCE = 1e-6  # largest force component of a relaxed neighbourhood [energy/Å]
-_SKIN = 1.0  # extra reach of its pair list
-
-
-class Atoms(NamedTuple):
-    """The physical lattice: Si first, then the O on each bond.
-
-    Attributes
-    ----------
-    positions : ndarray, shape (n_atoms, 2)
-        Changed in place.
-    species : ndarray of int8, shape (n_atoms,)
-    cell : ndarray, shape (2,)
-    table : ndarray
-        The potential's.
-    place : ndarray of int64, shape (n_atoms,)
-        Scratch, -1 everywhere between uses.
-    """
-
-    positions: np.ndarray
-    species: np.ndarray
-    cell: np.ndarray
-    table: np.ndarray
-    place: np.ndarray
-
-
-class Cut(NamedTuple):
-    """A neighbourhood: atom numbers, vectors from its centre (m, 2), how many of the first ones move."""
-
-    numbers: np.ndarray
-    vectors: np.ndarray
-    n_free: int
+_SMALL_FORCE = 1e-3  # largest force component of a relaxed neighbourhood [energy/Å]: its rim bears far more
+_BROKEN = 2.1  # Si-O bond that does not come back once it is so long
+_FIRST_SHIFT = 0.04  # of the eigenvalues of a Hessian that is not positive definite [energy/Å²]
+_SKIN = 0.5  # extra reach of the pair list
 
 
 @template
-def cut_out(atoms, grid, centre, radius):
+def _cut_out(glass, centre, radius):
     """Return the atoms within `radius` of `centre`, sorted along a direction, then those within the cutoff of them."""
-    found, vector = atoms_within(atoms.positions, atoms.cell, grid, centre, radius + CUTOFF)
+    found = np.empty(len(glass.positions), np.int64)
+    found = found[: atoms_around(glass, centre, radius + CUTOFF, found)]
     key = np.empty(len(found))
     n_free = 0
     for k in range(len(found)):
-        dx, dy = vector[k, 0], vector[k, 1]
+        dx, dy = offset(centre, glass.positions[found[k]], glass.cell)
         key[k] = 0.8 * dx + 0.6 * dy  # sorted, the envelope of the Hessian is narrow
         if dx * dx + dy * dy < radius * radius:
             n_free += 1
         else:
             key[k] += 1e6
-    rank = np.argsort(key)
-    return Cut(found[rank], vector[rank], n_free)
+    return found[np.argsort(key)], n_free
 
 
 @numba.njit(**JIT)
-def _image(x, near, width):
-    """Periodic image of a coordinate nearest to `near`."""
-    return x - width * np.floor((x - near) / width + 0.5)
+def _vectors(glass, atoms, centre):
+    """Vectors from `centre` to atoms."""
+    vectors = np.empty((len(atoms), 2))
+    for k in range(len(atoms)):
+        vectors[k, 0], vectors[k, 1] = offset(centre, glass.positions[atoms[k]], glass.cell)
+    return vectors
 
 
 @numba.njit(**JIT)
-def put_silicon(dual, cut, place, centre, four):
-    """Move free Si at the rings `four` to the centroids of their ring centres, and relax the harmonic Si network there.
-
-    Then put O on the middle of their bonds.
-    """
-    n_si = len(dual.corners)
-    moved = np.empty(cut.n_free, np.int64)
-    n_moved = 0
-    x = cut.vectors
-    for k in range(cut.n_free):
-        si = cut.numbers[k]
-        if si >= n_si:
-            continue
-        touches = False
-        for corner in dual.corners[si]:
-            for ring in four:
-                touches = touches or corner == ring
-        if not touches:
-            continue
-        moved[n_moved] = k
-        n_moved += 1
+def _place(glass, atoms, positions):
+    """Put atoms at positions, and into their bins."""
+    for k in range(len(positions)):
         for c in range(2):
-            total = 0.0
-            for corner in dual.corners[si]:
-                total += _image(dual.centres[corner, c] - centre[c], x[k, c], dual.cell[c])
-            x[k, c] = total / 3.0
+            glass.positions[atoms[k], c] = positions[k, c]
+        rebin(glass, atoms[k])
+
+
+@numba.njit(**JIT)
+def _settle(glass, four, found):
+    """Relax the centres of the rings `four` and around them in the potential of the dual, one after the other."""
+    dual = glass.dual
+    moving, n_moving = np.empty(64, np.int64), 4
+    moving[:4] = four
+    for ring in four:
+        for m in range(ring_neighbours(dual, ring, found)):
+            if not np.any(moving[:n_moving] == found[m]):
+                moving[n_moving] = found[m]
+                n_moving += 1
+    for ring in moving[:n_moving]:
+        for other in found[: ring_neighbours(dual, ring, found)].copy():
+            centre_ring(glass, other, found)
+    for _ in range(_SETTLING):
+        for ring in moving[:n_moving]:
+            fx, fy, stiffness = 0.0, 0.0, 0.0
+            for m in range(ring_neighbours(dual, ring, found)):
+                dx, dy = offset(glass.centres[ring], glass.centres[found[m]], glass.cell)
+                r = math.sqrt(dx * dx + dy * dy)
+                r0 = APOTHEM[dual.sizes[ring]] + APOTHEM[dual.sizes[found[m]]]
+                fx += (r - r0) / (r0 * r) * dx
+                fy += (r - r0) / (r0 * r) * dy
+                stiffness += 0.5 / r0  # bonds in all directions: half of each stiffness along x, half along y
+            glass.centres[ring, 0] += fx / stiffness
+            glass.centres[ring, 1] += fy / stiffness
+
+
+@numba.njit(**JIT)
+def _put_atoms(glass, four, centre, radius, found):
+    """Move the Si of the rings `four` to the centroids of their ring centres, and relax the harmonic Si network there.
+
+    Then put O on the middle of their bonds. All atoms that move lie within `radius` of `centre`.
+    """
+    dual, x, n_si = glass.dual, glass.positions, len(glass.dual.corners)
+    moved, n_moved = np.empty(64, np.int64), 0
+    for ring in four:
+        for m in range(ring_members(dual, ring, found)):
+            if _is_near(x[found[m]], centre, radius, glass.cell) and not np.any(moved[:n_moved] == found[m]):
+                moved[n_moved] = found[m]
+                n_moved += 1
+    for si in moved[:n_moved]:
+        first = glass.centres[dual.corners[si, 0]]
+        bx, by = offset(first, glass.centres[dual.corners[si, 1]], glass.cell)
+        cx, cy = offset(first, glass.centres[dual.corners[si, 2]], glass.cell)
+        x[si, 0], x[si, 1] = first[0] + (bx + cx) / 3.0, first[1] + (by + cy) / 3.0
     for _ in range(_ROUNDS):
-        for m in range(n_moved):
-            k = moved[m]
+        for si in moved[:n_moved]:
             fx = fy = 0.0
-            for other in dual.neighbours[cut.numbers[k]]:
-                dx, dy = x[place[other], 0] - x[k, 0], x[place[other], 1] - x[k, 1]
+            for other in dual.neighbours[si]:
+                dx, dy = offset(x[si], x[other], glass.cell)
                 r = math.sqrt(dx * dx + dy * dy)
                 fx += (1.0 - BOND / r) * dx
                 fy += (1.0 - BOND / r) * dy
-            x[k, 0] += fx / 1.5  # bonds in all directions: half of each stiffness along x, half along y
-            x[k, 1] += fy / 1.5
-    for m in range(n_moved):
-        si = cut.numbers[moved[m]]
+            x[si, 0] += fx / 1.5  # bonds in all directions: half of each stiffness along x, half along y
+            x[si, 1] += fy / 1.5
+    for si in moved[:n_moved]:
         for side in range(3):
-            other, oxygen = place[dual.neighbours[si, side]], place[n_si + dual.sides[si, side]]
-            x[oxygen] = 0.5 * (x[moved[m]] + x[other])
+            oxygen = n_si + dual.sides[si, side]
+            if _is_near(x[oxygen], centre, radius, glass.cell):
+                dx, dy = offset(x[si], x[dual.neighbours[si, side]], glass.cell)
+                x[oxygen, 0], x[oxygen, 1] = x[si, 0] + 0.5 * dx, x[si, 1] + 0.5 * dy
 
 
 @numba.njit(**JIT)
-def is_whole(dual, cut, place, radius):
-    """Has every Si just its own three O within 1.8 Å, and have bonds and rings kept their sense?
-
-    Looks at all Si that an atom which moved can have reached.
-    """
-    n_si, x = len(dual.corners), cut.vectors
-    near = (radius + 2.0 * COORDINATION_RADIUS) ** 2
-    for k in range(len(cut.numbers)):
-        if cut.numbers[k] >= n_si or x[k, 0] ** 2 + x[k, 1] ** 2 > near:
-            continue
-        if not (_has_its_oxygen(dual, cut, place, k) and _bonds_turn_left(dual, cut, place, k)):
-            return False
-        for ring in dual.corners[cut.numbers[k]]:
-            if not _winds_once(dual, cut, place, ring):
-                return False
-    return True
+def _is_near(position, centre, radius, cell):
+    dx, dy = offset(centre, position, cell)
+    return dx * dx + dy * dy < radius * radius
 
 
 @numba.njit(**JIT)
-def _has_its_oxygen(dual, cut, place, k):
-    """Are the O within 1.8 Å of a Si those on its bonds?"""
-    n_si, x, si = len(dual.corners), cut.vectors, cut.numbers[k]
-    limit = COORDINATION_RADIUS * COORDINATION_RADIUS
-    count = 0
-    for j in range(len(cut.numbers)):
-        if cut.numbers[j] >= n_si and (x[j, 0] - x[k, 0]) ** 2 + (x[j, 1] - x[k, 1]) ** 2 < limit:
-            count += 1
-    for side in dual.sides[si]:
-        j = place[n_si + side]
-        if (x[j, 0] - x[k, 0]) ** 2 + (x[j, 1] - x[k, 1]) ** 2 >= limit:
-            return False
-    return count == 3
+def _bonds_within(glass, atoms, n_free):
+    """Places in `atoms` of the two ends of the Si-O bonds of those that move, shape (n, 2)."""
+    bonds, n, n_si = np.empty((3 * n_free, 2), np.int64), 0, len(glass.dual.corners)
+    for k in range(len(atoms)):
+        glass.place[atoms[k]] = k
+    for k in range(n_free):
+        if atoms[k] < n_si:
+            for side in glass.dual.sides[atoms[k]]:
+                bonds[n, 0], bonds[n, 1] = k, glass.place[n_si + side]
+                n += 1
+    return bonds[:n]
 
 
 @numba.njit(**JIT)
-def _bonds_turn_left(dual, cut, place, k):
-    """Do the bonds of a Si follow one another anticlockwise?"""
-    x, si = cut.vectors, cut.numbers[k]
-    left = 0
-    for side in range(3):
-        a, b = x[place[dual.neighbours[si, side - 1]]], x[place[dual.neighbours[si, side]]]
-        left += (a[0] - x[k, 0]) * (b[1] - x[k, 1]) > (a[1] - x[k, 1]) * (b[0] - x[k, 0])
-    return left >= 2
-
-
-@numba.njit(**JIT)
-def _winds_once(dual, cut, place, ring):
-    """Does the path around a ring turn left by 360 degrees? True of rings that reach beyond the cut."""
-    x = cut.vectors
-    members = np.empty(LARGEST_RING + 2, np.int64)
-    n = ring_members(dual, ring, members)
-    for i in range(n):
-        members[i] = place[members[i]]
-        if members[i] < 0:
+def _is_broken(r, bonds):
+    """Is one of the bonds longer than any that comes back?"""
+    for k in range(len(bonds)):
+        dx, dy = r[bonds[k, 1], 0] - r[bonds[k, 0], 0], r[bonds[k, 1], 1] - r[bonds[k, 0], 1]
+        if dx * dx + dy * dy > _BROKEN * _BROKEN:
             return True
-    turn = 0.0
-    for i in range(n):
-        a, b, c = (
-            x[members[i - 2]] if i > 1 else x[members[n + i - 2]],
-            x[members[i - 1]] if i else x[members[n - 1]],
-            x[members[i]],
-        )
-        ux, uy, vx, vy = b[0] - a[0], b[1] - a[1], c[0] - b[0], c[1] - b[1]
-        turn += math.atan2(ux * vy - uy * vx, ux * vx + uy * vy)
-    return abs(turn - 2.0 * math.pi) < 0.1
-
-
-@numba.njit(**JIT)
-def ring_members(dual, ring, found):
-    """Write the Si around `ring` into `found`, anticlockwise; return how many."""
-    si = start = dual.member[ring]
-    n = 0
-    while True:
-        found[n] = si
-        n += 1
-        si = dual.neighbours[si, (slot(dual.corners[si], ring) + 1) % 3]
-        if si == start:
-            return n
+    return False
 
 
 @template
-def relax_neighbourhood(dual, atoms, grid, centre, radius, four):
-    """Relax the atoms around a switch that has been made in the dual; False, with nothing changed, if they tear.
+def _evaluate(disc, cell, forces):
+    """Write the forces; return the energy and the largest component of the forces on free atoms."""
+    refresh_pairs(disc)
+    pairs = PairList(disc.r, disc.species, cell, disc.table, disc.first, disc.partner)
+    energy = energy_forces(pairs, forces)[0]
+    return energy, np.max(np.abs(forces[: len(disc.forces)]))
 
-    Ring centres that atoms of theirs have moved follow as the centroids of their Si.
+
+@template
+def _factorise(disc, shift):
+    """Factorise the Hessian with `shift` on its diagonal, or as much as makes it positive definite; return that."""
+    while True:
+        evaluate_hessian(disc)
+        for i in range(len(disc.matrix)):
+            disc.matrix[i, i] += shift
+        if cholesky(disc.matrix, disc.end):
+            return shift
+        shift = max(_FIRST_SHIFT, 2.0 * shift)
+
+
+@template
+def _descend(disc, cell, bonds):
+    """Move the free atoms to a minimum by damped Newton steps, each of which lowers the energy; False if bonds break.
+
+    A factor serves for as long as each step with it takes the forces down to a tenth.
     """
-    cut = cut_out(atoms, grid, centre, radius)
-    place, x, n_free = atoms.place, cut.vectors, cut.n_free
-    for k in range(len(cut.numbers)):
-        place[cut.numbers[k]] = k
-    put_silicon(dual, cut, place, centre, four)
+    r = disc.r[: len(disc.forces)]
+    forces = np.empty_like(disc.r)
+    step, shift, is_old = np.empty_like(r), 0.0, True
+    energy, largest = _evaluate(disc, cell, forces)
+    for _ in range(_NEWTON_STEPS):
+        if largest < _SMALL_FORCE:
+            return True
+        if is_old:
+            shift = _factorise(disc, 0.0 if shift < 0.5 * _FIRST_SHIFT else 0.25 * shift)
+        step[:] = forces[: len(r)]
+        solve(disc.matrix, disc.end, step.reshape(2 * len(r)))
+        furthest = np.max(np.abs(step))
+        start, scale = r.copy(), min(1.0, _LONGEST_MOVE / furthest)
+        is_old = scale < 1.0 or shift > 0.0
+        last, previous = largest, energy
+        while True:
+            r[:] = start + scale * step
+            energy, largest = _evaluate(disc, cell, forces)
+            if energy < previous:
+                break
+            scale *= 0.5
+            is_old = True
+            if scale * furthest < 1e-6:
+                return False
+        if _is_broken(disc.r, bonds):
+            return False
+        is_old = is_old or largest > 0.1 * last
+    return False
+
+
+@template
+def relax_neighbourhood(glass, centre, radius, four):
+    """Relax the atoms around a switch that has been made in the dual; False, with all atoms put back, if they tear.
+
+    Parameters
+    ----------
+    glass : Glass
+    centre : ndarray, shape (2,)
+        Position of the O on the bond switched.
+    radius : float
+        Distance from it within which atoms move.
+    four : ndarray of int64, shape (4,)
+        The rings that have lost or gained a member.
+    """
+    atoms, n_free = _cut_out(glass, centre, radius)
+    found = np.empty(len(glass.positions), np.int64)
+    before = glass.positions[atoms[:n_free]]
+    _settle(glass, four, found)
+    _put_atoms(glass, four, centre, radius, found)
+    vectors = _vectors(glass, atoms, centre)
     disc = make(
-        x, atoms.species[cut.numbers], atoms.table, np.ones(len(x), np.bool_), n_free, 0.0,
+        vectors, glass.species[atoms], glass.table, np.ones(len(vectors), np.bool_), n_free, 0.0,
         np.zeros((2, 2)), np.zeros(3), _SKIN, np.zeros(2, np.int64),
     )  # fmt: skip
-    whole = descend(disc, _SMALL_FORCE, _LONGEST_MOVE, _NEWTON_STEPS)
-    x[:n_free] = disc.r[:n_free]
-    whole = whole and is_whole(dual, cut, place, radius)
-    if whole:
-        for k in range(n_free):
-            for c in range(2):
-                atoms.positions[cut.numbers[k], c] = centre[c] + x[k, c]
-        for k in range(n_free):
-            if cut.numbers[k] < len(dual.corners):
-                for ring in dual.corners[cut.numbers[k]]:
-                    centre_ring(dual, atoms.positions, ring)
-    for number in cut.numbers:
-        place[number] = -1
-    return whole
-
-
-@numba.njit(**JIT)
-def centre_ring(dual, positions, ring):
-    """Move a ring centre to the centroid of the ring's Si."""
-    members = np.empty(LARGEST_RING + 2, np.int64)
-    n = ring_members(dual, ring, members)
-    for c in range(2):
-        near = positions[members[0], c]
-        total = 0.0
-        for i in range(n):
-            total += _image(positions[members[i], c], near, dual.cell[c])
-        dual.centres[ring, c] = total / n
-
-
-@numba.njit(**JIT)
-def centre_rings(dual, positions):
-    """Move all ring centres to the centroids of their rings' Si."""
-    for ring in range(len(dual.sizes)):
-        centre_ring(dual, positions, ring)
+    held = _descend(disc, glass.cell, _bonds_within(glass, atoms, n_free))
+    if held:
+        _place(glass, atoms, centre + disc.r[:n_free])
+        for si in atoms[atoms < len(glass.dual.corners)]:
+            near = _is_near(glass.positions[si], centre, radius + 2.0 * COORDINATION_RADIUS, glass.cell)
+            held = held and not (near and is_torn(glass, si, found))
+    if not held:
+        _place(glass, atoms, before)
+    return held

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..mechanics.system import ConvergenceError, System, minimise
+from ..mechanics.system import ConvergenceError, System
 
 _RELEASED = 1e-9  # normal stress that counts as none [energy/Å²]
 _BULK, _SHEAR = 0.26, 0.05  # first guess of the moduli: the crystal's [energy/Å²]
+_LARGEST_STRAIN = 0.01  # in one step
 
 
 def release(positions: np.ndarray, species: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -28,16 +29,19 @@ def release(positions: np.ndarray, species: np.ndarray, cell: np.ndarray) -> tup
     ConvergenceError
         If a normal stress stays above 1e-9 energy/Å².
     """
+    system = System(positions, species, cell)
     stiffness = np.array([[_BULK + _SHEAR, _BULK - _SHEAR], [_BULK - _SHEAR, _BULK + _SHEAR]])
-    stress = np.diag(System(positions, species, cell).stress())
+    stress = np.diag(system.stress())
     for _ in range(50):
         if np.max(np.abs(stress)) < _RELEASED:
-            return positions, cell
-        strain = np.linalg.solve(stiffness, -stress)
-        stretch = np.exp(strain * min(1.0, 0.01 / np.max(np.abs(strain))))
-        cell = cell * stretch
-        positions = minimise(positions * stretch, species, cell)
-        before, stress = stress, np.diag(System(positions, species, cell).stress())
-        step = np.log(stretch)
-        stiffness = stiffness + np.outer(stress - before - stiffness @ step, step) / (step @ step)
+            return system.positions, system.cell
+        (a, b), (c, d) = stiffness
+        x, y = -stress
+        strain = np.array([d * x - b * y, a * y - c * x]) / (a * d - b * c)
+        strain *= min(1.0, _LARGEST_STRAIN / np.max(np.abs(strain)))
+        system.cell, system.positions = system.cell * (1.0 + strain), system.positions * (1.0 + strain)
+        system.relax()
+        before, stress = stress, np.diag(system.stress())
+        expected = stiffness[:, 0] * strain[0] + stiffness[:, 1] * strain[1]
+        stiffness = stiffness + np.outer(stress - before - expected, strain) / (strain[0] ** 2 + strain[1] ** 2)
     raise ConvergenceError(f"no zero-pressure box: a normal stress of {np.max(np.abs(stress)):.3g} is left")
