@@ -201,7 +201,7 @@ def warm_temperature(dual: Dual, target: np.ndarray) -> float:
 
 
 def cold_temperature(dual: Dual) -> float:
-    """Temperature on chi in the end: the paper's, or a lower one in larger samples, where a ring changes chi by less."""
+    """Temperature on chi in the end: lower in samples larger than the paper's, where a ring changes chi by less."""
     return min(_COLD, _COLDER / len(dual.sizes))
 
 
