@@ -179,7 +179,7 @@ def follow(
     ...     return -listi.stress_rate(state, grid=(10, 10))
     >>> followed = listi.follow(glass, shear, compliance)
     >>> followed.fresh.values.round(2)
-    array([0.64, 0.72])
+    array([0.96, 0.48])
     """
     indicator = FreshMap(potential=potential) if indicator is None else indicator
     fields: list[xr.DataArray] = []

@@ -175,7 +175,7 @@ def stress_rate(
     >>> glass = listi.generate(nx=10, ny=12)
     >>> rate = listi.stress_rate(glass, grid=(10, 10))
     >>> float(rate.mean().round(3))
-    0.051
+    0.052
     """
     inside = membership(network.positions, network.cell, grid, r_free)
     values = inside @ respond(network, potential).virial_rate / (np.pi * r_free**2)

@@ -51,7 +51,7 @@ def goodness(
     >>> shear = listi.deform(glass, n_events=2)
     >>> probed = listi.probe(glass, grid=(10, 10))
     >>> listi.goodness(probed.threshold, shear.event_position, glass.cell).values.round(2)
-    array([0.82, 0.84])
+    array([0.86, 0.9 ])
     """
     points, values = _points_and_values(threshold_map)
     events = _checked_events(event_position)
