@@ -150,7 +150,7 @@ def _relax(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha:
 
 
 def relax(glass: Glass, system: System) -> np.ndarray:
-    """Relax all atoms; return the Si at which the network tears, if any: atoms stay where they were a step before."""
+    """Relax all atoms; return the Si at which the network tears, if any: only atoms around them are put a step back."""
     system.positions = glass.positions.copy()
     for _ in range(_NEWTON_STEPS):
         before = system.positions
@@ -162,11 +162,21 @@ def relax(glass: Glass, system: System) -> np.ndarray:
         move(glass, system.positions)
         torn = torn_silicon(glass)
         if torn.size:
-            move(glass, before)
+            _put_back(glass, before, torn)
         if torn.size or at_minimum:
             return torn
     forces = np.abs(system.energy_forces()[1][: len(glass.dual.corners)])
     return np.argmax(forces.max(axis=1), keepdims=True)
+
+
+def _put_back(glass: Glass, before: np.ndarray, torn: np.ndarray) -> None:
+    """Put atoms around torn Si back to where they were: as few as make the network whole."""
+    reach, back = RADIUS, np.zeros(len(before), dtype=bool)
+    while torn.size:
+        for si in torn:
+            back |= _distance(glass, slice(None), si) < reach
+        move(glass, np.where(back[:, None], before, glass.positions))
+        torn, reach = torn_silicon(glass), 1.5 * reach
 
 
 def _switch_near(si: int, glass: Glass, random: np.random.Generator, target, alpha: float, chi: float) -> None:

@@ -32,9 +32,8 @@ from .tolerances import TOLERANCE
 ERROR = 0.02  # of the position after a step, at most [Å]
 LONGEST_MOVE = 0.3  # of an atom in one step [Å]
 LARGEST_SPACE = 80  # vectors that Lanczos' method keeps
-RESIDUAL = (
-    5.0  # of the linear equation of motion at the end of a step, over the force there and the allowed error [1/Å]
-)
+# Of the linear equation of motion at the end of a step, over the force there and the allowed error [1/Å].
+RESIDUAL = 5.0
 NEAR_MINIMUM = 0.1  # distance to the minimum at which Newton's method is tried [Å]
 WAIT = 4  # steps until it is tried again
 MOST_STEPS = 2000  # thirty to sixty are usual
@@ -43,7 +42,7 @@ MOST_STEPS = 2000  # thirty to sixty are usual
 def fall(system: System, tolerance: float = TOLERANCE, error: float = ERROR) -> float:
     """Move along dx/dt = F to the minimum where that ends.
 
-    Newton's method takes over where it is sure to end in the same minimum (`System.correct`).
+    Newton's method takes over where its corrections contract as they do in a convex surrounding (`System.correct`).
 
     Parameters
     ----------
@@ -119,7 +118,7 @@ class _Motion:
         self._last_distance, self.distance = self.distance, main.distance(move)
 
     def ends_by_newton(self, tolerance: float) -> bool:
-        """Go to the minimum by Newton's method; False, without having moved, if that is not sure to be the right one.
+        """Go to the minimum by Newton's method; False, without having moved, if its corrections do not contract.
 
         It is tried where the minimum is near and comes nearer.
         """

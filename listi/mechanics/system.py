@@ -32,7 +32,8 @@ WORTH = 40  # iterations that a new factor costs; so many are spent beyond FRESH
 SHIFTS = (1e-6, 1e-5, 1e-4, 1e-3)  # springs on all atoms, in units of the mean diagonal of the Hessian
 CONVEX_SHIFTS = (1e-6, 1e-4, 1e-2, 1.0)
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
-CONTRACTION = 0.25  # of a correction by Newton's method to the one before, at most, where it is sure of its minimum
+# Of a correction by Newton's method to the one before, at most, where it is taken to end in the right minimum.
+CONTRACTION = 0.25
 ROUNDING = 1e-9  # corrections smaller than this are rounding [Å]
 TINY = 1e-300  # so that no curvature is divided by
 
@@ -155,11 +156,12 @@ class System:
         ConvergenceError
             If nothing helps, as where forces are not finite.
         """
-        convex = np.empty_like(self._blocks)
-        self._pair_stiffness(self._pairs, convex, True)
-        reach = NEAR * self.potential.cutoff
+        reach, blocks = NEAR * self.potential.cutoff, self._blocks
         self._excess = 0
-        for blocks, shifts in ((self._blocks, SHIFTS), (convex, CONVEX_SHIFTS)):
+        for convex, shifts in ((False, SHIFTS), (True, CONVEX_SHIFTS)):
+            if convex:
+                blocks = np.empty_like(self._blocks)
+                self._pair_stiffness(self._pairs, blocks, True)
             for shift in shifts:
                 try:
                     self._factor = Factor(
@@ -242,8 +244,9 @@ class System:
         """Newton's method without safeguards, for a start close to the minimum.
 
         It must contract as it does where the Hessian hardly changes: every correction is at most `CONTRACTION` of
-        the one before. The energy is then convex between start and end, and overdamped motion from the start would
-        end in the same minimum (Deuflhard, Newton Methods for Nonlinear Problems, Springer 2004, section 2.1).
+        the one before. That estimates, without proving it, that the energy is convex between start and end, where
+        overdamped motion ends in the same minimum (Deuflhard, Newton Methods for Nonlinear Problems, Springer 2004,
+        section 2.1).
 
         Returns
         -------

@@ -1,10 +1,10 @@
-"""Sequences of events by several ways of falling after an instability: the study behind notebook 25.
+"""Sequences of events by several ways of falling after an instability.
 
     python notebooks/studies/falls.py OUTPUT.csv [--small 10] [--large 20]
 
 Every line of the table is one event of one sample by one way; a table that is there is completed. Small samples are
-made, of 20 x 24 rings with the seeds 0, 1, ...; large ones are the first of data/paper. A sample of 9600 atoms takes
-half a minute to two minutes of one core a way, walked step by step five.
+made, of 20 x 24 rings with the seeds 0, 1, ...; large ones are the first of data/paper. By overdamped motion a sample
+of 9600 atoms takes about 45 s of one core, and every fall that is repeated some 3 s more.
 """
 
 from __future__ import annotations

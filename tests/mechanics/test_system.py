@@ -189,6 +189,25 @@ def test_an_atom_out_of_reach_and_two_that_nearly_touch_are_relaxed(positions):
     assert np.linalg.norm(system.positions[1] - system.positions[0]) == pytest.approx(1.361, abs=1e-3)
 
 
+def test_newtons_method_is_trusted_only_where_it_contracts(monkeypatch):
+    """An O pushed far towards one of its Si: Newton's method finds the way back, but no contraction."""
+    network = handmade.honeycomb(10, 12)
+    bond = 100
+    oxygen = network.n_atoms - len(network.bonds) + bond
+    along = minimum_image(network.positions[network.bonds[bond, 0]] - network.positions[oxygen], network.cell)
+    mobile = np.arange(network.n_atoms) == oxygen
+
+    def corrected(distance):
+        positions = network.positions.copy()
+        positions[oxygen] += distance * along / np.linalg.norm(along)
+        return System(positions, network.species, network.cell, mobile).correct(1e-10, 0.5)
+
+    assert corrected(0.02)
+    assert not corrected(0.2)
+    monkeypatch.setattr("listi.mechanics.system.CONTRACTION", np.inf)
+    assert corrected(0.2)
+
+
 def test_minimise_returns_to_the_minimum(glass, shaken):
     positions = minimise(shaken.positions, shaken.species, shaken.cell)
     assert np.max(np.abs(state(glass, positions).energy_forces()[1])) < 1e-10
