@@ -12,6 +12,7 @@ from .compendium.data_set import open_sample as open_sample
 from .figures.explorer import explore as explore
 from .generation.generate import generate as generate
 from .learning.predict import predict as predict
+from .learning.weakest import weakest as weakest
 from .mechanics.lammps import write_lammps as write_lammps
 from .mechanics.potential import Potential as Potential
 from .mechanics.shear import deform as deform
