@@ -206,7 +206,8 @@ class _Search:
 
 def softest(points: np.ndarray, threshold: np.ndarray, n: int, apart: float, cell: np.ndarray) -> np.ndarray:
     """Return which n points are the softest, each more than `apart` [Å] from the softer ones; fewer if there are."""
-    left, chosen = threshold.copy(), []
+    left = threshold.copy()
+    chosen: list[int] = []
     while len(chosen) < n and np.isfinite(left).any():
         chosen.append(int(np.argmin(left)))
         left[_distance(points, points[chosen[-1]], cell) <= apart] = np.inf
@@ -288,8 +289,10 @@ def read_calibration(path: Path) -> Calibration:
         cell = table[["cell_x", "cell_y"]].values[0]
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(f"{file}: not a calibration: {error}") from error
-    columns = ([group[name].values for group in each] for name in ("threshold", "predicted"))
-    return Calibration([group[["x", "y"]].values for group in each], *columns, cell)
+    points, threshold, predicted = (
+        [group[names].values for group in each] for names in (["x", "y"], "threshold", "predicted")
+    )
+    return Calibration(points, threshold, predicted, cell)
 
 
 def write_calibration(path: Path, maps: dict[str, xr.Dataset], cell: np.ndarray) -> None:
