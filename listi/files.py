@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import math
 import os
 import socket
 import stat
@@ -42,8 +41,8 @@ def repository() -> Path:
         if _is_checkout(folder):
             return folder
     raise DataError(
-        "the notebooks and data/paper come with the repository of listi, not with an installed package:"
-        f" {Path.cwd()} is not in a clone of the repository; change to one, or install listi from it by pip install -e"
+        f"{Path.cwd()} is not in a clone of the repository of listi, which the notebooks and data/paper come with; the"
+        " installed package alone has neither. Change to a clone, or install listi from it by pip install -e"
     )
 
 
@@ -140,24 +139,10 @@ def checksum(value: object) -> str:
 
 
 def write_json(path: str | Path, values: Mapping) -> None:
-    """Write a mapping as JSON with a checksum of its content; NaN and infinity become null, as JSON has neither.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
-    """
-    plain = _finite(json.loads(canonical(values)))
+    """Write a mapping as JSON with a checksum of its content; NaN and infinity become null, as JSON has neither."""
+    plain = json.loads(canonical(values), parse_constant=lambda name: None)
     text = json.dumps({**plain, "checksum": checksum(plain)}, indent=2, ensure_ascii=False)
     write_bytes(path, f"{text}\n".encode())
-
-
-def _finite(value):
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: str | Path) -> dict:
@@ -183,13 +168,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def check_zip(path: str | Path) -> None:
-    """Check the CRC-32 of every member of a zip file, such as a saved model.
-
-    Raises
-    ------
-    DataError
-        If it is missing, cut off or altered.
-    """
+    """Check the CRC-32 of every member of a zip file, such as a saved model; DataError if it is damaged or missing."""
     try:
         with zipfile.ZipFile(path) as file:
             damaged = file.testzip()
@@ -217,25 +196,22 @@ def files_in(folder: str | Path) -> list[Path]:
     )
 
 
-def write_checksums(folder: str | Path, changed: Iterable[Path] | None = None) -> None:
-    """Write SHA256SUMS of a folder that ships (`sha256sum -c` reads it too).
+def write_checksums(folder: str | Path) -> None:
+    """Write SHA256SUMS over all files of a folder that ships (`sha256sum -c` reads it too)."""
+    _write_sums(Path(folder), {path: sha256(path) for path in files_in(folder)})
 
-    Parameters
-    ----------
-    folder : path
-        The folder.
-    changed : iterable of Path, optional
-        Files in it that have just been written. The others keep their listed checksums, so that a file that was
-        damaged or replaced is still noticed. Without it, all files are listed anew.
 
-    Raises
-    ------
-    DataError
-        If SHA256SUMS cannot be read or written.
+def update_checksums(folder: str | Path, written: Iterable[Path]) -> None:
+    """Renew the lines of files that were just written in a folder's SHA256SUMS, if it has one.
+
+    All others keep theirs, so that a file that was damaged or replaced is still noticed.
     """
     folder = Path(folder)
-    sums = {} if changed is None else _listed(folder)
-    sums |= {path: sha256(path) for path in (files_in(folder) if changed is None else changed)}
+    if (folder / SUMS).is_file():
+        _write_sums(folder, _listed(folder) | {path: sha256(path) for path in written})
+
+
+def _write_sums(folder: Path, sums: Mapping[Path, str]) -> None:
     lines = [f"{total}  {path.relative_to(folder).as_posix()}\n" for path, total in sorted(sums.items())]
     write_bytes(folder / SUMS, "".join(lines).encode())
 

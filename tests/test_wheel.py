@@ -46,7 +46,7 @@ assert provenance.commit() == "unknown"
 try:
     listi.open_sample(0)
 except files.DataError as error:
-    assert "come with the repository" in str(error)
+    assert "not in a clone of the repository" in str(error)
 else:
     raise AssertionError
 assert cli.main(["verify"]) == 1

@@ -27,26 +27,19 @@ from .trained import history_of, model_file, radius
 ROLES = ("train", "validation", "test", "extra_test")
 UNSEEN = ("test", "extra_test")
 NETWORKS = ("lstm", "cnn", "gcn", "listi")  # of every run
-VARIANTS = {"gcn": ("gcn_attention", "gcn_bonds")}  # of these networks, compared where all samples have predictions
+BESIDE = {  # networks that are compared where they have been trained, each just after another one; the last comes first
+    "gcn_bonds": "gcn",
+    "gcn_attention": "gcn",
+}
 SPLIT = "split.json"  # roles of the samples
 TRACE = "trace.json"  # stress-strain curve of the probe that Fig. 1 shows
 PATCH = "patch.nc"  # the patch with free edges of Fig. 10
 
 
 def split(folder: str | Path, **counts: int) -> dict[str, list[Path]]:
-    """Return the files of the samples of every role, numbered consecutively in the order of the roles.
+    """Return the files of the samples of every role, "samples/sample_0000.nc", ... below the folder of the data.
 
-    Parameters
-    ----------
-    folder : path
-        Folder of the data.
-    **counts : int
-        Number of samples of each role: train, validation, test, extra_test.
-
-    Returns
-    -------
-    dict
-        Role to list of paths "samples/sample_0000.nc", ... below the folder.
+    They are numbered consecutively in the order of the roles; `counts` are how many each role has.
     """
     first = np.cumsum([0, *(counts[role] for role in ROLES)])
     return {
@@ -217,13 +210,7 @@ class TrainingResult(NamedTuple):
 
 
 def load_training(folder: str | Path, name: str) -> TrainingResult:
-    """Load layers and losses of a trained network, and its predictions with their targets.
-
-    Raises
-    ------
-    DataError
-        If the network or its predictions are not there, or not whole.
-    """
+    """Load a trained network's layers, losses and predictions; DataError if they are missing or damaged."""
     path = model_file(folder, name)
     history = history_of(path)
     points = [points_of(of_roles(folder, *roles), name) for roles in (["train"], ["validation"], UNSEEN)]
@@ -235,18 +222,17 @@ Learned, learned = TrainingResult, load_training  # the names in notebooks and f
 
 def compared(folder: Path, *roles: str) -> xr.DataArray:
     """Goodness over (model, sample, event) of probing and networks on samples of some roles."""
-    samples = of_roles(folder, *roles)
-    names = ["probing"]
-    for network in NETWORKS:
-        names.append(network)
-        for variant in VARIANTS.get(network, ()):
-            if all(sample.predictions is not None and variant in sample.predictions for sample in samples):
-                names.append(variant)
-    return xr.concat([goodness_of(samples, name) for name in names], dim=xr.Variable("model", names))
+    chosen = of_roles(folder, *roles)
+    names = ["probing", *NETWORKS]
+    for name, after in BESIDE.items():
+        if all(sample.predictions is not None and name in sample.predictions for sample in chosen):
+            names.insert(names.index(after) + 1, name)
+    each = [goodness_of(chosen, name) for name in names]
+    return xr.concat(each, dim=xr.Variable("model", names))
 
 
 def shipped_study(name: str) -> object:
-    """Return the result of a study at the paper's scale, which ships with the repository.
+    """Result of a study at the paper's scale, as it ships with the repository.
 
     Raises
     ------

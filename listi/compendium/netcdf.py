@@ -28,16 +28,9 @@ _MAPPINGS = ("parameters", "versions")  # attributes that are stored as JSON tex
 
 
 def write(path: Path, groups: Mapping[str, xr.Dataset], attrs: Mapping) -> None:
-    """Write datasets, compressed; the old file stays whole until the new one is.
+    """Write datasets, compressed, by the names of their groups, and attributes of the file.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    groups : mapping
-        Datasets by the name of their group.
-    attrs : mapping
-        Attributes of the file. Mappings among the attributes of file and groups are stored as JSON text.
+    Mappings among the attributes of groups are stored as JSON text.
 
     Raises
     ------
@@ -131,10 +124,7 @@ def _attributes(entry: h5py.Group | h5py.Dataset) -> dict:
 
 
 def variable_checksums(groups: Mapping[str, xr.Dataset]) -> dict[str, str]:
-    """SHA-256 of every variable by its name, as in "shear/stress".
-
-    Covers name, dimensions, type, shape, values, units and long_name.
-    """
+    """SHA-256 of name, dimensions, type, shape, values, units and long_name of every variable, as in "shear/stress"."""
     sums = {}
     for group, dataset in groups.items():
         for name, variable in dataset.variables.items():

@@ -167,13 +167,7 @@ def _problem(path: Path) -> str:
 
 
 def variable_checksums(path: str | Path) -> dict[str, str]:
-    """SHA-256 of every variable of a sample file by its name, as in "shear/stress".
-
-    Raises
-    ------
-    DataError
-        If the file is not whole.
-    """
+    """SHA-256 of every variable of a sample file by its name, as in "shear/stress"; DataError if it is not whole."""
     return netcdf.variable_checksums(_read(Path(path)))
 
 

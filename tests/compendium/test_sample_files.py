@@ -310,14 +310,14 @@ def test_checksums_of_a_folder_that_ships(sample):
     assert wrong.keys() == {"figure.png", "README.md", "new.txt"}
     assert "altered" in wrong["figure.png"] and "missing" in wrong["README.md"]
     assert {path.name for path, problem in sample_files.verify(folder).items() if problem} == wrong.keys()  # still
-    files.write_checksums(folder, [folder / "new.txt"])
+    files.update_checksums(folder, [folder / "new.txt"])
     wrong = {path.name: problem for path, problem in sample_files.verify(folder).items() if problem}
     assert wrong.keys() == {"figure.png", "README.md"}  # not listed anew
     sums = folder / files.SUMS
     sums.write_text(sums.read_text()[:-3] + "\n1")
     assert any(sample_files.verify(folder).values())
     with pytest.raises(DataError, match=f"{sums}: cannot be read"):
-        files.write_checksums(folder, [folder / "new.txt"])
+        files.update_checksums(folder, [folder / "new.txt"])
 
 
 def test_a_folder_with_nothing_to_check_is_an_error(tmp_path):
@@ -410,7 +410,7 @@ def test_a_checkout_is_found_from_below_and_folders_of_the_same_names_are_not_ta
         monkeypatch.chdir(elsewhere)
         assert files.repository() == files.PACKAGE.parent
     monkeypatch.setattr(files, "PACKAGE", own / "listi")  # installed
-    with pytest.raises(DataError, match="data/paper come with the repository of listi.*in a clone"):
+    with pytest.raises(DataError, match="not in a clone of the repository of listi, which"):
         files.shipped()
     monkeypatch.chdir(checkout / "notebooks" / "results")
     assert files.shipped() == checkout / "data" / "paper"
