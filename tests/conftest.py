@@ -33,7 +33,8 @@ def shaken(glass):
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """Make a folder with four small notebooks and work in it."""
+    """Make a checkout with four small notebooks and work in it."""
+    (tmp_path / "pyproject.toml").write_text('name = "listi"\n')
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for handmade

@@ -104,7 +104,7 @@ def _why(step: Step, values: Mapping, output: Path, record: dict, records: dict)
 
 def _own(step: Step, values: Mapping) -> dict:
     """The parameters that decide a step's results."""
-    return {name: values[name] for name in step.defaults if name not in parameters.HOW}
+    return {name: values[name] for name in step.defaults if name not in parameters.EXECUTION_PARAMETERS}
 
 
 def _inputs(step: Step, records: Mapping[str, dict]) -> str:

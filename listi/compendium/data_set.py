@@ -1,4 +1,4 @@
-"""Access to a data set: which sample has which role, its maps and events, what networks predicted.
+"""Access to a data set: the roles of its samples, their maps and events, what networks predicted.
 
 `listi.compendium.making` makes the samples.
 """
@@ -22,7 +22,7 @@ from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
 from ..network.geometry import is_whole
 from . import sample_files
-from .trained import history_of, model_file
+from .trained import history_of, model_file, radius
 
 ROLES = ("train", "validation", "test", "extra_test")
 UNSEEN = ("test", "extra_test")
@@ -31,25 +31,15 @@ BESIDE = {  # networks that are compared where they have been trained, each just
     "gcn_bonds": "gcn",
     "gcn_attention": "gcn",
 }
-SPLIT = "split.json"  # which sample has which role
+SPLIT = "split.json"  # roles of the samples
 TRACE = "trace.json"  # stress-strain curve of the probe that Fig. 1 shows
 PATCH = "patch.nc"  # the patch with free edges of Fig. 10
 
 
 def split(folder: str | Path, **counts: int) -> dict[str, list[Path]]:
-    """Files of the samples of every role, numbered through in the order of the roles.
+    """Return the files of the samples of every role, "samples/sample_0000.nc", ... below the folder of the data.
 
-    Parameters
-    ----------
-    folder : path
-        Folder of the data.
-    **counts : int
-        Number of samples of each role: train, validation, test, extra_test.
-
-    Returns
-    -------
-    dict
-        Role to list of paths "samples/sample_0000.nc", ... below the folder.
+    They are numbered consecutively in the order of the roles; `counts` are how many each role has.
     """
     first = np.cumsum([0, *(counts[role] for role in ROLES)])
     return {
@@ -59,25 +49,28 @@ def split(folder: str | Path, **counts: int) -> dict[str, list[Path]]:
 
 
 def write_split(folder: str | Path, sets: Mapping[str, Sequence[Path]]) -> None:
-    """Write down which sample has which role."""
+    """Store the roles of the samples."""
     names = {role: [path.name for path in paths] for role, paths in sets.items()}
     files.write_json(Path(folder) / SPLIT, names)
 
 
 def read_split(folder: str | Path) -> dict[str, list[Path]]:
-    """Files of the samples of every role, as `write_split` wrote them down.
+    """Return the files of the samples of every role, as `write_split` stored them.
 
     Raises
     ------
     DataError
-        If there is no such record, or it is not whole.
+        If the file is missing, not whole, or lacks a role.
     """
-    names = files.read_json(Path(folder) / SPLIT)
+    path = Path(folder) / SPLIT
+    names = files.read_json(path)
+    if missing := [role for role in ROLES if role not in names]:
+        raise files.DataError(f"{path}: has no {missing[0]}; {', '.join(ROLES)} are needed")
     return {role: [Path(folder) / "samples" / name for name in names[role]] for role in ROLES}
 
 
 def open_sample(which: int | str | Path) -> Sample:
-    """Open a sample of the data set that ships, or a sample file, every byte checked.
+    """Open a sample of the paper's data set, or a sample file, checked.
 
     Parameters
     ----------
@@ -92,7 +85,7 @@ def open_sample(which: int | str | Path) -> Sample:
     Raises
     ------
     DataError
-        If there is no such sample, or it is not whole.
+        If there is no such sample, or it is not whole. The data set comes with the repository only.
 
     Examples
     --------
@@ -110,21 +103,21 @@ def open_sample(which: int | str | Path) -> Sample:
     return sample_files.load_sample(path)
 
 
-def provide(folder: str | Path) -> None:
-    """Copy the small data set that ships, `data/demo`, to a folder that is not there yet.
-
-    So a notebook can be run before those that make its data.
-    """
+def copy_demo_data(folder: str | Path) -> None:
+    """Copy the small data set `data/demo` to a folder that does not exist yet, so that a notebook can run by itself."""
     folder = Path(folder)
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as half:
-            whole = shutil.copytree(files.repository() / "data" / "demo", Path(half) / "data")
-            whole.rename(folder)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            complete = shutil.copytree(files.repository() / "data" / "demo", Path(temporary) / "data")
+            complete.rename(folder)
+
+
+provide = copy_demo_data  # the name in notebooks
 
 
 def load(paths: Sequence[Path], expect: Mapping | None = None) -> list[Sample]:
-    """Read samples, every byte checked; `expect` as in `sample_files.load_sample`."""
+    """Read samples; `expect` as in `sample_files.load_sample`."""
     return [sample_files.load_sample(path, expect) for path in paths]
 
 
@@ -143,8 +136,8 @@ def goodness_of(samples: Sequence[Sample], source: str = "probing") -> xr.DataAr
     DataArray over (sample, event)
         NaN where a sample had fewer events than another.
     """
-    each = [goodness(threshold_of(s, source), first_events(s.shear).event_position, s.network.cell) for s in samples]
-    return xr.concat(each, dim="sample", join="outer")
+    values = [goodness(threshold_of(s, source), first_events(s.shear).event_position, s.network.cell) for s in samples]
+    return xr.concat(values, dim="sample", join="outer")
 
 
 def points_of(samples: Sequence[Sample], source: str) -> xr.Dataset:
@@ -169,35 +162,35 @@ def correlation(points: xr.Dataset) -> float:
 
 
 def pictured(folder: Path) -> Sample:
-    """The sample whose displacement fields are kept: the first one."""
+    """Return the first training sample, whose displacement fields are stored."""
     return sample_files.load_sample(read_split(folder)["train"][0])
 
 
 def first_unseen(folder: Path) -> Sample:
-    """The first sample that no network saw."""
+    """Return the first sample that no network was trained on."""
     return sample_files.load_sample(read_split(folder)["test"][0])
 
 
 def of_roles(folder: Path, *roles: str) -> list[Sample]:
-    """All samples of some roles."""
+    """Return all samples of some roles."""
     split = read_split(folder)
     return load([path for role in roles for path in split[role]])
 
 
 def write_trace(folder: str | Path, trace: xr.Dataset, point: np.ndarray, r_free: float) -> None:
-    """Keep the stress-strain curve of the probe that Fig. 1 shows."""
+    """Store the stress-strain curve of the probe that Fig. 1 shows."""
     curve = {name: trace[name].values for name in ("strain", "stress", "critical_strain")}
     files.write_json(Path(folder) / TRACE, {**curve, "point": point, "r_free": r_free})
 
 
 def example(folder: Path) -> Cutouts:
-    """The cut-out that stands for all in the figures of the networks: in the middle of a sample."""
+    """Return the cut-out in the middle of a sample, with the radius of its probes, to show what networks read."""
     sample = first_unseen(folder)
-    return cutouts(sample.network, sample.network.cell[None] / 2)
+    return cutouts(sample.network, sample.network.cell[None] / 2, radius(sample))
 
 
-class Learned(NamedTuple):
-    """What a trained network is, and what it learned.
+class TrainingResult(NamedTuple):
+    """A trained network, its losses, and its predictions with their targets.
 
     Attributes
     ----------
@@ -216,18 +209,15 @@ class Learned(NamedTuple):
     unseen: xr.Dataset
 
 
-def learned(folder: str | Path, name: str) -> Learned:
-    """Layers and losses of a trained network, and its predictions beside the targets.
-
-    Raises
-    ------
-    DataError
-        If the network or its predictions are not there, or not whole.
-    """
+def load_training(folder: str | Path, name: str) -> TrainingResult:
+    """Load a trained network's layers, losses and predictions; DataError if they are missing or damaged."""
     path = model_file(folder, name)
     history = history_of(path)
     points = [points_of(of_roles(folder, *roles), name) for roles in (["train"], ["validation"], UNSEEN)]
-    return Learned(architecture(path), history, *points)
+    return TrainingResult(architecture(path), history, *points)
+
+
+Learned, learned = TrainingResult, load_training  # the names in notebooks and figures
 
 
 def compared(folder: Path, *roles: str) -> xr.DataArray:

@@ -1,8 +1,7 @@
-"""Make, shear and probe sets of samples, one file each, going on with what is missing.
+"""Make, shear and probe sets of samples, one file each, and only those that are missing.
 
-Every step asks of each file whether it already holds what is wanted, made from the same parameters by the same
-version of the algorithm, and computes only the rest. A sample depends on the seed and on its number alone, so a set
-can grow and be made on any number of workers.
+What a file holds counts if it was made from the same parameters by the same version of the algorithm. A sample depends
+on the seed and on its number alone, so a set can grow and be made on any number of workers.
 """
 
 from __future__ import annotations
@@ -48,11 +47,8 @@ def generate_all(
     int
         How many were generated.
     """
-    own = [{**parameters, "number": number} for number in range(len(paths))]
-    todo = [
-        (path, mine) for path, mine in zip(paths, own, strict=True) if not sample_files.has_group(path, "network", mine)
-    ]
-    return _run(_generate_one, todo, workers, scheduler, "generating samples")
+    items = [(path, {**parameters, "number": number}) for number, path in enumerate(paths)]
+    return _make_missing(_generate_one, "network", items, workers, scheduler, "generating samples")
 
 
 def _generate_one(item: tuple[Path, dict]) -> None:
@@ -70,29 +66,19 @@ def deform_all(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> int:
-    """Shear the samples that have not been sheared.
+    """Shear the samples that have not been sheared; return how many there were.
 
     Parameters
     ----------
-    paths : sequence of Path
-        Files of the samples.
+    paths, workers, scheduler
+        As for `generate_all`.
     parameters : mapping
         strain_step, max_strain and n_events of `listi.deform`.
     pictured : sequence of Path
-        Those whose displacement fields and configurations are kept; they would be most of the data.
-    workers, scheduler
-        As for `generate_all`.
-
-    Returns
-    -------
-    int
-        How many were sheared.
+        Samples whose displacement fields and configurations are stored; they would be most of the data.
     """
-    own = [{**parameters, "fields": path in pictured} for path in paths]
-    todo = [
-        (path, mine) for path, mine in zip(paths, own, strict=True) if not sample_files.has_group(path, "shear", mine)
-    ]
-    return _run(_deform_one, todo, workers, scheduler, "shearing samples")
+    items = [(path, {**parameters, "fields": path in pictured}) for path in paths]
+    return _make_missing(_deform_one, "shear", items, workers, scheduler, "shearing samples")
 
 
 def _deform_one(item: tuple[Path, dict]) -> None:
@@ -110,24 +96,17 @@ def probe_all(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> int:
-    """Probe the samples that have not been probed.
+    """Probe the samples that have not been probed; return how many there were.
 
     Parameters
     ----------
-    paths : sequence of Path
-        Files of the samples.
+    paths, workers, scheduler
+        As for `generate_all`.
     parameters : mapping
         grid_x, grid_y and r_free of `listi.probe`.
-    workers, scheduler
-        As for `generate_all`.
-
-    Returns
-    -------
-    int
-        How many were probed.
     """
-    todo = [(path, dict(parameters)) for path in paths if not sample_files.has_group(path, "probing", parameters)]
-    return _run(_probe_one, todo, workers, scheduler, "probing samples")
+    items = [(path, dict(parameters)) for path in paths]
+    return _make_missing(_probe_one, "probing", items, workers, scheduler, "probing samples")
 
 
 def _probe_one(item: tuple[Path, dict]) -> None:
@@ -138,9 +117,16 @@ def _probe_one(item: tuple[Path, dict]) -> None:
     sample_files.add_group(path, "probing", result, parameters)
 
 
-def _run(function: Callable, todo: Sequence, workers: int | None, scheduler: str | None, label: str) -> int:
-    """Do what is to be done, one task per sample; return how many there were."""
-    items = [(Path(path).absolute(), parameters) for path, parameters in todo]
-    several = len(items) > 1 and workers != 1  # for one at a time, another process would only cost its start
-    parallel.run(function, items, scheduler or None, workers or None, processes=several, label=label)
-    return len(items)
+def _make_missing(
+    function: Callable,
+    group: str,
+    items: Sequence[tuple[Path, dict]],
+    workers: int | None,
+    scheduler: str | None,
+    label: str,
+) -> int:
+    """Make the group where a file has none from these parameters, one task a sample; return how many were made."""
+    todo = [(Path(path).absolute(), own) for path, own in items if not sample_files.has_group(path, group, own)]
+    several = len(todo) > 1 and workers != 1  # for one at a time, another process would only cost its start
+    parallel.run(function, todo, scheduler or None, workers or None, processes=several, label=label)
+    return len(todo)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import PACKAGE, checksum
+from ..files import PACKAGE, checksum, repository
 from . import parameters
 
 PATTERN = "[0-9][0-9]_*.ipynb"
@@ -52,17 +52,8 @@ class Step:
 
 
 def root() -> Path:
-    """Return the folder that holds `notebooks/`: the working folder, or the package's checkout.
-
-    Raises
-    ------
-    ChainError
-        If neither holds notebooks.
-    """
-    for folder in (Path.cwd(), PACKAGE.parent):
-        if any((folder / "notebooks").glob(PATTERN)):
-            return folder
-    raise ChainError("no notebooks/ here or beside the package: run listi in a checkout of the repository")
+    """Return the checkout, which has `notebooks/`; errors as `listi.files.repository`."""
+    return repository()
 
 
 def steps(folder: Path | None = None) -> list[Step]:

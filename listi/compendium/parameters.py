@@ -1,8 +1,7 @@
-"""The one table of the chain's parameters: type, unit, meaning, what is allowed, paper's value.
+"""The table of the chain's parameters: type, unit, meaning, allowed values, the paper's value.
 
-Notebooks, profiles, the command line and papermill all refer to this table. A notebook's parameters
-cell holds one line `name: type = literal  # meaning [unit]; paper value` per parameter, as `line`
-writes it.
+Notebooks, profiles, the command line and papermill all refer to this table. The parameters cell of a notebook has one
+line `name: type = literal  # meaning [unit]; paper value` per parameter, as `line` writes it.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_INTERACTION_CUTOFF = 10.0  # of forms.SILICA [Å]; a test holds them equal, the import would cost a second
+_INTERACTION_CUTOFF = 10.0  # of forms.SILICA [Å]; a test compares them, as the import would take a second
 _RING_SPACING = (math.sqrt(3.0) * 3.05, 1.5 * 3.05)  # of the honeycomb along x and y [Å]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: what it may be and what it means.
+    """Type, meaning, unit and allowed values of a parameter.
 
     Attributes
     ----------
     type : type
-        int, float, bool or str; whole numbers are taken for a float, nothing else is converted.
+        int, float, bool or str; a float may be written as a whole number, nothing else is converted.
     meaning : str
-        In a few words.
+        A few words.
     unit : str
         Unit; "1" for numbers without one, "" for texts and switches.
     low, high : float
@@ -55,7 +54,7 @@ class Parameter:
     paper: object = None
 
     def allowed(self) -> str:
-        """Say in words what is allowed."""
+        """Describe the allowed values in words."""
         if self.choices:
             return " or ".join(f'"{choice}"' for choice in self.choices)
         if self.type is bool:
@@ -63,22 +62,20 @@ class Parameter:
         if self.type is str:
             return self.like
         kind = "a number" if self.type is float else "an even whole number" if self.even else "a whole number"
-        return f"{kind} from {self.low:g} to {self.high:g}"
+        low, high = (f"{bound:g}" if self.type is float else bound for bound in (self.low, self.high))
+        return f"{kind} from {low} to {high}"
 
     def check(self, name: str, value: object) -> object:
-        """Return the value, or raise ValueError naming parameter, value and what is allowed."""
-        number = self.type is float and type(value) is int
-        good = (type(value) is self.type or number) and self._in_range(value)
-        if not good:
+        """Return the value, or raise ValueError naming parameter, value and allowed values."""
+        whole_float = self.type is float and type(value) is int
+        if not ((type(value) is self.type or whole_float) and self._in_range(value)):
             raise ValueError(f"{name}: {value!r} is not allowed; it must be {self.allowed()}")
-        return float(value) if number else value
+        return float(value) if whole_float else value
 
     def _in_range(self, value) -> bool:
-        if self.type is bool:
-            return True
         if self.type is str:
             return value in self.choices if self.choices else re.fullmatch(self.pattern, value) is not None
-        return self.low <= value <= self.high and not (self.even and value % 2)
+        return self.type is bool or (self.low <= value <= self.high and not (self.even and value % 2))
 
 
 _SAMPLES = {"type": int, "unit": "1", "high": 100_000}
@@ -125,7 +122,7 @@ PARAMETERS: dict[str, Parameter] = {
 }
 
 PLACES = ("data_dir", "figure_dir")  # set by the chain from its output folder, in no profile
-HOW = (*PLACES, "workers", "scheduler")  # where and by whom: no result depends on these
+EXECUTION_PARAMETERS = (*PLACES, "workers", "scheduler")  # no result depends on these
 
 
 def check(values: Mapping[str, object]) -> dict[str, object]:
@@ -139,13 +136,12 @@ def check(values: Mapping[str, object]) -> dict[str, object]:
     Returns
     -------
     dict
-        The values, whole numbers made floats where the table says float.
+        The values, as floats where the table says float.
 
     Raises
     ------
     ValueError
-        Naming the parameter, its value and what is allowed: an unknown name, a wrong type, an
-        impossible value.
+        Naming parameter, value and what is allowed, if a name is unknown or a value is of the wrong type or impossible.
     """
     checked = {name: known(name).check(name, value) for name, value in values.items()}
     _check_together(checked)
@@ -155,17 +151,12 @@ def check(values: Mapping[str, object]) -> dict[str, object]:
 def check_notebook(namespace: Mapping[str, object]) -> dict[str, object]:
     """Check a notebook's parameters; to be called with `globals()` after the parameters cell.
 
-    This catches what papermill only warns of: unknown names, and `-p mirror true` (a text).
+    Papermill only warns of unknown names, and passes the text "true" for `-p mirror true`.
     """
     plain = (bool, int, float, str, list, dict, tuple, type(None))
-    ours = {"In", "Out"}  # IPython's own
-    return check(
-        {
-            name: value
-            for name, value in namespace.items()
-            if type(value) in plain and not name.startswith("_") and name not in ours
-        }
-    )
+    of_jupyter = ("In", "Out")
+    values = {k: v for k, v in namespace.items() if type(v) in plain and not k.startswith("_") and k not in of_jupyter}
+    return check(values)
 
 
 def known(name: object) -> Parameter:
@@ -195,7 +186,7 @@ def _check_together(values: Mapping[str, object]) -> None:
 
 
 def check_settings(values: Mapping[str, object]) -> dict[str, object]:
-    """Check what a profile or `--set` may set, every parameter by itself."""
+    """Check parameters of a profile or of `--set`, each by itself."""
     for name in values:
         if name in PLACES:
             raise ValueError(f"{name}: {values[name]!r} is not allowed here; it follows from the output folder")
@@ -206,9 +197,10 @@ def line(name: str, default: object) -> str:
     """Write a parameter as the line of a notebook's parameters cell."""
     parameter = known(name)
     unit = f" [{parameter.unit}]" if parameter.unit else ""
-    paper = "" if name in HOW else f"; paper {'gives none' if parameter.paper is None else parameter.paper}"
+    paper = "gives none" if parameter.paper is None else parameter.paper
+    of_paper = "" if name in EXECUTION_PARAMETERS else f"; paper {paper}"
     value = json.dumps(default) if parameter.type is str else repr(default)  # quotes as ruff format wants them
-    return f"{name}: {parameter.type.__name__} = {value}  # {parameter.meaning}{unit}{paper}"
+    return f"{name}: {parameter.type.__name__} = {value}  # {parameter.meaning}{unit}{of_paper}"
 
 
 def read_cell(source: str) -> dict[str, object]:

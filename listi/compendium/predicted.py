@@ -57,6 +57,8 @@ def of_sample(path: Path, network: Network, probing: xr.Dataset) -> xr.Dataset |
     structure = structure_of(network) if held else ""
     for file in held:
         told = _kept(file, file.stat().st_mtime_ns)
+        if told.threshold.shape[1:] != probing.threshold.shape:
+            continue  # predicted for another grid; `trained.predict_all` makes it anew
         for row in np.flatnonzero((told["sample"].values == path.name) & (told.structure.values == structure)):
             one = told.threshold[row].drop_vars("sample")
             found[file.stem] = one.assign_coords(x=probing.x, y=probing.y)

@@ -4,48 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
 import yaml
 
-from .parameters import check, check_settings, known
+from .parameters import check, check_settings
+
+_FOLDER = Path(__file__).with_name("profile_files")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose 1e-4 is a number, whose yes is a text, and which refuses a name given twice."""
+    """YAML in which 1e-4 and 010 are the numbers that they look like and yes, 1_000 and 1:30 are texts."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012 - how PyYAML is told
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - as PyYAML declares it
 
     def construct_mapping(self, node, deep=False):
         names = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"{twice}: given twice; once is allowed")
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"{repeated[0]}: given twice; once is allowed")
         return super().construct_mapping(node, deep)
 
 
 for _tag, _pattern, _first in (
     ("bool", r"true|false|True|False", "tfTF"),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
-        "-+.0123456789",
-    ),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
     ("null", r"null|~|", ["n", "~", ""]),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
+# PyYAML itself reads 010 in base 8.
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
 
 
 def parse(text: str) -> object:
-    """Read YAML text.
-
-    Raises
-    ------
-    ValueError
-        If it is not YAML or gives a name twice.
-    """
+    """Read YAML text; ValueError if it is not YAML or has a name twice."""
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
@@ -53,7 +45,7 @@ def parse(text: str) -> object:
 
 
 def profile(name: str | Path = "demo") -> dict[str, object]:
-    """Read a profile; what a file does not name is taken from "demo".
+    """Read a profile; parameters that a file does not name are those of "demo".
 
     Parameters
     ----------
@@ -67,10 +59,8 @@ def profile(name: str | Path = "demo") -> dict[str, object]:
     """
     names = profiles()
     if str(name) in names:
-        return check(
-            _read(files("listi").joinpath("compendium", "profile_files", f"{name}.yaml").read_text("utf-8"), str(name))
-        )
-    path = Path(name)
+        return check(_read((_FOLDER / f"{name}.yaml").read_text("utf-8"), str(name)))
+    path = Path(name).expanduser()
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         raise ValueError(f"profile: {str(name)!r} is not allowed; it must be {', '.join(names)} or a .yaml file")
     try:
@@ -82,11 +72,7 @@ def profile(name: str | Path = "demo") -> dict[str, object]:
 
 def profiles() -> list[str]:
     """Return the names of the profiles that come with the package."""
-    return sorted(
-        p.name[:-5]
-        for p in files("listi").joinpath("compendium", "profile_files").iterdir()
-        if p.name.endswith(".yaml")
-    )
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
 def _read(text: str, source: str) -> dict[str, object]:
@@ -119,7 +105,6 @@ def assignment(text: str) -> tuple[str, object]:
         If it has no `=` or the parameter is refused.
     """
     name, value = plain_assignment(text)
-    known(name)
     return name, check_settings({name: value})[name]
 
 
@@ -135,7 +120,6 @@ def plain_assignment(text: str) -> tuple[str, object]:
     if not equals:
         raise ValueError(f"--set: {text!r} is not allowed; it must be name=value")
     try:
-        read = parse(value) if value.strip() else ""
+        return name.strip(), parse(value) if value.strip() else ""
     except ValueError:
-        read = value  # not YAML; as a text it may still be what is allowed
-    return name.strip(), read
+        return name.strip(), value  # not YAML; as a text it may still be allowed

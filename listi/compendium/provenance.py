@@ -22,12 +22,11 @@ Generation and the fall after an instability have changed since 2. Their numbers
 made anew, all in one go.
 """
 
-UNKNOWN = "unknown"  # version of the algorithm of results from before it was recorded
 _DISTRIBUTIONS = ("numpy", "scipy", "numba", "xarray", "h5netcdf", "keras", "tensorflow", "spektral")
 
 
 def record(algorithm: str) -> dict[str, object]:
-    """Return what is to be recorded of a result that has just been made by one of the `ALGORITHMS`."""
+    """Return the record of a result that one of the `ALGORITHMS` has just made."""
     return {"algorithm": ALGORITHMS[algorithm], **provenance()}
 
 
@@ -42,7 +41,7 @@ def provenance() -> dict[str, object]:
 
 
 def code_version() -> dict[str, object]:
-    """Return what decides whether steps of the chain are up to date: versions of the package and of `ALGORITHMS`."""
+    """Return the versions of the package and of `ALGORITHMS`, by which steps of the chain are up to date or not."""
     return {"listi": __version__, **ALGORITHMS}
 
 
@@ -60,18 +59,27 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def commit() -> str:
-    """Return the commit that the package is of, "-dirty" if files of the package differ from it, or "unknown"."""
+    """Return the commit of the package, with "-dirty" if its files differ from the commit, or "unknown"."""
     return commit_of(Path(__file__).parents[1])
 
 
 def commit_of(package: Path) -> str:
-    """Return what `commit` says, of the package in a folder."""
+    """Return what `commit` does, of a package in the top folder of its repository.
+
+    The package may also be installed somewhere inside another repository, the commit of which says nothing about it.
+    """
     git = ["git", "-C", str(package)]
     try:
-        head, changed = (
+        head, top, changed = (
             subprocess.run([*git, *rest], capture_output=True, text=True, timeout=10, check=False).stdout.strip()
-            for rest in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "--", "."])
+            for rest in (
+                ["rev-parse", "HEAD"],
+                ["rev-parse", "--show-toplevel"],
+                ["status", "--porcelain", "--untracked-files=no", "--", "."],
+            )
         )
     except (OSError, subprocess.TimeoutExpired):
-        return UNKNOWN
-    return f"{head}-dirty" if head and changed else head or UNKNOWN
+        return "unknown"
+    if not head or Path(top) != package.resolve().parent:
+        return "unknown"
+    return f"{head}-dirty" if changed else head

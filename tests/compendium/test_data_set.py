@@ -48,6 +48,9 @@ def test_the_split_is_written_and_read(made):
 def test_a_lost_or_altered_split_is_named(tmp_path):
     with pytest.raises(files.DataError, match=r"split\.json"):
         data_set.read_split(tmp_path)
+    (tmp_path / data_set.SPLIT).write_text('{"train": []}')
+    with pytest.raises(files.DataError, match=r"split\.json: has no validation"):
+        data_set.read_split(tmp_path)
     data_set.write_split(tmp_path, data_set.split(tmp_path, **COUNTS))
     path = tmp_path / data_set.SPLIT
     path.write_text(path.read_text().replace("0001", "0002"))
@@ -95,7 +98,7 @@ def test_a_damaged_file_is_made_again_and_ends_the_same(made, tmp_path):
     assert making.generate_all([copy], STRUCTURE) == 1
     assert making.deform_all([copy], SHEAR, [copy]) == 1
     assert making.probe_all([copy], PROBES) == 1
-    assert sample_files.load_sample(copy).attrs["checksum"] == sample_files.load_sample(paths[0]).attrs["checksum"]
+    assert sample_files.variable_checksums(copy) == sample_files.variable_checksums(paths[0])
 
 
 def test_displacement_fields_are_kept_for_pictures_only(made):
@@ -172,3 +175,12 @@ def test_a_missing_map_is_named():
     one = sample_with([5.0, 1, 3, 3, 9], [1.0, 2, 3, 4, 5], [[0, 0]])
     with pytest.raises(files.DataError, match="holds no thresholds by lstm"):
         data_set.goodness_of([one], "lstm")
+
+
+def test_the_example_has_the_radius_of_the_probes(made):
+    folder, paths = made
+    within = data_set.example(folder)
+    network = sample_files.load_sample(paths[2]).network
+    separation = network.positions[network.species == 0] - network.cell / 2
+    separation -= network.cell * np.round(separation / network.cell)
+    assert within.mask.sum() == np.sum(np.hypot(*separation.T) <= PROBES["r_free"])

@@ -69,7 +69,7 @@ def kill_and_start_again(work, folder, kills, longest, seed):
         else:
             os.killpg(child, signal.SIGKILL)
         print("killed at work" if os.waitpid(child, 0)[1] else "too late", flush=True)
-        found = sample_files.verify(folder)
+        found = sample_files.verify(folder) if any(Path(folder).rglob("*.nc")) else {}
         assert not any(found.values()), found
 
 

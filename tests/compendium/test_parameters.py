@@ -35,7 +35,7 @@ def test_cutoff_is_the_potentials():
 
 def test_a_file_changes_only_what_it_names(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("nx: 24\nstrain_step: 1e-3  # PyYAML alone takes this for a text\nr_free: 12\n")
+    file.write_text("nx: 024\nstrain_step: 1e-3  # PyYAML alone takes this for a text\nr_free: 12\n")
     assert profiles.resolve(file, {"ny": 30}) == {
         **DEMO,
         "nx": 24,
@@ -53,6 +53,11 @@ def test_a_file_changes_only_what_it_names(tmp_path):
         ("mirror=false", ("mirror", False)),
         ("scheduler=tcp://127.0.0.1:8786", ("scheduler", "tcp://127.0.0.1:8786")),
         ("scheduler=", ("scheduler", "")),
+        ("seed=010", ("seed", 10)),
+        ("seed=08", ("seed", 8)),
+        ("seed=+0012", ("seed", 12)),
+        ("alpha=-.5", ("alpha", -0.5)),
+        ("r_free=011.50", ("r_free", 11.5)),
     ],
 )
 def test_assignment(text, read):
@@ -66,6 +71,12 @@ def test_assignment(text, read):
         ("nx=40.0", "nx: 40.0 is not allowed; it must be a whole number from 8 to 10000"),
         ("ny=25", "ny: 25 is not allowed; it must be an even whole number from 10 to 10000"),
         ("mirror=yes", "mirror: 'yes' is not allowed; it must be true or false"),
+        ("mirror=on", "mirror: 'on' is not allowed; it must be true or false"),
+        ("nx=1_000", "nx: '1_000' is not allowed; it must be a whole number from 8 to 10000"),
+        ("nx=1:30", "nx: '1:30' is not allowed; it must be a whole number from 8 to 10000"),
+        ("nx=0x10", "nx: '0x10' is not allowed; it must be a whole number from 8 to 10000"),
+        ("nx=0o20", "nx: '0o20' is not allowed; it must be a whole number from 8 to 10000"),
+        ("seed=1.0", "seed: 1.0 is not allowed; it must be a whole number from 0 to 4294967295"),
         ("gird_x=9", "gird_x: no parameter has this name; did you mean grid_x?"),
         ("nx", "--set: 'nx' is not allowed; it must be name=value"),
         ("data_dir=x", "data_dir: 'x' is not allowed here; it follows from the output folder"),

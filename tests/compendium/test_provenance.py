@@ -60,3 +60,6 @@ def test_a_commit_is_dirty_if_the_package_has_changed_and_not_if_data_have(tmp_p
     assert provenance.commit_of(code.parent) == clean
     code.write_text("2")
     assert provenance.commit_of(code.parent) == f"{clean}-dirty"
+    installed = tmp_path / ".venv" / "lib" / "site-packages" / "listi"  # in somebody's repository
+    installed.mkdir(parents=True)
+    assert provenance.commit_of(installed) == "unknown"

@@ -115,15 +115,3 @@ def test_goodness_in_a_patch_counts_points_inside_the_circle_only():
     shear = xr.Dataset({"event_position": (("event", "xy"), [[5.5, 4.0], [0.0, 0.0]])})
     value = float(prediction_goodness.goodness(threshold, shear.event_position[:1], np.array([40.0, 40.0]))[0])
     assert value == pytest.approx(1 - 2 * 2 / 4)  # 0.3 at (5, 5): two of the four are lower
-
-
-def test_shipped_data_are_found_from_below_the_checkout(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "PACKAGE", tmp_path / "elsewhere" / "listi")
-    below = tmp_path / "checkout" / "results" / "demo" / "notebooks"
-    below.mkdir(parents=True)
-    monkeypatch.chdir(below)
-    with pytest.raises(files.DataError, match="data/paper: not found"):
-        files.shipped()
-    data = tmp_path / "checkout" / "data" / "paper"
-    data.mkdir(parents=True)
-    assert files.shipped() == data

@@ -250,7 +250,7 @@ def find(path: str | os.PathLike) -> Path:
     ValueError
         If there is no such file.
     """
-    shipped = {file.stem: file for file in sorted((files.shipped() / "models").glob("*.keras"))}
+    shipped = files.pretrained()
     if str(path) in shipped:
         return shipped[str(path)]
     if str(path) in NAMES:

@@ -1,13 +1,19 @@
-"""What an archive asks of a folder of data: an RO-Crate, which names every file and says what it is."""
+"""Write the RO-Crate of a folder, which describes every file for archives: ``python crate.py data/paper 2026-01-02``.
 
-from __future__ import annotations
+The date is that of publication. To be run after files came or went; all checksums are written anew.
+"""
 
 import json
+import sys
 from datetime import date
 from pathlib import Path
 
-from .. import __version__, files
+from rocrate.rocrate import ROCrate
 
+import listi
+from listi import files
+
+CRATE = "ro-crate-metadata.json"  # the name that archives look for
 LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 PAPER = "https://doi.org/10.1038/s42005-025-02315-7"
 NETCDF, JSON, TEXT, KERAS = "application/x-netcdf", "application/json", "text/plain", "application/vnd.keras"
@@ -24,23 +30,8 @@ KINDS = {  # of files, by pattern; the first that fits
 }
 
 
-def write_crate(folder: str | Path, published: date) -> None:
-    """Write the RO-Crate metadata of a folder of data, and its checksums anew.
-
-    Parameters
-    ----------
-    folder : path
-        Such as "data/paper".
-    published : date
-        Date of publication.
-
-    Raises
-    ------
-    DataError
-        If there is a file of a kind that `KINDS` does not name.
-    """
-    from rocrate.rocrate import ROCrate
-
+def write_crate(folder, published):
+    """Write the RO-Crate metadata of a folder, and its checksums anew; refuse a file that `KINDS` does not describe."""
     folder = Path(folder)
     crate = ROCrate()
     crate.name = "Sixty two-dimensional silica glasses: structure, fracture events, maps of stress thresholds, networks"
@@ -49,20 +40,25 @@ def write_crate(folder: str | Path, published: date) -> None:
         "intelligent stress threshold indicator'. Variables and units are those of data/README.md."
     )
     crate.license, crate.datePublished = LICENCE, published
-    crate.root_dataset["version"] = __version__
+    crate.root_dataset["version"] = listi.__version__
     crate.root_dataset["isBasedOn"] = PAPER
     for path in files.files_in(folder):
-        if path.name != files.CRATE:
-            kind, about = _kind(path.relative_to(folder))
-            place = path.relative_to(folder).as_posix()
-            crate.add_file(path, place, properties={"encodingFormat": kind, "description": about})
+        if path.name != CRATE:
+            place = path.relative_to(folder)
+            kind, about = kind_of(place)
+            crate.add_file(path, place.as_posix(), properties={"encodingFormat": kind, "description": about})
     text = json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False)
-    files.write_bytes(folder / files.CRATE, f"{text}\n".encode())
+    files.write_bytes(folder / CRATE, f"{text}\n".encode())
     files.write_checksums(folder)
 
 
-def _kind(place: Path) -> tuple[str, str]:
-    for pattern, told in KINDS.items():
+def kind_of(place):
+    """Format and description of a file, given its path below the folder."""
+    for pattern, kind in KINDS.items():
         if place.match(pattern):
-            return told
-    raise files.DataError(f"{place}: is of no kind that listi.compendium.crate names")
+            return kind
+    raise files.DataError(f"{place}: no pattern in KINDS matches it")
+
+
+if __name__ == "__main__":
+    write_crate(sys.argv[1], date.fromisoformat(sys.argv[2]))
