@@ -13,7 +13,7 @@ from .units import LENGTH_UNIT
 
 SILICON, OXYGEN = 0, 1  # species
 MINIMUM_DISTANCE = 0.5  # two atoms closer than this [Å] overlap: the closest pair of the glass is Si-O at 1.5 Å
-DRAWN_BONDS = 5000  # larger networks have no picture in notebooks: its size is that of its bonds
+DRAWN_BONDS = 6000  # in notebooks; larger networks have no picture there, as its size grows with the bonds
 MAXIMUM_BOND = 5.0  # a Si-Si bond longer than this [Å] does not belong to the positions; 3.05 Å is normal
 
 
