@@ -38,6 +38,21 @@ class Sample:
     predictions: xr.Dataset | None = None
     attrs: dict = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        parts = [f"Sample {self.attrs['name']}" if "name" in self.attrs else "Sample", f"{self.network!r}"]
+        if self.shear is not None:
+            strain = self.shear.event_strain.values
+            parts.append(f"{len(strain)} events" + (f" up to strain {strain.max():.3g}" if len(strain) else ""))
+        if self.probing is not None:
+            parts.append("probed at " + " x ".join(map(str, self.probing.threshold.shape)) + " points")
+        if self.predictions is not None:
+            parts.append("predicted by " + ", ".join(map(str, self.predictions)))
+        return "; ".join(parts)
+
+    def _repr_html_(self) -> str:
+        """The same line over a small picture of the network, for notebooks."""
+        return self.network._repr_html_().replace(repr(self.network), repr(self), 1)
+
 
 def threshold_of(sample: Sample, source: str) -> xr.DataArray:
     """Threshold map over (x, y) of a sample: by probing, or by the network of that name.

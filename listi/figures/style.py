@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import matplotlib
@@ -72,12 +73,21 @@ STYLE = {
 }
 
 
+@contextlib.contextmanager
+def house_style() -> Iterator[None]:
+    """Set matplotlib to its defaults and the settings of `STYLE`, whatever the reader's own settings are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # but not the backend
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw a figure in the house style, whatever the reader's own settings are."""
+    """Draw a figure in the house style."""
 
     @functools.wraps(draw)
     def in_style(*args, **kwargs) -> Figure:
-        with matplotlib.rc_context(STYLE):
+        with house_style():
             return draw(*args, **kwargs)
 
     return in_style
@@ -107,7 +117,7 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
-    with matplotlib.rc_context(STYLE):
+    with house_style():
         for _ in range(2):  # the layout settles in the second pass, and is then kept
             figure.draw_without_rendering()
         figure.set_layout_engine("none")

@@ -1,8 +1,8 @@
-"""A free circle in a patch of glass: where it gives way under shear, and how well a map of it said so (Fig. 10).
+"""A free circle in a patch of glass: its first event under shear, and how well a map predicts it (Fig. 10).
 
-A patch is not periodic, so that something must hold its edges. As in the paper, only the atoms in a circle are relaxed
-under shear, while all around it follow the affine deformation. An image does not tell the tension that a patch is
-under; `READINGS` are the ways to prepare it.
+A patch is not periodic, so its edges must be held. As in the paper, only the atoms in a circle are relaxed under shear;
+all atoms around it follow the affine deformation. An image does not show the tension in a patch; `READINGS` are the
+ways to prepare it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..network.network import Network
 from ..network.patch import edge_silicon
 from ..probing.probe import probe
 
-RIM = 10.0  # least width of what is left around a circle [Å]: the cutoff of the potential
+RIM = 10.0  # least width of the glass around a circle [Å]: the cutoff of the potential
 SPACING = 4.3  # of probes [Å]; the paper's
 LARGEST_RING = 8.0  # no point of the glass is further than this from a Si [Å]
 
@@ -87,7 +87,7 @@ def stretched(patch: Network) -> State:
 
 
 def _minimised(patch: Network, held: np.ndarray) -> State:
-    """Minimise the energy but for the held atoms, and read the bonds that are left."""
+    """Minimise the energy with respect to all but the held atoms, and find the bonds that are left."""
     system = System(patch.positions, patch.species, patch.cell, ~held)
     system.relax()
     bonds = bonds_through_oxygen(system.positions, patch.species, patch.cell)
@@ -96,7 +96,7 @@ def _minimised(patch: Network, held: np.ndarray) -> State:
 
 def changed_bonds(before: Network, after: Network) -> int:
     """Return how many bonds only one of two networks of the same atoms has; 0 if their topology is the same."""
-    first, second = ({tuple(bond) for bond in np.sort(each.bonds, axis=1).tolist()} for each in (before, after))
+    first, second = ({tuple(bond) for bond in np.sort(n.bonds, axis=1).tolist()} for n in (before, after))
     return len(first ^ second)
 
 
@@ -108,7 +108,7 @@ READINGS: dict[str, Callable[[Network], State]] = {
 
 
 def transposed(state: State) -> State:
-    """Return the mirror image with x and y exchanged: what elongates x there elongates y here."""
+    """Return the mirror image with x and y exchanged: shear that elongates x there elongates y here."""
     patch = state.patch
     return State(patch.replace(positions=patch.positions[:, ::-1], cell=patch.cell[::-1]), state.held)
 
@@ -154,9 +154,17 @@ def circles(patch: Network, radius: float, rim: float = RIM) -> list[Circle]:
 
 def _depth(patch: Network) -> tuple[np.ndarray, np.ndarray]:
     """Return points (n, 2) 1 Å apart inside a patch, and their distance (n,) from the nearest Si at its edges [Å]."""
-    points = crossings(*(np.arange(edge) for edge in patch.cell))
+    points = _grid_over(patch, 1.0)
     distance = _from_edges(patch, points)
     return points[distance > 0.0], distance[distance > 0.0]
+
+
+def _grid_over(patch: Network, spacing: float) -> np.ndarray:
+    """Return the points (n, 2) of a square grid [Å] over the atoms of a patch, wherever they are in its cell."""
+    low, high = patch.positions.min(axis=0) - LARGEST_RING, patch.positions.max(axis=0) + LARGEST_RING
+    return crossings(
+        *(np.arange(np.ceil(a / spacing), np.floor(b / spacing) + 1) * spacing for a, b in zip(low, high, strict=True))
+    )
 
 
 def _from_edges(patch: Network, points: np.ndarray) -> np.ndarray:
@@ -168,7 +176,7 @@ def _from_edges(patch: Network, points: np.ndarray) -> np.ndarray:
 def first_event(state: State, circle: Circle, strain_step: float = 1e-4, max_strain: float = 0.3) -> xr.Dataset:
     """Shear a patch, free in a circle only, up to its first event: `listi.deform`, with its errors.
 
-    Later events are not looked for: the frozen surroundings distort them (the paper).
+    Later events are not computed: the frozen surroundings distort them (the paper).
     """
     x, y = circle.centre
     return deform(state.patch, strain_step, max_strain, 1, free_centre=(x, y), free_radius=circle.radius)
@@ -189,7 +197,7 @@ def inner_points(patch: Network, depth: float = 11.0, spacing: float = SPACING) 
     ValueError
         If there are none.
     """
-    points = crossings(*(np.arange(0.0, edge, spacing) for edge in patch.cell))
+    points = _grid_over(patch, spacing)
     points = points[_from_edges(patch, points) >= depth]
     if not len(points):
         raise ValueError(f"depth: no point of the patch is {depth} Å from its edges")
@@ -228,7 +236,7 @@ def examine(
     Returns
     -------
     Dataset over direction ("x", "y": what the shear elongates)
-        ``event_strain``, ``event_position`` in the patch, ``event_displacement``, ``goodness``, NaN if no event came;
+        ``event_strain``, ``event_position`` in the patch, ``event_displacement``, ``goodness``, NaN if there is none;
         ``threshold`` over (direction, point), NaN where no disc could be probed, at ``x`` and ``y``;
         ``goodness_<name>`` of every other map.
 
@@ -240,33 +248,34 @@ def examine(
     points = map_points(state.patch, circle, spacing)
     rows = []
     for turn in (1, -1):
-        stood = state if turn == 1 else transposed(state)
-        shear = first_event(stood, Circle(circle.centre[::turn], circle.radius), strain_step, max_strain)
-        held = stood.held if stood.held.any() else None
-        threshold = probe(stood.patch, points=points[:, ::turn], held=held).threshold
-        others = {name: one(stood.patch, points[:, ::turn]) for name, one in (maps or {}).items()}
-        rows.append(_judged(stood.patch, shear, threshold, others, turn))
+        prepared = state if turn == 1 else transposed(state)
+        shear = first_event(prepared, Circle(circle.centre[::turn], circle.radius), strain_step, max_strain)
+        held = prepared.held if prepared.held.any() else None
+        threshold = probe(prepared.patch, points=points[:, ::turn], held=held).threshold
+        others = {name: predict(prepared.patch, points[:, ::turn]) for name, predict in (maps or {}).items()}
+        rows.append(_scored(prepared.patch, shear, threshold, others, turn))
     examined = xr.concat(rows, xr.Variable("direction", ["x", "y"]))
     return examined.assign_coords(x=("point", points[:, 0]), y=("point", points[:, 1]))
 
 
-def _judged(
+def _scored(
     patch: Network, shear: xr.Dataset, threshold: xr.DataArray, others: Mapping[str, xr.DataArray], turn: int
 ) -> xr.Dataset:
     """Return the first event of one direction, if any, and the goodness of the maps for it."""
     first = shear.reindex(event=[1]).isel(event=0, drop=True)
-    came = shear.sizes["event"] > 0
-    about = {"units": "1", "long_name": "goodness of the first event"}
-    good = {
-        name: ((), float(goodness(one, shear.event_position[:1], patch.cell)[0]) if came else np.nan, about)
-        for name, one in {"goodness": threshold, **{f"goodness_{key}": each for key, each in others.items()}}.items()
+    has_event = shear.sizes["event"] > 0
+    attrs = {"units": "1", "long_name": "goodness of the first event"}
+    maps = {"goodness": threshold, **{f"goodness_{name}": threshold_map for name, threshold_map in others.items()}}
+    scores = {
+        name: ((), float(goodness(values, shear.event_position[:1], patch.cell)[0]) if has_event else np.nan, attrs)
+        for name, values in maps.items()
     }
     return xr.Dataset(
         {
             "event_strain": first.event_strain,
             "event_position": ("xy", first.event_position.values[::turn]),
             "event_displacement": first.event_displacement,
-            **good,
+            **scores,
             "threshold": ("point", threshold.values, threshold.attrs),
         }
     )

@@ -1,7 +1,7 @@
 """Atoms in an image, by the operator of Marr and Hildreth (Proc. R. Soc. Lond. B 207, 187 (1980)).
 
-The image is filtered with the Laplacian of a Gaussian. Its zero crossings surround bright spots whatever the background
-does that is slow; the strongest point within, refined below a pixel, is an atom's place.
+The image is filtered with the Laplacian of a Gaussian. Its zero crossings surround bright spots on any background that
+varies slowly; the strongest point within, refined below a pixel, is the position of an atom.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from skimage.feature import peak_local_max
 
 WIDTH = 0.3  # of the Gaussian, in Si-Si distances: placed atoms best of .22 to .38 at all noises tried
 NEAREST = 0.6  # no two Si are closer, in Si-Si distances
-WEAKEST = 0.4  # of the median response: what is weaker is no Si
+WEAKEST = 0.4  # of the median response: a weaker maximum is no Si
+FLAT = 1e-6  # of the largest response: weaker maxima are rounding errors of flat areas, such as a microscope's data bar
 FEWEST = 20  # atoms that an image must show
 COARSEST = 1.5  # pixels in the Gaussian at least: atoms of an image with fewer cannot be placed within a pixel
 
@@ -45,8 +46,10 @@ def atoms_in(pixels: np.ndarray, spacing: float, dark: bool = False) -> np.ndarr
     if not sigma >= COARSEST:
         raise ValueError(f"spacing: {spacing:.3g} pixels between Si is too coarse; at least {COARSEST / WIDTH:.2g}")
     response = gaussian_laplace(pixels, sigma) * (1.0 if dark else -1.0)
-    reach = max(1, int(0.7 * NEAREST * spacing))
-    peaks = peak_local_max(response, min_distance=reach, threshold_abs=0.0, exclude_border=int(np.ceil(sigma)))
+    min_distance = max(1, int(0.7 * NEAREST * spacing))
+    peaks = peak_local_max(
+        response, min_distance=min_distance, threshold_abs=FLAT * response.max(), exclude_border=int(np.ceil(sigma))
+    )
     strength = response[tuple(peaks.T)]
     strong = strength > WEAKEST * np.median(strength) if len(strength) else np.zeros(0, dtype=bool)
     places = _refined(response, peaks[strong])
@@ -76,8 +79,10 @@ def _refined(response: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     curve_j = near[0, 1] - 2.0 * near[0, 0] + near[0, -1]
     mixed = 0.25 * (near[1, 1] - near[1, -1] - near[-1, 1] + near[-1, -1])
     determinant = curve_i * curve_j - mixed**2
-    step_i = (mixed * gradient[:, 1] - curve_j * gradient[:, 0]) / determinant
-    step_j = (mixed * gradient[:, 0] - curve_i * gradient[:, 1]) / determinant
+    step_i = mixed * gradient[:, 1] - curve_j * gradient[:, 0]
+    step_j = mixed * gradient[:, 0] - curve_i * gradient[:, 1]
+    curved = determinant > 0.0  # elsewhere, as on a saturated atom, no parabola has a maximum
+    step_i, step_j = (np.divide(step, determinant, out=np.zeros_like(step), where=curved) for step in (step_i, step_j))
     return peaks + np.clip(np.column_stack([step_i, step_j]), -1.0, 1.0)
 
 
@@ -93,16 +98,16 @@ def _strongest(places: np.ndarray, strength: np.ndarray, nearest: float) -> np.n
 
 
 def find_spacing(pixels: np.ndarray, dark: bool = False) -> float:
-    """Estimate the Si-Si distance [pixels] of an image: that at which the atoms found are most evenly apart.
+    """Estimate the Si-Si distance [pixels] of an image: that with which the detected atoms are most evenly apart.
 
     Raises
     ------
     ValueError
-        If no distance fits what is found with it.
+        If no distance fits the atoms that are detected with it.
     """
     pixels = _checked(pixels)
     tried = np.geomspace(COARSEST / WIDTH, min(pixels.shape) / 8.0, 30)
-    best, found = np.inf, None
+    least_spread, best = np.inf, None
     for spacing in tried:
         try:
             atoms = atoms_in(pixels, spacing, dark)
@@ -111,8 +116,8 @@ def find_spacing(pixels: np.ndarray, dark: bool = False) -> float:
         nearest = cKDTree(atoms).query(atoms, k=4)[0][:, 1:]
         typical = np.median(nearest)
         spread = np.median(np.abs(nearest - typical)) / typical
-        if abs(typical / spacing - 1.0) < 0.15 and spread < best:
-            best, found = spread, typical
-    if found is None:
-        raise ValueError("pixels: no Si-Si distance fits the image; give its scale")
-    return float(found)
+        if abs(typical / spacing - 1.0) < 0.15 and spread < least_spread:
+            least_spread, best = spread, typical
+    if best is None:
+        raise ValueError("pixels: no Si-Si distance fits the image; its scale is needed")
+    return float(best)

@@ -12,7 +12,7 @@ from ..network.patch import patch_of_silicon
 from .connect import connect
 from .detect import atoms_in, find_spacing
 
-TOLERATED = 0.15  # by which a given scale may differ from that of the bonds
+TOLERATED = 0.15  # share by which a given scale may differ from that of the bonds
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,36 @@ def patch_in(pixels: np.ndarray, scale: float | None = None, dark: bool = False)
     if scale is not None and not (np.isfinite(scale) and scale > 0.0):
         raise ValueError(f"scale: {scale} is not > 0 Å a pixel")
     spacing = find_spacing(pixels, dark) if scale is None else BOND / scale
-    found = connect(atoms_in(pixels, spacing, dark), spacing)
-    length = np.linalg.norm(np.diff(found.points[found.bonds], axis=1)[:, 0], axis=1).mean()
+    try:
+        connected = connect(atoms_in(pixels, spacing, dark), spacing)
+    except ValueError as error:
+        if scale is not None:
+            _check_scale(pixels, scale, dark, error)
+        raise
+    first, second = connected.points[connected.bonds.T]
+    length = np.linalg.norm(second - first, axis=1).mean()
     if abs(length / spacing - 1.0) > TOLERATED:
         raise ValueError(
             f"scale: {BOND / spacing:g} Å a pixel makes the mean Si-Si distance {length / spacing * BOND:.2f} Å; "
             f"it must be {BOND} Å within {TOLERATED:.0%}: is the scale right?"
         )
-    drift = _distortion(found.points, found.bonds)
+    drift = _distortion(connected.points, connected.bonds)
     undone = np.linalg.inv(np.array([[1.0 + drift[0], drift[1]], [drift[1], 1.0 - drift[0]]]))
-    patch = patch_of_silicon(found.points @ undone, found.bonds)
-    return Imaged(patch, found.points, BOND / length, drift, found.repairs)
+    patch = patch_of_silicon(connected.points @ undone, connected.bonds)
+    return Imaged(patch, connected.points, BOND / length, drift, connected.repairs)
+
+
+def _check_scale(pixels: np.ndarray, scale: float, dark: bool, error: ValueError) -> None:
+    """Raise an error that says so if the image, by itself, shows a network at another scale."""
+    try:
+        estimate = BOND / find_spacing(pixels, dark)
+    except ValueError:
+        return
+    if abs(estimate / scale - 1.0) > TOLERATED:
+        raise ValueError(
+            f"scale: {scale:g} Å a pixel contradicts the image, in which Si are {BOND} Å apart at {estimate:.3g} Å a "
+            f"pixel; no network is seen at the given scale ({error})"
+        ) from error
 
 
 def _distortion(points: np.ndarray, bonds: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Bonds of silica, read from the positions of its atoms: a network of coordinates alone."""
+"""Bonds of silica from the positions of its atoms."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from .network import MAXIMUM_BOND, OXYGEN, SILICON, Network
 
 COORDINATION_RADIUS = 1.8  # an O within this distance of a Si [Å] is bonded to it
 BOND = 3.05  # mean Si-Si distance [Å]; the paper's
+BOND_TOLERANCE = 0.1  # the mean Si-Si distance of coordinates in Å differs from `BOND` by no larger share
 LONGEST = 1.35  # of a bond, in Si-Si distances; a square ring has a diagonal of 1.41
 SYMBOLS = ("Si", "O")  # of species 0 and 1
+FREE_EDGES = "for pieces with free edges there are `listi image` and listi.imaging"
 
 
-def network_of(positions: np.ndarray, cell: np.ndarray, species: np.ndarray | Sequence[str] | None = None) -> Network:
-    """Return the network that coordinates of silica stand for, its bonds found from them.
+def network_of(
+    positions: np.ndarray,
+    cell: np.ndarray,
+    species: np.ndarray | Sequence[str] | None = None,
+    scale: float = 1.0,
+) -> Network:
+    """Return the network of silica whose atoms have these coordinates, with its bonds.
 
     With O among the atoms, two Si that share an O are bonded. From Si alone, near Si are bonded, the nearest first, at
-    most three to a Si and none across another (`near_bonds`), and an O is put at the middle of every bond.
+    most three to a Si and no bond across another (`near_bonds`), and an O is put at the middle of every bond.
 
     Parameters
     ----------
@@ -31,27 +38,30 @@ def network_of(positions: np.ndarray, cell: np.ndarray, species: np.ndarray | Se
         Edge lengths of the periodic cell, its edges along x and y [Å].
     species : array or sequence of str, shape (n_atoms,), optional
         0 or "Si", 1 or "O"; all are Si without it.
+    scale : float
+        Factor by which positions and cell are multiplied: 10 for coordinates in nm, 0.529177 for Bohr radii.
 
     Returns
     -------
     Network
-        The atoms in their order, O that were put in after them in the order of the bonds. Nothing is moved:
-        `listi.relax` takes it to its energy minimum.
+        The atoms in their order, then the O that were added, in the order of the bonds. No atom is moved: `listi.relax`
+        minimises the energy.
 
     Raises
     ------
     ValueError
-        If the atoms make no network: none are bonded, an O has more than two Si, or species are unknown; or as
-        `Network`.
+        If the atoms make no network: none are bonded, an O has more than two Si, or species are unknown; if `scale` is
+        not > 0; or as `Network`.
 
     Warns
     -----
     UserWarning
-        If some Si have not three bonds: at free edges, or because positions or cell are not right.
+        If the mean Si-Si distance differs from 3.05 Å by more than 10 %, with the `scale` that would cure it. If some
+        Si do not have three bonds: at free edges, or because positions or cell are not right.
 
     Examples
     --------
-    From the Si of a glass alone, its bonds and O come back:
+    The bonds and O of a glass, from its Si alone:
 
     >>> import listi
     >>> glass = listi.generate(nx=10, ny=12)
@@ -59,22 +69,59 @@ def network_of(positions: np.ndarray, cell: np.ndarray, species: np.ndarray | Se
     >>> again.n_atoms, len(again.bonds)
     (600, 360)
     >>> again = listi.relax(again)
+
+    Coordinates in nm:
+
+    >>> listi.network_of(glass.positions / 10, glass.cell / 10, glass.species, scale=10).n_atoms
+    600
     """
+    if not (np.isfinite(scale) and scale > 0.0):
+        raise ValueError(f"scale: {scale} is not a factor > 0")
     positions, cell = _checked(positions, cell)
-    kinds = _species(species, len(positions))
+    positions, cell, kinds = positions * scale, cell * scale, _species(species, len(positions))
+    try:
+        network = _bonded(positions, kinds, cell)
+    except ValueError as error:
+        raise ValueError(f"{error}{_unit_hint(positions[kinds == SILICON], cell, scale)}") from error
+    _warn_of_distance(network, scale)
+    odd = np.count_nonzero(np.bincount(network.bonds.ravel(), minlength=network.n_atoms)[network.silicon] != 3)
+    if odd:
+        warnings.warn(f"positions: {odd} of {len(network.silicon)} Si do not have three bonds", stacklevel=2)
+    return network
+
+
+def _bonded(positions: np.ndarray, kinds: np.ndarray, cell: np.ndarray) -> Network:
     atoms = Network(positions, kinds, None, cell)
     if len(atoms.silicon) < len(kinds):
-        found = atoms.replace(bonds=bonds_through_oxygen(positions, kinds, cell))
-        sought = f"no two Si share an O within {COORDINATION_RADIUS} Å"
+        network = atoms.replace(bonds=bonds_through_oxygen(positions, kinds, cell))
+        missing = f"no two Si share an O within {COORDINATION_RADIUS} Å"
     else:
-        found = _with_oxygen(atoms, near_bonds(wrap(positions, cell), LONGEST * BOND, cell))
-        sought = f"no two Si are within {LONGEST * BOND:.3g} Å"
-    if not len(found.bonds):
-        raise ValueError(f"positions: {sought}; are they in Å, and is this silica?")
-    odd = np.count_nonzero(np.bincount(found.bonds.ravel(), minlength=found.n_atoms)[found.silicon] != 3)
-    if odd:
-        warnings.warn(f"positions: {odd} of {len(found.silicon)} Si have not three bonds", stacklevel=2)
-    return found
+        network = _with_oxygen(atoms, near_bonds(wrap(positions, cell), LONGEST * BOND, cell))
+        missing = f"no two Si are within {LONGEST * BOND:.3g} Å"
+    if not len(network.bonds):
+        raise ValueError(f"positions: {missing}; are they in Å, and is this silica?")
+    return network
+
+
+def _unit_hint(silicon: np.ndarray, cell: np.ndarray, scale: float) -> str:
+    """Return what the distance of nearest Si says of the unit of length; nothing if it is that of silica."""
+    if len(silicon) < 2:
+        return ""
+    nearest = np.median(cKDTree(wrap(silicon, cell), boxsize=cell).query(wrap(silicon, cell), k=2)[0][:, 1])
+    if nearest == 0.0 or abs(nearest / BOND - 1.0) <= BOND_TOLERANCE:
+        return ""
+    return f" (nearest Si are {nearest:.3g} Å apart; scale={scale * BOND / nearest:.4g} would make this {BOND} Å)"
+
+
+def _warn_of_distance(network: Network, scale: float) -> None:
+    first, second = network.positions[network.bonds.T]
+    mean = np.linalg.norm(minimum_image(second - first, network.cell), axis=1).mean()
+    if abs(mean / BOND - 1.0) > BOND_TOLERANCE:
+        warnings.warn(
+            f"positions: the mean Si-Si distance is {mean:.3g} Å, in silica {BOND} Å; are they in Å? "
+            f"scale={scale * BOND / mean:.4g} would make it {BOND} Å",
+            stacklevel=3,
+        )
 
 
 def _with_oxygen(silicon: Network, bonds: np.ndarray) -> Network:
@@ -86,15 +133,12 @@ def _with_oxygen(silicon: Network, bonds: np.ndarray) -> Network:
 
 
 def _checked(positions: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Refuse what is not flat or has no rectangular cell."""
+    """Refuse coordinates that are not flat or have no rectangular cell."""
     places, edges = np.asarray(positions, dtype=float), np.asarray(np.nan if cell is None else cell, dtype=float)
     if places.ndim != 2 or places.shape[1] != 2 or not len(places):
-        raise ValueError(f"positions: shape {places.shape} is not (n_atoms, 2); a flat glass is wanted, x and y")
+        raise ValueError(f"positions: shape {places.shape} is not (n_atoms, 2); a flat glass has x and y")
     if edges.shape != (2,) or not np.all(np.isfinite(edges)) or np.any(edges <= 0.0):
-        raise ValueError(
-            f"cell: {edges.tolist()} is not two edge lengths > 0 Å of a periodic rectangle; "
-            "`listi image` and listi.imaging take pieces with free edges"
-        )
+        raise ValueError(f"cell: {edges.tolist()} is not two edge lengths > 0 Å of a periodic rectangle; {FREE_EDGES}")
     if not np.all(np.isfinite(places)):
         bad = np.flatnonzero(~np.isfinite(places).all(axis=1))[0]
         raise ValueError(f"positions: atom {bad} is at {places[bad].tolist()}; all must be finite")
@@ -103,13 +147,13 @@ def _checked(positions: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _species(species: np.ndarray | Sequence[str] | None, n_atoms: int) -> np.ndarray:
     """Species as numbers; unknown ones are refused."""
-    given = np.zeros(n_atoms, dtype=int) if species is None else np.asarray(species)
-    if given.shape != (n_atoms,):
-        raise ValueError(f"species: shape {given.shape} is not ({n_atoms},), one entry per atom")
-    names = np.array(SYMBOLS) if given.dtype.kind in "UO" else np.arange(len(SYMBOLS))
-    matches = given[:, None] == names
+    kinds = np.zeros(n_atoms, dtype=int) if species is None else np.asarray(species)
+    if kinds.shape != (n_atoms,):
+        raise ValueError(f"species: shape {kinds.shape} is not ({n_atoms},), one entry per atom")
+    names = np.array(SYMBOLS) if kinds.dtype.kind in "UO" else np.arange(len(SYMBOLS))
+    matches = kinds[:, None] == names
     for atom in np.flatnonzero(~matches.any(axis=1))[:1]:
-        raise ValueError(f"species: atom {atom} is {given[atom]}; allowed are 0 or 'Si', and 1 or 'O'")
+        raise ValueError(f"species: atom {atom} is {kinds[atom]}; allowed are 0 or 'Si', and 1 or 'O'")
     return np.argmax(matches, axis=1)
 
 
@@ -130,7 +174,7 @@ def near_bonds(points: np.ndarray, longest: float, cell: np.ndarray | None = Non
     ndarray of int64, shape (m, 2)
     """
     pairs = cKDTree(points, boxsize=cell).query_pairs(longest, output_type="ndarray").astype(np.int64)
-    along = _across(points[pairs[:, 1]] - points[pairs[:, 0]], cell)
+    along = _nearest_image(points[pairs[:, 1]] - points[pairs[:, 0]], cell)
     order = np.argsort(np.linalg.norm(along, axis=1), kind="stable")
     pairs, along = pairs[order], along[order]
     crossing = _crossing(points, pairs, along, longest, cell)
@@ -141,7 +185,7 @@ def near_bonds(points: np.ndarray, longest: float, cell: np.ndarray | None = Non
     return pairs[taken]
 
 
-def _across(difference: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
+def _nearest_image(difference: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
     return difference if cell is None else minimum_image(difference, cell)
 
 
@@ -152,17 +196,17 @@ def _crossing(
     middle = points[pairs[:, 0]] + 0.5 * along
     middle = middle if cell is None else wrap(middle, cell)
     near = cKDTree(middle, boxsize=cell).query_pairs(longest, output_type="ndarray")
-    (one, other), (first, second) = pairs[near[:, 0]].T, pairs[near[:, 1]].T
-    apart = (one != first) & (one != second) & (other != first) & (other != second)
-    between = _across(middle[near[:, 1]] - middle[near[:, 0]], cell)
+    ends, others = pairs[near[:, 0]], pairs[near[:, 1]]
+    apart = np.all(ends[:, :, None] != others[:, None, :], axis=(1, 2))
+    between = _nearest_image(middle[near[:, 1]] - middle[near[:, 0]], cell)
     a, b = -0.5 * along[near[:, 0]], 0.5 * along[near[:, 0]]
     c, d = between - 0.5 * along[near[:, 1]], between + 0.5 * along[near[:, 1]]
     cross = apart & (_side(a, b, c) != _side(a, b, d)) & (_side(c, d, a) != _side(c, d, b))
-    found: list[list[int]] = [[] for _ in pairs]
+    crossing: list[list[int]] = [[] for _ in pairs]
     for first, second in near[cross].tolist():
-        found[first].append(second)
-        found[second].append(first)
-    return found
+        crossing[first].append(second)
+        crossing[second].append(first)
+    return crossing
 
 
 def _side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
@@ -210,10 +254,10 @@ def bonds_through_oxygen(
         If an O has more than two Si within `radius`.
     """
     near = _silicon_near_oxygen(positions, species, cell, radius)
-    for atom, found in zip(np.flatnonzero(species == OXYGEN), near, strict=True):
-        if len(found) > 2:
-            raise ValueError(f"positions: O {atom} has {len(found)} Si within {radius} Å; at most 2 are allowed")
-    pairs = dict.fromkeys(found for found in near if len(found) == 2)
+    for atom, silicon in zip(np.flatnonzero(species == OXYGEN), near, strict=True):
+        if len(silicon) > 2:
+            raise ValueError(f"positions: O {atom} has {len(silicon)} Si within {radius} Å; at most 2 are allowed")
+    pairs = dict.fromkeys(silicon for silicon in near if len(silicon) == 2)
     return np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
 
 
@@ -225,21 +269,21 @@ def _silicon_near_oxygen(
     silicon = np.flatnonzero(species == SILICON)
     tree = cKDTree(wrapped[silicon], boxsize=cell)
     near = tree.query_ball_point(wrapped[species == OXYGEN], radius, return_sorted=True)
-    return [tuple(silicon[found].tolist()) for found in near]
+    return [tuple(silicon[numbers].tolist()) for numbers in near]
 
 
 def bonds_left(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Return the bonds of a network after its atoms have moved.
 
-    In silica, where most bonds lead through an O, they are read again: Si that share an O. Elsewhere they are those
-    bonds of the network that are not longer than `MAXIMUM_BOND`.
+    In silica, where most bonds lead through an O, two Si that share an O are bonded. In other materials a bond of the
+    network is left if it is not longer than `MAXIMUM_BOND`.
 
     Parameters
     ----------
     network : Network
         Before.
     positions, cell
-        Where the atoms are now [Å], in which cell.
+        Positions of the atoms and edge lengths of the cell after the motion [Å].
 
     Returns
     -------
@@ -263,7 +307,7 @@ def bonds_left(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.
 def bond_orientational_order(positions: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> float:
     """Return |mean exp(6 i theta)| over the directions theta of the bonds.
 
-    One in a honeycomb, however it lies; about 1 / sqrt(n_bonds) where bonds have no preferred direction.
+    1 in a honeycomb of any orientation; about 1 / sqrt(n_bonds) where bonds have no preferred direction.
 
     Parameters
     ----------

@@ -2,11 +2,12 @@
 
 These formats hold atoms, not Si-Si bonds: a network that is read gets a bond where two Si share an O. The formats are
 three-dimensional: atoms lie at z = 0 in a cell 1 Å thick that is not periodic along z. Quantities of atoms, as
-`listi.per_atom` gathers them, go along: one column each, vectors with z = 0.
+`listi.per_atom` gathers them, are written too: one column each, vectors with z = 0.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,19 +16,27 @@ import numpy as np
 import xarray as xr
 
 from ..files import write_bytes
-from .bonds import SYMBOLS, bonds_through_oxygen
-from .network import OXYGEN, SILICON, Network
+from .bonds import FREE_EDGES, SYMBOLS, network_of
+from .network import OXYGEN, Network
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 FLAT = 0.1  # heights of the atoms of a flat glass differ by no more [Å]
+TILT = 1e-4  # edges of a rectangle are parallel to x and y within this [Å]: files hold few digits
 MASSES = (28.085, 15.999)  # standard atomic weights of Si and O [u]
-_LAMMPS_TYPES = {1: 14, 2: 8}  # LAMMPS atom type -> atomic number
-_RESERVED = ("species", "pos", "numbers", "positions")  # columns that atoms have anyway
+TYPES_WITHOUT_ELEMENTS = (
+    "; if they are types of LAMMPS, ase.io.read needs specorder=['Si', 'O'] for a dump, "
+    "Z_of_type={1: 14, 2: 8} for a data file"
+)
+_RESERVED = {  # columns that atoms have in any case, and those that ASE takes for something else
+    *("species", "symbols", "pos", "positions", "numbers", "Z", "move_mask", "charge", "charges", "initial_charges"),
+    *("energy", "energies", "free_energy", "forces", "stress", "stresses", "dipole", "magmom", "magmoms"),
+    *("polarization", "dielectric_tensor", "born_effective_charges"),
+}
 
 
-def to_ase(network: Network, quantities: xr.Dataset | None = None) -> Atoms:
+def to_ase(network: Network, quantities: xr.Dataset | None = None, symbols: Sequence[str] = SYMBOLS) -> Atoms:
     """Return the network as `ase.Atoms` at z = 0, periodic along x and y.
 
     Parameters
@@ -36,11 +45,13 @@ def to_ase(network: Network, quantities: xr.Dataset | None = None) -> Atoms:
     quantities : Dataset over atom, optional
         Each variable, over (atom) or (atom, xy), becomes one of `Atoms.arrays`; what is over xy gets a third
         component 0. From `listi.per_atom`, for example.
+    symbols : sequence of str
+        Chemical element of each species; `Potential.symbols` of a material of your own.
 
     Raises
     ------
     ValueError
-        If there are other species than 0 = Si and 1 = O, or a quantity is not of these atoms.
+        If there are more species than symbols, a symbol is no element, or a quantity is not of these atoms.
 
     Examples
     --------
@@ -52,10 +63,10 @@ def to_ase(network: Network, quantities: xr.Dataset | None = None) -> Atoms:
     """
     from ase import Atoms  # optional dependency
 
-    _check_silica(network)
+    _check_species(network, symbols)
     columns = _columns(network, quantities)
     atoms = Atoms(
-        numbers=np.array(list(_LAMMPS_TYPES.values()))[network.species],
+        numbers=_atomic_numbers(symbols)[network.species],
         positions=np.column_stack([network.positions, np.zeros(network.n_atoms)]),
         cell=[*network.cell, 1.0],
         pbc=[True, True, False],
@@ -65,16 +76,43 @@ def to_ase(network: Network, quantities: xr.Dataset | None = None) -> Atoms:
     return atoms
 
 
-def from_ase(atoms: Atoms) -> Network:
-    """Return the network of `ase.Atoms` in the xy plane, bonds taken from shared O.
+def _atomic_numbers(symbols: Sequence[str]) -> np.ndarray:
+    from ase.data import atomic_numbers
 
-    `ase.io.read` reads many formats; of Si without O, `listi.network_of` makes a network.
+    for symbol in symbols:
+        if symbol not in atomic_numbers:
+            raise ValueError(f"symbols: {symbol!r} is no chemical element, and ASE has no other species")
+    return np.array([atomic_numbers[symbol] for symbol in symbols])
+
+
+def from_ase(atoms: Atoms, symbols: Sequence[str] = SYMBOLS, scale: float = 1.0, flatten: bool = False) -> Network:
+    """Return the network of `ase.Atoms` in the xy plane; in silica, two Si that share an O are bonded.
+
+    `ase.io.read` reads many formats. A LAMMPS file without elements needs to be read with
+    ``specorder=["Si", "O"]`` (dump) or ``Z_of_type={1: 14, 2: 8}`` (data). `listi.network_of` makes a network of Si
+    without O.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        In a rectangular cell, its edges along x and y in any order and direction, periodic along both.
+    symbols : sequence of str
+        Chemical element of each species. Elements other than Si and O make a network without bonds.
+    scale : float
+        Factor by which all lengths are multiplied: 10 for lengths in nm, 0.529177 for Bohr radii.
+    flatten : bool
+        Leave out the heights z, however much they differ, with a warning that says by how much.
 
     Raises
     ------
     ValueError
-        If there are other elements than Si and O, or no O; if the cell is not rectangular or not periodic along x and
-        y; if the atoms are not in a plane; or if an O has more than two Si.
+        If there are other elements, or no O; if the cell is not rectangular or not periodic along x and y; if the atoms
+        are not in a plane; or as `listi.network_of`.
+
+    Warns
+    -----
+    UserWarning
+        As `listi.network_of`; and of the heights that are left out.
 
     Examples
     --------
@@ -87,35 +125,57 @@ def from_ase(atoms: Atoms) -> Network:
     Traceback (most recent call last):
     ValueError: atoms: atom 0 is Ge; allowed are Si and O
     """
-    numbers = atoms.get_atomic_numbers()
-    foreign = np.flatnonzero(~np.isin(numbers, list(_LAMMPS_TYPES.values())))
-    if foreign.size:
-        raise ValueError(f"atoms: atom {foreign[0]} is {atoms.symbols[foreign[0]]}; allowed are Si and O")
-    species = np.where(numbers == 8, OXYGEN, SILICON)
-    if not np.any(species == OXYGEN):
+    matches = atoms.get_atomic_numbers()[:, None] == _atomic_numbers(symbols)
+    for atom in np.flatnonzero(~matches.any(axis=1))[:1]:
+        hint = TYPES_WITHOUT_ELEMENTS if atoms.numbers.max() <= 2 else ""  # ASE takes types 1 and 2 for H and He
+        raise ValueError(f"atoms: atom {atom} is {atoms.symbols[atom]}; allowed are {' and '.join(symbols)}{hint}")
+    species = np.argmax(matches, axis=1)
+    is_silica = tuple(symbols) == SYMBOLS
+    if is_silica and not np.any(species == OXYGEN):
         raise ValueError("atoms: there is no O; listi.network_of makes a network of Si alone")
-    cell, positions = _plane(atoms)
-    return Network(positions, species, bonds_through_oxygen(positions, species, cell), cell)
+    cell, positions = _plane(atoms, flatten)
+    if is_silica:
+        return network_of(positions, cell, species, scale)
+    return Network(positions * scale, species, None, cell * scale)
 
 
-def _plane(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
+def _plane(atoms: Atoms, flatten: bool) -> tuple[np.ndarray, np.ndarray]:
     """Cell (2,) and positions (n_atoms, 2) [Å]; refuses what is not flat, rectangular and periodic."""
     matrix = np.asarray(atoms.cell)
     if not np.all(atoms.pbc[:2]):
-        raise ValueError(f"atoms: pbc {atoms.pbc.tolist()}; the cell must be periodic along x and y")
-    if np.any(np.abs(matrix - np.diag(np.diag(matrix))) > 1e-9):
-        raise ValueError(f"atoms: cell {matrix.tolist()} is not a rectangle along x and y")
-    cell = np.diag(matrix)[:2].copy()
-    if np.any(cell <= 0.0):
-        raise ValueError(f"atoms: cell edges {cell.tolist()} are not > 0 Å")
+        raise ValueError(f"atoms: pbc {atoms.pbc.tolist()}; the cell must be periodic along x and y; {FREE_EDGES}")
+    size = np.abs(matrix)
+    along = size[:2, :2] > TILT  # which edge has which direction
+    straight = np.array_equal(along, np.eye(2)) or np.array_equal(along, np.eye(2)[::-1])
+    if not straight or np.any(size[:2, 2] > TILT) or np.any(size[2, :2] > TILT):
+        raise ValueError(f"atoms: cell {matrix.tolist()} is not a rectangle along x and y{_turn_hint(matrix)}")
     x, y, z = atoms.get_positions().T
-    if np.ptp(z) > FLAT:
-        raise ValueError(f"atoms: heights z differ by {np.ptp(z):.3g} Å; in a flat glass by at most {FLAT} Å")
-    return cell, np.column_stack([x, y])
+    if atoms.pbc[2] and matrix[2, 2]:
+        z = z - matrix[2, 2] * np.round((z - z[0]) / matrix[2, 2])  # atoms at z = 0 and z = c are in one plane
+    spread = np.ptp(z)
+    if flatten and spread > 0.0:
+        warnings.warn(f"atoms: heights z differ by {spread:.3g} Å; they are left out", stacklevel=3)
+    elif spread > FLAT:
+        raise ValueError(
+            f"atoms: heights z differ by {spread:.3g} Å; in a flat glass by at most {FLAT} Å; "
+            "flatten=True leaves them out"
+        )
+    return size[:2, :2].max(axis=0), np.column_stack([x, y])
 
 
-def write_extxyz(network: Network, path: str | Path, quantities: xr.Dataset | None = None) -> None:
-    """Write an extended XYZ file, coordinates to the last bit: OVITO opens it, and `ase.io.read`.
+def _turn_hint(matrix: np.ndarray) -> str:
+    """Return how to turn a rectangle that lies obliquely in the xy plane; nothing for other cells."""
+    first, second = matrix[:2]
+    if np.hypot(*first[:2]) <= TILT or abs(first @ second) > TILT * np.linalg.norm(second):
+        return ""
+    angle = np.degrees(np.arctan2(first[1], first[0]))
+    return f"; atoms.rotate({-angle:.6g}, 'z', rotate_cell=True) turns it"
+
+
+def write_extxyz(
+    network: Network, path: str | Path, quantities: xr.Dataset | None = None, symbols: Sequence[str] = SYMBOLS
+) -> None:
+    """Write an extended XYZ file, coordinates to the last bit, for OVITO, `ase.io.read` and others.
 
     Parameters
     ----------
@@ -123,8 +183,10 @@ def write_extxyz(network: Network, path: str | Path, quantities: xr.Dataset | No
     path : path
         File to write, usually ending in .xyz.
     quantities : Dataset over atom, optional
-        As for `to_ase`: each variable becomes a column by its name, to colour atoms by. Their units stand in the
+        As for `to_ase`: each variable becomes a column by its name, to colour atoms by. Their units are in the
         file's second line.
+    symbols : sequence of str
+        As for `to_ase`; names that are no elements are written, too, but `ase.io.read` does not take them.
 
     Raises
     ------
@@ -140,7 +202,7 @@ def write_extxyz(network: Network, path: str | Path, quantities: xr.Dataset | No
     >>> sorted(ase.io.read("glass.xyz").arrays)
     ['largest_ring', 'numbers', 'positions', 'ring_size', 'shear_stress', 'tension']
     """
-    _check_silica(network)
+    _check_species(network, symbols)
     columns = _columns(network, quantities)
     kinds = "".join(
         f":{name}:{'I' if column.dtype.kind in 'iu' else 'R'}:{column[0].size}" for name, column in columns.items()
@@ -153,7 +215,7 @@ def write_extxyz(network: Network, path: str | Path, quantities: xr.Dataset | No
         f"{network.n_atoms}",
         comment + (f' units="{units}"' if units else ""),
         *(
-            f"{SYMBOLS[s]} {x:.17g} {y:.17g} 0" + "".join(f" {v:.9g}" for value in values for v in np.ravel(value))
+            f"{symbols[s]} {x:.17g} {y:.17g} 0" + "".join(f" {v:.9g}" for value in values for v in np.ravel(value))
             for s, (x, y), *values in rows
         ),
     ]
@@ -170,9 +232,13 @@ def _columns(network: Network, quantities: xr.Dataset | None) -> dict[str, np.nd
                 f"quantities: {name} over {dict(sizes)} is not of {network.n_atoms} atoms, over atom or (atom, xy)"
             )
         if name in _RESERVED or not name.isidentifier():
-            raise ValueError(f"quantities: {name!r} cannot be the name of a column")
+            raise ValueError(
+                f"quantities: {name!r} cannot be the name of a column: it is none, or has a meaning in the format"
+            )
         values = quantities[name].transpose("atom", ...).values
-        if values.dtype.kind not in "iuf":
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"quantities: {name} is {values.dtype}; only real numbers can be written")
+        if values.dtype.kind == "b":
             values = values.astype(int)
         columns[name] = values if values.ndim == 1 else np.column_stack([values, np.zeros(network.n_atoms)])
     return columns
@@ -193,7 +259,7 @@ def write_lammps_data(network: Network, path: str | Path, masses: Sequence[float
     ValueError
         If an atom is of a species without a mass.
     """
-    _check_silica(network, len(masses))
+    _check_species(network, masses)
     width, height = network.cell
     lines = [
         "two-dimensional network, lengths in angstrom",
@@ -210,14 +276,25 @@ def write_lammps_data(network: Network, path: str | Path, masses: Sequence[float
     write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
-def read_lammps_data(path: str | Path) -> Network:
-    """Read a LAMMPS data file as `write_lammps_data` makes it; raises as `from_ase`."""
+def read_lammps_data(path: str | Path, atom_style: str | None = None) -> Network:
+    """Read a LAMMPS data file in which type 1 is Si and type 2 is O; raises as `from_ase`.
+
+    Parameters
+    ----------
+    path : path
+    atom_style : str, optional
+        "atomic", "charge", "full" or another of LAMMPS; by default as the file says after "Atoms #".
+    """
     from ase.io import read
 
-    return from_ase(read(path, format="lammps-data", atom_style="atomic", Z_of_type=_LAMMPS_TYPES))
+    return from_ase(read(path, format="lammps-data", atom_style=atom_style, Z_of_type={1: 14, 2: 8}))
 
 
-def _check_silica(network: Network, n_species: int = len(SYMBOLS)) -> None:
-    allowed = "0 (Si) and 1 (O)" if n_species == len(SYMBOLS) else f"0 to {n_species - 1}"
-    for atom in np.flatnonzero(network.species >= n_species)[:1]:
+def _check_species(network: Network, kinds: Sequence) -> None:
+    """Refuse species beyond the last of those whose symbols, or masses, are `kinds`."""
+    names = kinds if isinstance(kinds[0], str) else range(len(kinds))
+    for atom in np.flatnonzero(network.species >= len(kinds))[:1]:
+        allowed = ", ".join(
+            f"{number} ({name})" if name != number else f"{number}" for number, name in enumerate(names)
+        )
         raise ValueError(f"network: atom {atom} has species {network.species[atom]}; allowed are {allowed}")

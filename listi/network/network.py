@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,7 @@ from .units import LENGTH_UNIT
 
 SILICON, OXYGEN = 0, 1  # species
 MINIMUM_DISTANCE = 0.5  # two atoms closer than this [Å] overlap: the closest pair of the glass is Si-O at 1.5 Å
+DRAWN_BONDS = 6000  # in notebooks; larger networks have no picture there, as its size grows with the bonds
 MAXIMUM_BOND = 5.0  # a Si-Si bond longer than this [Å] does not belong to the positions; 3.05 Å is normal
 
 
@@ -73,6 +74,40 @@ class Network:
             value.flags.writeable = False
             object.__setattr__(self, name, value)
         _check(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two networks have the same atoms, bonds and cell, to the last bit and in the same order."""
+        return self._bytes() == other._bytes() if isinstance(other, Network) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._bytes())
+
+    def _bytes(self) -> tuple[bytes, ...]:
+        return tuple(getattr(self, field.name).tobytes() for field in fields(self))
+
+    def __reduce__(self) -> tuple:
+        return Network, (self.positions, self.species, self.bonds, self.cell)  # copies and pickles are read-only too
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.species)
+        is_silica = len(self.bonds) > 0 and len(counts) <= 2
+        names = ("Si", "O") if is_silica else [f"of species {number}" for number in range(len(counts))]
+        atoms = ", ".join(f"{count} {name}" for count, name in zip(counts, names, strict=False))
+        return f"Network: {atoms}, {len(self.bonds)} bonds, {self.cell[0]:.1f} x {self.cell[1]:.1f} Å"
+
+    def _repr_html_(self) -> str:
+        """The same line over a small picture of the bonds, for notebooks."""
+        if not 0 < len(self.bonds) <= DRAWN_BONDS:
+            return f"<p>{self!r}</p>"
+        start = wrap(self.positions[self.bonds[:, 0]], self.cell)
+        step = minimum_image(self.positions[self.bonds[:, 1]] - start, self.cell)
+        lines = "".join(f"M{x:.1f} {y:.1f}l{dx:.1f} {dy:.1f}" for x, y, dx, dy in np.hstack([start, step]).tolist())
+        width, height = self.cell.tolist()
+        return (
+            f'<p>{self!r}</p><svg role="img" aria-label="bonds" width="240" viewBox="0 0 {width:g} {height:g}"'
+            f' style="background: white"><path transform="matrix(1 0 0 -1 0 {height:g})" d="{lines}" fill="none"'
+            ' stroke="#333" stroke-width="0.5"/></svg>'
+        )
 
     @property
     def n_atoms(self) -> int:

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from .bonds import BOND
 from .geometry import minimum_image, wrap
 from .network import MAXIMUM_BOND, OXYGEN, SILICON, Network
-from .rings import rings
+from .rings import outer_silicon
 
 VACUUM = 20.0  # gap between a patch and its periodic images [Å]: beyond the cutoff also when strained
 
@@ -102,11 +102,7 @@ def patch_of_silicon(silicon: np.ndarray, bonds: np.ndarray, bond_length: float 
 
 def edge_silicon(patch: Network) -> np.ndarray:
     """Return the numbers of the Si at a free edge: those that fewer rings meet at than bonds."""
-    n_atoms = patch.n_atoms
-    n_bonds = np.bincount(patch.bonds.ravel(), minlength=n_atoms)
-    ring_members = np.concatenate([np.empty(0, dtype=np.int64), *rings(patch)])
-    n_rings = np.bincount(ring_members, minlength=n_atoms)
-    return np.flatnonzero((n_bonds > n_rings) & (patch.species == SILICON))
+    return outer_silicon(patch)
 
 
 def _in_vacuum(positions: np.ndarray, species: np.ndarray, bonds: np.ndarray) -> Network:

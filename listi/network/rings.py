@@ -1,6 +1,14 @@
-"""Rings of a network, their statistics, and which ring sizes are neighbours."""
+"""Rings of a network, their statistics, and which ring sizes are neighbours.
+
+A ring is a face of the planar network of Si: a closed path of bonds with no bond inside it. Its size is the number of
+Si on the path, each counted once, whether they have two bonds or three. A Si with a single bond is on no closed path,
+nor is anything else that hangs from a ring by a single bond: such dead ends belong to no ring and leave the size of the
+ring that they lie in as it is.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -9,8 +17,35 @@ from .geometry import minimum_image
 from .network import MINIMUM_DISTANCE, Network
 
 
+class _Faces(NamedTuple):
+    """Walks around all faces.
+
+    Attributes
+    ----------
+    start : ndarray, shape (2 n_bonds,)
+        Si at which each directed bond begins.
+    reverse : ndarray, shape (2 n_bonds,)
+        The same bond in the other direction.
+    walk : ndarray, shape (2 n_bonds,)
+        Directed bonds, face by face.
+    face : ndarray, shape (2 n_bonds,)
+        Number of the ring on the left of each directed bond, -1 where there is none.
+    sizes : ndarray, shape (n_rings,)
+        Bonds that the walk around each ring passes.
+    dead_end : ndarray of bool, shape (n_bonds,)
+        Bonds whose removal cuts a piece inside a ring off from it.
+    """
+
+    start: np.ndarray
+    reverse: np.ndarray
+    walk: np.ndarray
+    face: np.ndarray
+    sizes: np.ndarray
+    dead_end: np.ndarray
+
+
 def rings(network: Network) -> list[np.ndarray]:
-    """Return the rings of the Si network, which are its faces: the atom numbers around each, anticlockwise.
+    """Return the rings of the Si network: the atom numbers around each, anticlockwise.
 
     Every directed bond belongs to one face. Following the sharpest right turn at each Si leads around it. The outer
     face of a network with free edges, which runs clockwise, is left out, and so is a path that closes only around the
@@ -21,27 +56,27 @@ def rings(network: Network) -> list[np.ndarray]:
     list of ndarray
         One array of Si numbers per ring, starting with its lowest; the rings are sorted by these.
     """
-    start, _, walk, face, _ = _faces(network)
-    walk = walk[face[walk] >= 0]
-    return np.split(start[walk], np.flatnonzero(np.diff(face[walk])) + 1) if len(walk) else []
+    faces, _ = _ring_faces(network)
+    walk = faces.walk[faces.face[faces.walk] >= 0]
+    return np.split(faces.start[walk], np.flatnonzero(np.diff(faces.face[walk])) + 1) if len(walk) else []
 
 
-def _faces(network: Network) -> tuple[np.ndarray, ...]:
-    """Walk around all faces.
+def outer_silicon(network: Network) -> np.ndarray:
+    """Return the numbers of the Si, ascending, that a ring does not surround on every side: those at a free edge."""
+    faces = _faces(network)
+    return np.unique(faces.start[faces.face < 0])
 
-    Returns
-    -------
-    start : ndarray, shape (2 n_bonds,)
-        Si at which each directed bond begins.
-    reverse : ndarray, shape (2 n_bonds,)
-        The same bond in the other direction.
-    walk : ndarray, shape (2 n_bonds,)
-        Directed bonds, face by face.
-    face : ndarray, shape (2 n_bonds,)
-        Number of the ring on the left of each directed bond, -1 where it is none.
-    sizes : ndarray, shape (n_rings,)
-        Bonds around each ring.
-    """
+
+def _ring_faces(network: Network) -> tuple[_Faces, np.ndarray]:
+    """Return the faces of the network without its dead ends, and flags (n_bonds,) of the bonds that are left."""
+    faces, left = _faces(network), np.ones(len(network.bonds), dtype=bool)
+    if faces.dead_end.any():
+        left = ~faces.dead_end
+        faces = _faces(network.replace(bonds=network.bonds[left]))
+    return faces, left
+
+
+def _faces(network: Network) -> _Faces:
     start, end = network.bonds.T.ravel(), network.bonds[:, ::-1].T.ravel()
     n_bonds = len(network.bonds)
     reverse = np.roll(np.arange(2 * n_bonds), n_bonds)
@@ -54,7 +89,19 @@ def _faces(network: Network) -> tuple[np.ndarray, ...]:
     squared_gap = np.bincount(owner, step[:, 0]) ** 2 + np.bincount(owner, step[:, 1]) ** 2
     is_ring = (twice_area > 0.0) & (squared_gap < MINIMUM_DISTANCE**2)
     number = np.where(is_ring, np.cumsum(is_ring) - 1, -1)
-    return start, reverse, walk, number[label], np.bincount(label)[is_ring]
+    face = number[label]
+    dead_end = _dead_ends(walk, step, path, face)
+    return _Faces(start, reverse, walk, face, np.bincount(label)[is_ring], dead_end)
+
+
+def _dead_ends(walk: np.ndarray, step: np.ndarray, path: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Return flags (n_bonds,) of the bonds that the walk around one ring passes both ways, back from where it left."""
+    place = np.empty_like(walk)
+    place[walk] = np.arange(len(walk))
+    out, back = np.sort(place.reshape(2, -1), axis=0)
+    excursion = path[back] - step[back] - path[out]
+    left, right = face.reshape(2, -1)
+    return (left >= 0) & (left == right) & (np.sum(excursion**2, axis=1) < MINIMUM_DISTANCE**2)
 
 
 def _clockwise_next(start: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -86,17 +133,19 @@ def _cycles(follow: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def ring_sizes(network: Network) -> np.ndarray:
     """Return the number of Si around every ring, shape (n_rings,), in the order of `rings`."""
-    return _faces(network)[4]
+    return _ring_faces(network)[0].sizes
 
 
 def bond_rings(network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sizes of the rings to the left and to the right of every bond, (n_bonds,) each; 0 where is none.
+    """Return the sizes of the rings to the left and to the right of every bond, (n_bonds,) each.
 
-    Left is seen from the first Si of the bond to the second.
+    Left is seen from the first Si of the bond to the second. The size is 0 where there is no ring, as on both sides of
+    a bond in a dead end.
     """
-    _, _, _, face, sizes = _faces(network)
-    left, right = np.append(sizes, 0)[face].reshape(2, -1)
-    return left, right
+    faces, left = _ring_faces(network)
+    sizes = np.zeros((2, len(left)), dtype=np.int64)
+    sizes[:, left] = np.append(faces.sizes, 0)[faces.face].reshape(2, -1)
+    return sizes[0], sizes[1]
 
 
 def ring_statistics(sizes: np.ndarray) -> dict[int, float]:
@@ -137,8 +186,9 @@ def aboav_weaire(network: Network) -> float:
 
 def ring_adjacency(network: Network) -> tuple[np.ndarray, csr_array]:
     """Return the ring sizes and the number of bonds that two rings share, shape (n_rings, n_rings)."""
-    _, reverse, _, face, sizes = _faces(network)
-    shared = (face >= 0) & (face[reverse] >= 0)
-    shape = (len(sizes), len(sizes))
-    adjacency = csr_array((np.ones(shared.sum()), (face[shared], face[reverse][shared])), shape=shape)
-    return sizes.astype(float), adjacency
+    faces, _ = _ring_faces(network)
+    left, right = faces.face, faces.face[faces.reverse]
+    shared = (left >= 0) & (right >= 0)
+    shape = (len(faces.sizes), len(faces.sizes))
+    adjacency = csr_array((np.ones(shared.sum()), (left[shared], right[shared])), shape=shape)
+    return faces.sizes.astype(float), adjacency

@@ -1,5 +1,7 @@
 """From pixels to the network: images of a glass with all that spoils them, and images that show none."""
 
+import warnings
+
 import numpy as np
 import pytest
 from skimage import data
@@ -128,3 +130,18 @@ def test_pixels_too_coarse_are_refused(rendered):
 def test_rendering_refuses_nonsense(glass, name):
     with pytest.raises(ValueError, match=f"{name}: 0.0 is not > 0"):
         render(glass, **{name: 0.0})
+
+
+def test_a_scale_that_the_image_contradicts_is_refused_with_both(rendered):
+    with pytest.raises(ValueError, match=r"scale: 0.5 Å a pixel contradicts the image, .* at 0.2\d* Å a pixel"):
+        patch_in(rendered.pixels, 0.5)
+
+
+def test_a_data_bar_neither_warns_nor_hides_the_network(rendered):
+    bar = np.zeros((80, rendered.pixels.shape[1]))
+    bar[20:40, 20:240] = rendered.pixels.max()
+    with warnings.catch_warnings(action="error"):
+        imaged = patch_in(np.vstack([rendered.pixels, bar]))
+    plain = patch_in(rendered.pixels)
+    assert imaged.scale == pytest.approx(plain.scale, rel=0.01)
+    assert abs(len(imaged.silicon) - len(plain.silicon)) <= 0.02 * len(plain.silicon)

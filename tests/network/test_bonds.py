@@ -1,5 +1,8 @@
 """A network from coordinates alone; what is refused."""
 
+import re
+import warnings
+
 import numpy as np
 import pytest
 from handmade import BOND, honeycomb
@@ -70,16 +73,16 @@ def test_what_makes_no_network_is_refused(positions, cell, species, message):
 
 def test_silicon_without_three_bonds_are_counted(glass):
     silicon = np.delete(glass.positions[glass.silicon], 5, axis=0)
-    with pytest.warns(UserWarning, match="3 of 239 Si have not three bonds"):
+    with pytest.warns(UserWarning, match="3 of 239 Si do not have three bonds"):
         listi.network_of(silicon, glass.cell)
 
 
 def test_two_oxygen_between_the_same_two_silicon_make_one_bond():
     """Two tetrahedra that share an edge: a rhombus, beside a bond of the usual kind."""
-    places = np.array([[5.0, 5.0], [7.4, 5.0], [6.2, 6.1], [6.2, 3.9], [8.9, 5.0], [10.4, 5.0]])
+    places = np.array([[5.0, 5.0], [7.5, 5.0], [6.25, 6.1], [6.25, 3.9], [9.2, 5.0], [10.9, 5.0]])
     kinds = np.array([0, 0, 1, 1, 1, 0])
     assert bonds_through_oxygen(places, kinds, np.full(2, 40.0)).tolist() == [[0, 1], [1, 5]]
-    with pytest.warns(UserWarning, match="3 of 3 Si have not three bonds"):
+    with pytest.warns(UserWarning, match="3 of 3 Si do not have three bonds"):
         assert len(listi.network_of(places, [40.0, 40.0], kinds).bonds) == 2
     three = np.vstack([places[[0, 2, 1]], [[6.2, 7.5]]])
     with pytest.raises(ValueError, match="^positions: O 1 has 3 Si within 1.8 Å; at most 2"):
@@ -103,3 +106,37 @@ def test_bonds_that_are_left_in_silica_and_in_other_materials():
     left = bonds_left(other, far, cell)
     assert 0 < len(left) < len(other.bonds)
     assert np.all(np.abs(far[left[:, 0], 0] - far[left[:, 1], 0]) <= BOND)
+
+
+NM, BOHR = 0.1, 1.0 / 0.529177  # an ångström in other units
+
+
+@pytest.mark.parametrize("unit", [NM, BOHR])
+@pytest.mark.parametrize("with_oxygen", [True, False])
+def test_other_units_are_refused_with_the_scale_that_helps(glass, unit, with_oxygen):
+    chosen = slice(None) if with_oxygen else glass.silicon
+    mine = glass.positions[chosen] * unit, glass.cell * unit, glass.species[chosen]
+    with pytest.raises(ValueError, match=r"nearest Si are \d.* Å apart; scale=[\d.]+ would make this 3.05 Å") as caught:
+        listi.network_of(*mine)
+    assert float(re.search(r"scale=([\d.]+)", str(caught.value))[1]) == pytest.approx(1.0 / unit, rel=0.1)
+    assert bonds(listi.network_of(*mine, scale=1.0 / unit)) == bonds(glass)
+    if with_oxygen:
+        atoms = listi.to_ase(glass)
+        atoms.set_cell(atoms.cell * unit, scale_atoms=True)
+        with pytest.raises(ValueError, match="scale="):
+            listi.from_ase(atoms)
+        assert bonds(listi.from_ase(atoms, scale=1.0 / unit)) == bonds(glass)
+
+
+def test_a_mean_distance_that_is_not_that_of_silica_warns():
+    crystal = honeycomb(6, 8)
+    carbon = crystal.positions[crystal.silicon] * 1.42 / BOND, crystal.cell * 1.42 / BOND
+    with pytest.warns(
+        UserWarning, match=r"mean Si-Si distance is 1.42 Å, in silica 3.05 Å; .*scale=2.148 would make it"
+    ):
+        listi.network_of(*carbon)
+    with warnings.catch_warnings(action="error"):
+        listi.network_of(*carbon, scale=2.148)
+    for scale in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="^scale: .* is not a factor > 0"):
+            listi.network_of(*carbon, scale=scale)

@@ -1,14 +1,34 @@
 """Rings and their statistics on networks drawn by hand; bad input; formats."""
 
+import copy
+import pickle
+from pathlib import Path
+
+import ase.io
 import numpy as np
 import pytest
+import xarray as xr
 from handmade import honeycomb
 
+import listi
 from listi.network import bonds, formats
 from listi.network.bonds import oxygen_coordination
 from listi.network.geometry import minimum_image
 from listi.network.network import Network
-from listi.network.rings import aboav_weaire, ring_neighbour_sizes, ring_sizes, ring_statistics, rings
+from listi.network.rings import (
+    aboav_weaire,
+    bond_rings,
+    outer_silicon,
+    ring_adjacency,
+    ring_neighbour_sizes,
+    ring_sizes,
+    ring_statistics,
+    rings,
+)
+
+WRITTEN_BY_LAMMPS = Path(__file__).with_name("lammps_files")  # of `honeycomb(4, 6)`, displaced
+
+FORMAT = {"format": "lammps-dump-text"}
 
 # A square (0-3) with a triangle on its right side (1, 4, 2) and a pentagon on its left (0, 3, 5, 6,
 # 7); Si 8 dangles from the triangle's tip into the open.
@@ -96,13 +116,83 @@ def test_rings_are_anticlockwise_start_lowest_and_do_not_depend_on_the_order_of_
         assert area > 0
 
 
+def repeated(network, nx, ny):
+    """The network, repeated along both edges of its cell."""
+    first, second = network.bonds.T
+    crossed = np.round((network.positions[first] - network.positions[second]) / network.cell).astype(int)
+    positions, bonds = [], []
+    for i, j in np.ndindex(nx, ny):
+        copy_of_second = np.mod(crossed + [i, j], [nx, ny]) @ [ny, 1]
+        positions.append(network.positions + [i, j] * network.cell)
+        bonds.append(
+            np.column_stack([first + (i * ny + j) * network.n_atoms, second + copy_of_second * network.n_atoms])
+        )
+    species = np.tile(network.species, nx * ny)
+    return Network(np.concatenate(positions), species, np.concatenate(bonds), network.cell * [nx, ny])
+
+
+def test_ring_statistics_are_those_of_the_repeated_glass(glass):
+    torn = glass.replace(bonds=glass.bonds[~np.isin(np.arange(len(glass.bonds)), [3, 50, 51, 200])])
+    for network in (glass, torn):
+        again = repeated(network, 2, 2)
+        assert ring_statistics(ring_sizes(again)) == ring_statistics(ring_sizes(network))
+        assert ring_neighbour_sizes(again) == pytest.approx(ring_neighbour_sizes(network))
+        assert aboav_weaire(again) == pytest.approx(aboav_weaire(network))
+
+
+@pytest.mark.parametrize(("lost", "largest"), [(0, 6), (1, 10), (2, 12), (3, 12)])
+def test_a_dead_end_belongs_to_no_ring(lost, largest):
+    crystal = honeycomb(6, 8)
+    at = np.flatnonzero((crystal.bonds == 50).any(axis=1))
+    torn = crystal.replace(bonds=np.delete(crystal.bonds, at[:lost], axis=0))
+    longest = max(rings(torn), key=len)
+    assert len(longest) == len(set(longest.tolist())) == max(ring_sizes(torn)) == largest
+    assert (50 in np.concatenate(rings(torn))) == (lost < 2)
+    left, right = bond_rings(torn)
+    around = (torn.bonds != 50).all(axis=1) if lost > 1 else np.ones(len(torn.bonds), dtype=bool)
+    assert np.all(left[around] > 0) and np.all(right[around] > 0)
+    assert not left[~around].any() and not right[~around].any()
+    assert listi.per_atom(torn).largest_ring[50] == (0 if lost > 1 else largest)
+    assert outer_silicon(torn).size == 0  # a ring surrounds the dead end
+
+
+def test_a_ring_that_hangs_on_one_bond_inside_another_is_a_ring_and_no_part_of_the_other():
+    corners = np.exp(2j * np.pi * np.arange(12) / 12)
+    outer, inner = 2.9 / abs(corners[1] - corners[0]) * corners, 1.7 * corners[::4]
+    places = np.concatenate([outer, inner])
+    bonds = [*((k, (k + 1) % 12) for k in range(12)), (12, 13), (13, 14), (14, 12), (0, 12)]
+    network = Network(np.column_stack([places.real, places.imag]) + 15.0, np.zeros(15), bonds, [30.0, 30.0])
+    assert [ring.tolist() for ring in rings(network)] == [list(range(12)), [12, 13, 14]]
+    assert outer_silicon(network).tolist() == list(range(12))
+    sizes, adjacency = ring_adjacency(network)
+    assert sizes.tolist() == [12, 3] and adjacency.sum() == 0
+
+
 def test_network_without_bonds_has_no_rings():
     assert rings(drawn().replace(bonds=np.empty((0, 2), dtype=int))) == []
 
 
 def test_a_network_is_frozen(glass):
-    with pytest.raises(ValueError, match="read-only"):
-        glass.positions[0] = 0.0
+    for network in (glass, copy.deepcopy(glass), pickle.loads(pickle.dumps(glass))):
+        with pytest.raises(ValueError, match="read-only"):
+            network.positions[0] = 0.0
+
+
+def test_networks_are_equal_if_all_their_arrays_are(glass):
+    same, other = glass.replace(positions=glass.positions.copy()), glass.replace(bonds=glass.bonds[:-1])
+    assert glass == same and hash(glass) == hash(same) and same in [other, glass]
+    assert glass != other and len({glass, same, other}) == 2 and glass != "glass"
+
+
+def test_a_network_says_what_it_is_and_shows_its_bonds():
+    crystal = honeycomb(4, 6)
+    line = "Network: 48 Si, 72 O, 72 bonds, 20.8 x 27.0 Å"
+    assert repr(crystal) == line
+    page = crystal._repr_html_()
+    assert line in page and page.count("M") == 72
+    three = drawn().replace(species=[0, 0, 0, 0, 0, 0, 0, 1, 2], bonds=[])
+    assert repr(three) == "Network: 7 of species 0, 1 of species 1, 1 of species 2, 0 bonds, 30.0 x 28.0 Å"
+    assert "<svg" not in three._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -151,6 +241,26 @@ def test_other_materials_have_other_species_but_not_in_the_formats_of_silica(tmp
         with pytest.raises(ValueError, match="network: atom 8 has species 2"):
             write(three, tmp_path / "three")
     assert not list(tmp_path.iterdir())
+    symbols = ("Si", "O", "Ge")
+    formats.write_extxyz(three, tmp_path / "three.xyz", symbols=symbols)
+    for atoms in (formats.to_ase(three, symbols=symbols), ase.io.read(tmp_path / "three.xyz")):
+        assert_same(formats.from_ase(atoms, symbols), three)
+    with pytest.raises(ValueError, match="^symbols: 'Ja' is no chemical element"):
+        formats.to_ase(three, symbols=("Si", "O", "Ja"))
+
+
+@pytest.mark.parametrize("name", ["Z", "forces", "stress", "species", "pos", "two words"])
+def test_names_that_mean_something_else_in_a_file_are_refused(glass, tmp_path, name):
+    with pytest.raises(ValueError, match=f"quantities: '{name}' cannot be the name of a column"):
+        formats.write_extxyz(glass, tmp_path / "glass.xyz", xr.Dataset({name: ("atom", np.ones(glass.n_atoms))}))
+
+
+@pytest.mark.parametrize("kind", [complex, str, "datetime64[s]"])
+def test_only_real_numbers_are_written_as_quantities(glass, tmp_path, kind):
+    values = np.zeros(glass.n_atoms).astype(kind)
+    with pytest.raises(ValueError, match="quantities: mine is .*; only real numbers"):
+        formats.write_extxyz(glass, tmp_path / "glass.xyz", xr.Dataset({"mine": ("atom", values)}))
+    assert not list(tmp_path.iterdir())
 
 
 def assert_same(one, other):
@@ -182,6 +292,70 @@ def test_lammps_data_round_trip(glass, tmp_path):
     assert_same(read.replace(positions=glass.positions), glass)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("atomic.data", None),
+        ("charge.data", None),
+        ("scaled.dump", {"specorder": ["Si", "O"]}),
+        ("triclinic.dump", {"specorder": ["Si", "O"]}),
+        ("elements.dump", {}),
+    ],
+)
+def test_files_that_lammps_wrote_are_read(name, settings):
+    crystal, path = honeycomb(4, 6), WRITTEN_BY_LAMMPS / name
+    read = (
+        formats.read_lammps_data(path)
+        if settings is None
+        else formats.from_ase(ase.io.read(path, **FORMAT, **settings))
+    )
+    np.testing.assert_array_equal(read.bonds, crystal.bonds)
+    np.testing.assert_allclose(read.cell, crystal.cell)
+    moved = minimum_image(
+        read.positions - crystal.positions - ([0.0, 0.0] if "charge" in name else [9.0, -7.0]), read.cell
+    )
+    assert np.abs(moved).max() < 0.1
+
+
+def test_types_without_elements_are_refused_with_the_argument_that_helps(glass):
+    with pytest.raises(ValueError, match=r"atom 0 is H; allowed are Si and O; .* specorder=\['Si', 'O'\] for a dump"):
+        formats.from_ase(ase.io.read(WRITTEN_BY_LAMMPS / "scaled.dump", **FORMAT))
+
+
+def test_rectangles_in_other_settings_are_read(glass):
+    def changed(change):
+        atoms = formats.to_ase(glass)
+        change(atoms)
+        return formats.from_ase(atoms)
+
+    def in_a_high_cell(atoms):
+        atoms.set_cell([*glass.cell, 20.0])
+        atoms.pbc = True
+        atoms.positions[::2, 2], atoms.positions[1::2, 2] = 19.99, 0.02
+
+    for change in (
+        lambda atoms: atoms.set_cell([[glass.cell[0], 1e-6, 0], [0, glass.cell[1], 0], [0, 0, 1]]),
+        in_a_high_cell,
+    ):
+        np.testing.assert_array_equal(changed(change).bonds, glass.bonds)
+        np.testing.assert_array_equal(changed(change).positions, glass.positions)
+    for degrees, cell in ((90, glass.cell[::-1]), (180, glass.cell), (270, glass.cell[::-1])):
+        turned = changed(lambda atoms: atoms.rotate(degrees, "z", rotate_cell=True))  # noqa: B023 (called at once)
+        np.testing.assert_array_equal(turned.bonds, glass.bonds)
+        np.testing.assert_allclose(turned.cell, cell)  # what lay along x lies along y: shear along x is another
+    with pytest.raises(ValueError, match=r"not a rectangle .*; atoms.rotate\(-30, 'z', rotate_cell=True\) turns it"):
+        changed(lambda atoms: atoms.rotate(30, "z", rotate_cell=True))
+
+
+def test_a_buckled_sheet_is_flattened_if_wanted(glass):
+    atoms = formats.to_ase(glass)
+    atoms.positions[:, 2] = np.linspace(0.0, 0.7, glass.n_atoms)
+    with pytest.raises(ValueError, match="heights z differ by 0.7 Å; .* flatten=True"):
+        formats.from_ase(atoms)
+    with pytest.warns(UserWarning, match="heights z differ by 0.7 Å; they are left out"):
+        assert_same(formats.from_ase(atoms, flatten=True), glass)
+
+
 def test_foreign_elements_skew_cells_and_three_silicon_at_an_oxygen_are_refused(glass):
     atoms = formats.to_ase(glass)
     atoms.symbols[7] = "Ge"
@@ -192,7 +366,7 @@ def test_foreign_elements_skew_cells_and_three_silicon_at_an_oxygen_are_refused(
     with pytest.raises(ValueError, match="not a rectangle"):
         formats.from_ase(atoms)
     for change, message in (
-        ({"pbc": [True, False, False]}, r"pbc \[True, False, False\]; the cell must be periodic along x and y"),
+        ({"pbc": [True, False, False]}, r"pbc \[True, False, False\]; the cell must be periodic .* listi.imaging"),
         ({"positions": np.column_stack([glass.positions, np.arange(600) % 2])}, "heights z differ by 1 Å"),
         ({"cell": [[53, 0, 0], [0, 55, 0], [0, 9, 9]]}, "not a rectangle"),
         ({"symbols": "Si600"}, "there is no O; listi.network_of"),
