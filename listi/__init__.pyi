@@ -11,8 +11,17 @@ from .analysis.score import score as score
 from .compendium.data_set import open_sample as open_sample
 from .figures.explorer import explore as explore
 from .generation.generate import generate as generate
+from .generation.quench import quench as quench
 from .learning.predict import predict as predict
 from .learning.weakest import weakest as weakest
+from .mechanics.calculator import ListiCalculator as ListiCalculator
+from .mechanics.elasticity import elastic_moduli as elastic_moduli
+from .mechanics.elasticity import energy as energy
+from .mechanics.elasticity import forces as forces
+from .mechanics.elasticity import hessian as hessian
+from .mechanics.elasticity import stress as stress
+from .mechanics.forms import lennard_jones as lennard_jones
+from .mechanics.forms import silica as silica
 from .mechanics.lammps import write_lammps as write_lammps
 from .mechanics.potential import Potential as Potential
 from .mechanics.shear import deform as deform

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..mechanics.jit import JIT
+from ..mechanics.jit import INNER, JIT
 from ..network.bonds import BOND
 
 SPACING = np.array([math.sqrt(3.0) * BOND, 1.5 * BOND])  # distance of ring centres in a row, of rows [Å]
@@ -126,7 +126,7 @@ def ring_pairs(dual: Dual) -> np.ndarray:
     return np.stack([corners[every, (side + 1) % 3], corners[every, (side + 2) % 3]], axis=1)
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def slot(row, value):
     """Position of `value` in a row of three."""
     if row[0] == value:
@@ -134,14 +134,14 @@ def slot(row, value):
     return 1 if row[1] == value else 2
 
 
-@numba.njit(**JIT)
-def ring_neighbours(dual, ring, found):
-    """Write the rings around `ring` into `found`, clockwise or not as it comes; return how many."""
+@numba.njit(**INNER)
+def ring_neighbours(dual, ring, rings):
+    """Write the rings around `ring` into `rings`, in either sense of rotation; return how many."""
     si = start = dual.member[ring]
     n = 0
     while True:
         k = (slot(dual.corners[si], ring) + 1) % 3
-        found[n] = dual.corners[si, k]
+        rings[n] = dual.corners[si, k]
         n += 1
         si = dual.neighbours[si, k]
         if si == start:
@@ -149,19 +149,19 @@ def ring_neighbours(dual, ring, found):
 
 
 @numba.njit(**JIT)
-def ring_members(dual, ring, found):
-    """Write the Si around `ring` into `found`, anticlockwise; return how many."""
+def ring_members(dual, ring, members):
+    """Write the Si around `ring` into `members`, anticlockwise; return how many."""
     si = start = dual.member[ring]
     n = 0
     while True:
-        found[n] = si
+        members[n] = si
         n += 1
         si = dual.neighbours[si, (slot(dual.corners[si], ring) + 1) % 3]
         if si == start:
             return n
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _join(dual, a, b, sign):
     """Count rings a and b as neighbours (sign 1) or no longer (sign -1)."""
     for ring, other in ((a, b), (b, a)):
@@ -169,8 +169,8 @@ def _join(dual, a, b, sign):
         dual.contacts[dual.sizes[ring]] += sign * dual.sizes[other]
 
 
-@numba.njit(**JIT)
-def _resize(dual, ring, change, found):
+@numba.njit(**INNER)
+def _resize(dual, ring, change, rings):
     """Change the size of a ring in the histogram and in the neighbour sums."""
     n = dual.sizes[ring]
     dual.count[n] -= 1
@@ -179,12 +179,12 @@ def _resize(dual, ring, change, found):
     dual.sizes[ring] = n
     dual.count[n] += 1
     dual.contacts[n] += dual.contact[ring]
-    for i in range(ring_neighbours(dual, ring, found)):
-        dual.contact[found[i]] += change
-        dual.contacts[dual.sizes[found[i]]] += change
+    for i in range(ring_neighbours(dual, ring, rings)):
+        dual.contact[rings[i]] += change
+        dual.contacts[dual.sizes[rings[i]]] += change
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _hand_over(dual, bond, old, new):
     """Let `bond` end at Si `new` instead of `old`; return the Si at its other end."""
     far = dual.neighbours[old, slot(dual.sides[old], bond)]
@@ -209,7 +209,7 @@ def switch(dual, bond, anticlockwise):
     anticlockwise : bool
         Sense of the rotation.
     """
-    found = np.empty(LARGEST_RING + 2, np.int64)
+    rings = np.empty(LARGEST_RING + 2, np.int64)
     t = dual.owner[bond]
     k = slot(dual.sides[t], bond)
     u = dual.neighbours[t, k]
@@ -249,10 +249,10 @@ def switch(dual, bond, anticlockwise):
     dual.member[c] = dual.member[d] = t
     _join(dual, c, d, 1)
     for ring, change in ((a, -1), (b, -1), (c, 1), (d, 1)):
-        _resize(dual, ring, change, found)
+        _resize(dual, ring, change, rings)
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _set_triangle(dual, si, k, apex, left, right, side_left, side_right, near_left, near_right):
     """Set a Si's corners from slot k on and what lies opposite corners `left` and `right`."""
     k1, k2 = (k + 1) % 3, (k + 2) % 3

@@ -1,11 +1,11 @@
 """Honeycomb to glass by bond switching, to given ring statistics and Aboav-Weaire parameters.
 
-Bonds of the honeycomb are switched first at a temperature at which about one ring may be of a wrong size, until the
-directions of the crystal are forgotten, then at a low one until the statistics are met as well as the network bears.
-Each switch relaxes the atoms around it while the others stay, and is undone if these atoms tear; its cost does not
-depend on the size of the sample. What force the frozen surroundings have left is relaxed in the end, in the whole
-sample at once. Where the network tears in that, a bond close by is switched, and others around until the statistics are
-as good as before. Lengths in Å.
+Bonds of the honeycomb are switched (Wooten-Winer-Weaire moves, or Stone-Wales flips) first at a temperature at which
+about one ring may be of a wrong size, until the directions of the crystal are forgotten, then at a low one until the
+statistics are as close to the targets as the network allows. Each switch relaxes the atoms around it while the others
+stay, and is undone if these atoms tear; its cost does not depend on the size of the sample. The forces that remain at
+the frozen surroundings are relaxed in the end, in the whole sample at once. Where the network tears during this
+relaxation, a bond close by is switched, and others around until the statistics are as good as before. Lengths in Å.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 
 from ..mechanics.forms import SILICA
 from ..mechanics.system import ConvergenceError, System
-from ..network.geometry import is_whole, minimum_image, wrap
+from ..network.geometry import is_integer, minimum_image, wrap
 from ..network.network import Network
 from .dual import LARGEST_RING, SPACING, Dual, bond_ends
 from .glass import Glass, crystal, move, torn_silicon
 from .switching import aboav_weaire_of_size, metropolis, objective, order
-from .zero_pressure import release
+from .zero_pressure import relax_cell
 
 MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must fit
 # Log-normal of mean 6.0032 and standard deviation 0.95756 (after Büchner 2016). Its p_10 = 0.00132
@@ -30,7 +30,8 @@ MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must
 TARGET_RING_STATISTICS = {4: 0.03997, 5: 0.27565, 6: 0.40165, 7: 0.21279, 8: 0.05789, 9: 0.01014}
 TARGET_ALPHA = 0.3
 BOXES = ("as-generated", "zero-pressure")
-RADIUS = 14.0  # around a switch [Å] within which atoms are relaxed; closer surroundings forbid what the network bears
+# Around a switch [Å] within which atoms are relaxed; a smaller one rejects switches that the network allows.
+RADIUS = 14.0
 
 _COLD = 1e-4  # temperature of Metropolis on chi in the end
 _COLDER = 0.2  # times the number of rings, in samples larger than the paper's
@@ -44,8 +45,8 @@ _PASSES = 6  # proposals per bond without progress, after which chi counts as lo
 _TRIES = 5  # of the low temperature, with a pass at the warm one between them
 _STUCK = 0.01  # further than so many from a wanted alpha
 _NO_PROGRESS = 1e-3  # in chi
-_TEARS = 200  # in the relaxation of the whole sample, after which there is no hope
-_NEWTON_STEPS = 500  # in that
+_TEARS = 200  # in the relaxation of the whole sample, after which it counts as failed
+_NEWTON_STEPS = 500  # of that relaxation
 _AROUND = 3.0  # distance from a tear, in radii, within which bonds are switched
 
 
@@ -106,7 +107,7 @@ def generate(
         raise RuntimeError(f"generate(nx={nx}, ny={ny}, seed={seed}): {missed}")
     positions, cell = glass.positions, glass.cell
     if box == "zero-pressure":
-        positions, cell = release(positions, glass.species, cell)
+        positions, cell = relax_cell(positions, glass.species, cell)
     return Network(wrap(positions, cell), glass.species, bond_ends(glass.dual), cell)
 
 
@@ -137,7 +138,7 @@ def _meet_the_targets(glass: Glass, random: np.random.Generator, target: np.ndar
 
 
 def _relax(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float) -> None:
-    """Relax the whole sample; where it tears in that, bonds close by are switched."""
+    """Relax the whole sample; where it tears, switch bonds close by and relax again."""
     system, chi = System(glass.positions, glass.species, glass.cell), objective(glass.dual, target, alpha)
     for _ in range(_TEARS):
         torn = relax(glass, system)
@@ -146,11 +147,11 @@ def _relax(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha:
         for number, si in enumerate(torn):
             if np.all(_distance(glass, torn[:number], si) > RADIUS):
                 _switch_near(si, glass, random, target, alpha, chi)
-    raise RuntimeError(f"the network tears at Si {torn[0]} whatever is switched there")
+    raise RuntimeError(f"the network tears at Si {torn[0]}, also after {_TEARS} rounds of switches around it")
 
 
 def relax(glass: Glass, system: System) -> np.ndarray:
-    """Relax all atoms; return the Si at which the network tears, if any: only atoms around them are put a step back."""
+    """Relax all atoms; return the Si at which the network tears, if any, with the atoms around them a step back."""
     system.positions = glass.positions.copy()
     for _ in range(_NEWTON_STEPS):
         before = system.positions
@@ -170,7 +171,7 @@ def relax(glass: Glass, system: System) -> np.ndarray:
 
 
 def _put_back(glass: Glass, before: np.ndarray, torn: np.ndarray) -> None:
-    """Put atoms around torn Si back to where they were: as few as make the network whole."""
+    """Put atoms around torn Si back to where they were: as few as restore the network."""
     reach, back = RADIUS, np.zeros(len(before), dtype=bool)
     while torn.size:
         for si in torn:
@@ -201,7 +202,7 @@ def _draw(random: np.random.Generator, bonds: np.ndarray, n: int) -> tuple[np.nd
 def _switch(glass: Glass, drawn, target: np.ndarray, alpha: float, temperature: float, enough: float = -np.inf) -> int:
     """Propose to switch the bonds drawn; return how many have been."""
     radius = min(RADIUS, 0.5 * float(glass.cell.min()) - SILICA.cutoff)
-    return metropolis.compiled(SILICA)(glass, *drawn, target, alpha, temperature, radius, enough)
+    return metropolis(glass, *drawn, target, alpha, temperature, radius, enough)
 
 
 def warm_temperature(dual: Dual, target: np.ndarray) -> float:
@@ -219,11 +220,11 @@ def _check(nx, ny, seed, statistics, alpha, box) -> np.ndarray:
     """Refuse impossible parameters; return the wanted fraction of every ring size from 0 on."""
     for name, value, spacing in (("nx", nx, SPACING[0]), ("ny", ny, SPACING[1])):
         least = math.ceil(MINIMUM_CELL / spacing)
-        if not is_whole(value) or value < least:
+        if not is_integer(value) or value < least:
             raise ValueError(f"{name}: {value!r} is not a whole number >= {least} (a cell of {MINIMUM_CELL} Å)")
     if ny % 2:
         raise ValueError(f"ny: {ny} is odd; rows fit a periodic cell only in even number")
-    if not is_whole(seed) or seed < 0:
+    if not is_integer(seed) or seed < 0:
         raise ValueError(f"seed: {seed!r} is not a whole number >= 0")
     if not isinstance(alpha, (int, float, np.number)) or not -1.0 < alpha < 1.0:
         raise ValueError(f"alpha: {alpha!r} is not a number between -1 and 1")
@@ -238,7 +239,7 @@ def _check_statistics(statistics: Mapping[int, float]) -> np.ndarray:
         raise ValueError(f"ring_statistics: {statistics!r} is not a mapping of ring sizes to fractions")
     target = np.zeros(LARGEST_RING + 2)
     for n, fraction in statistics.items():
-        if not is_whole(n) or not 4 <= n <= LARGEST_RING:
+        if not is_integer(n) or not 4 <= n <= LARGEST_RING:
             raise ValueError(f"ring_statistics: {n!r} is not a ring size from 4 to {LARGEST_RING}")
         if not isinstance(fraction, (int, float, np.number)) or not 0.0 < fraction <= 1.0:
             raise ValueError(f"ring_statistics: fraction {fraction!r} of {n}-rings is not in (0, 1]")

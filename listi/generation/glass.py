@@ -1,4 +1,4 @@
-"""The two lattices of a network in the making: a dual and its atoms, in bins that follow them. Lengths in Å."""
+"""The two lattices of a network during generation: the dual, and the atoms sorted into bins. Lengths in Å."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numba
 import numpy as np
 
 from ..mechanics.forms import SILICA
-from ..mechanics.jit import JIT
+from ..mechanics.jit import INNER, JIT
+from ..mechanics.kernels import PairTable
 from ..network.bonds import COORDINATION_RADIUS
 from ..network.geometry import minimum_image
 from ..network.network import OXYGEN, SILICON
@@ -27,8 +28,8 @@ class Glass(NamedTuple):
     positions : ndarray, shape (n_atoms, 2)
     species : ndarray of int8, shape (n_atoms,)
     cell : ndarray, shape (2,)
-    table : ndarray
-        The potential's.
+    table : PairTable
+        The potential.
     grid : ndarray of int64, shape (2,)
         Numbers of bins along x and y.
     first : ndarray of int64, shape (n_bins,)
@@ -49,7 +50,7 @@ class Glass(NamedTuple):
     positions: np.ndarray
     species: np.ndarray
     cell: np.ndarray
-    table: np.ndarray
+    table: PairTable
     grid: np.ndarray
     first: np.ndarray
     following: np.ndarray
@@ -76,7 +77,7 @@ def crystal(nx: int, ny: int) -> Glass:
     return glass
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _bin_at(glass, atom):
     """Bin in which an atom lies."""
     at = 0
@@ -101,7 +102,7 @@ def move(glass: Glass, positions: np.ndarray) -> None:
     sort_into_bins(glass)
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def rebin(glass, atom):
     """Move an atom that has moved into its new bin."""
     old, new = glass.bin[atom], _bin_at(glass, atom)
@@ -117,7 +118,7 @@ def rebin(glass, atom):
     glass.following[atom], glass.first[new], glass.bin[atom] = glass.first[new], atom, new
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def offset(a, b, cell):
     """Vector from `a` to the nearest image of `b`."""
     dx, dy = b[0] - a[0], b[1] - a[1]
@@ -125,8 +126,8 @@ def offset(a, b, cell):
 
 
 @numba.njit(**JIT)
-def atoms_around(glass, centre, reach, found):
-    """Write the atoms closer to `centre` than `reach` into `found`; return how many."""
+def atoms_around(glass, centre, reach, atoms):
+    """Write the atoms closer to `centre` than `reach` into `atoms`; return how many."""
     nx, ny = glass.grid
     count = 0
     bx, by = int(np.floor(centre[0] / glass.cell[0] * nx)), int(np.floor(centre[1] / glass.cell[1] * ny))
@@ -137,20 +138,20 @@ def atoms_around(glass, centre, reach, found):
             while atom >= 0:
                 dx, dy = offset(centre, glass.positions[atom], glass.cell)
                 if dx * dx + dy * dy < reach * reach:
-                    found[count] = atom
+                    atoms[count] = atom
                     count += 1
                 atom = glass.following[atom]
     return count
 
 
-@numba.njit(**JIT)
-def is_torn(glass, si, found):
-    """Is any other O within 1.8 Å of a Si than those on its bonds, are its bonds or a ring of it turned over?"""
+@numba.njit(**INNER)
+def is_torn(glass, si, members):
+    """Return whether an O of another bond lies within 1.8 Å of a Si, or its bonds or one of its rings are inverted."""
     dual, n_si = glass.dual, len(glass.dual.corners)
     own = 0
-    for k in range(atoms_around(glass, glass.positions[si], COORDINATION_RADIUS, found)):
-        if found[k] >= n_si:
-            bond = found[k] - n_si
+    for k in range(atoms_around(glass, glass.positions[si], COORDINATION_RADIUS, members)):
+        if members[k] >= n_si:
+            bond = members[k] - n_si
             if bond != dual.sides[si, 0] and bond != dual.sides[si, 1] and bond != dual.sides[si, 2]:
                 return True
             own += 1
@@ -164,7 +165,7 @@ def is_torn(glass, si, found):
     if left < 2:
         return True
     a, b, c = dual.corners[si]
-    return not (winds_once(glass, a, found) and winds_once(glass, b, found) and winds_once(glass, c, found))
+    return not (winds_once(glass, a, members) and winds_once(glass, b, members) and winds_once(glass, c, members))
 
 
 @numba.njit(**JIT)
@@ -187,13 +188,13 @@ def winds_once(glass, ring, members):
 def torn_silicon(glass):
     """Si at which the network is torn."""
     torn = np.zeros(len(glass.dual.corners), np.bool_)
-    found = np.empty(len(glass.positions), np.int64)
+    members = np.empty(len(glass.positions), np.int64)
     for si in range(len(torn)):
-        torn[si] = is_torn(glass, si, found)
+        torn[si] = is_torn(glass, si, members)
     return np.flatnonzero(torn)
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def centre_ring(glass, ring, members):
     """Write the centroid of the Si of a ring into `centres`."""
     n = ring_members(glass.dual, ring, members)

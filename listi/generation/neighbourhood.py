@@ -1,8 +1,8 @@
-"""The atoms around a switch: put where the dual says, relaxed, and put back where they tear (Numba). Lengths in Å.
+"""The atoms around a switch: placed from the dual, relaxed, and restored where they tear (Numba). Lengths in Å.
 
 The dual is relaxed in its harmonic potential, sum (r - r0)² / r0 over neighbouring rings with r0 = (b/2) [cot(pi/n) +
-cot(pi/m)]. Its triangles say where the Si start from, the middles of their bonds where the O do, and from there the
-atoms of a disc move to a minimum of the full potential while those around it stay.
+cot(pi/m)]. The Si start from the centroids of its triangles and the O from the middles of the Si-Si bonds; from there
+the atoms of a disc move to a minimum of the full potential while those around it stay.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from ..mechanics.arithmetic import cosine_and_sine
 from ..mechanics.dense_cholesky import cholesky, solve
 from ..mechanics.disc import evaluate_hessian, make, refresh_pairs
-from ..mechanics.jit import JIT
-from ..mechanics.kernels import CUTOFF, template
+from ..mechanics.jit import INNER, PART
+from ..mechanics.neighbours import order_of_disc
 from ..mechanics.pair_sums import PairList, energy_forces
 from ..network.bonds import BOND, COORDINATION_RADIUS
 from .dual import LARGEST_RING, ring_members, ring_neighbours
@@ -30,31 +30,25 @@ APOTHEM = np.array([0.0, 0.0] + [0.5 * BOND * cosine / sine for cosine, sine in 
 _SETTLING = 8  # passes over the rings around a switch
 _ROUNDS = 10  # passes over the Si in the harmonic network
 _LONGEST_MOVE = 0.3  # of an atom in one Newton step
-_NEWTON_STEPS = 60  # after which a neighbourhood counts as torn
-_SMALL_FORCE = 1e-3  # largest force component of a relaxed neighbourhood [energy/Å]: its rim bears far more
+_NEWTON_STEPS = 60  # after which a switch is rejected
+_SMALL_FORCE = (
+    1e-3  # largest force component of a relaxed neighbourhood [energy/Å]: the forces at its rim are far larger
+)
 _BROKEN = 2.1  # Si-O bond that does not come back once it is so long
 _FIRST_SHIFT = 0.04  # of the eigenvalues of a Hessian that is not positive definite [energy/Å²]
 _SKIN = 0.5  # extra reach of the pair list
 
 
-@template
+@numba.njit(**PART)
 def _cut_out(glass, centre, radius):
     """Return the atoms within `radius` of `centre`, sorted along a direction, then those within the cutoff of them."""
-    found = np.empty(len(glass.positions), np.int64)
-    found = found[: atoms_around(glass, centre, radius + CUTOFF, found)]
-    key = np.empty(len(found))
-    n_free = 0
-    for k in range(len(found)):
-        dx, dy = offset(centre, glass.positions[found[k]], glass.cell)
-        key[k] = 0.8 * dx + 0.6 * dy  # sorted, the envelope of the Hessian is narrow
-        if dx * dx + dy * dy < radius * radius:
-            n_free += 1
-        else:
-            key[k] += 1e6
-    return found[np.argsort(key)], n_free
+    atoms = np.empty(len(glass.positions), np.int64)
+    atoms = atoms[: atoms_around(glass, centre, radius + glass.table.cutoff, atoms)]
+    order, _, n_free = order_of_disc(_vectors(glass, atoms, centre), radius, False)
+    return atoms[order], n_free
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _vectors(glass, atoms, centre):
     """Vectors from `centre` to atoms."""
     vectors = np.empty((len(atoms), 2))
@@ -63,7 +57,7 @@ def _vectors(glass, atoms, centre):
     return vectors
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _place(glass, atoms, positions):
     """Put atoms at positions, and into their bins."""
     for k in range(len(positions)):
@@ -72,7 +66,7 @@ def _place(glass, atoms, positions):
         rebin(glass, atoms[k])
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _settle(glass, four, found):
     """Relax the centres of the rings `four` and around them in the potential of the dual, one after the other."""
     dual = glass.dual
@@ -100,7 +94,7 @@ def _settle(glass, four, found):
             glass.centres[ring, 1] += fy / stiffness
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _put_atoms(glass, four, centre, radius, found):
     """Move the Si of the rings `four` to the centroids of their ring centres, and relax the harmonic Si network there.
 
@@ -136,13 +130,13 @@ def _put_atoms(glass, four, centre, radius, found):
                 x[oxygen, 0], x[oxygen, 1] = x[si, 0] + 0.5 * dx, x[si, 1] + 0.5 * dy
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _is_near(position, centre, radius, cell):
     dx, dy = offset(centre, position, cell)
     return dx * dx + dy * dy < radius * radius
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _bonds_within(glass, atoms, n_free):
     """Places in `atoms` of the two ends of the Si-O bonds of those that move, shape (n, 2)."""
     bonds, n, n_si = np.empty((3 * n_free, 2), np.int64), 0, len(glass.dual.corners)
@@ -156,7 +150,7 @@ def _bonds_within(glass, atoms, n_free):
     return bonds[:n]
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _is_broken(r, bonds):
     """Is one of the bonds longer than any that comes back?"""
     for k in range(len(bonds)):
@@ -166,7 +160,7 @@ def _is_broken(r, bonds):
     return False
 
 
-@template
+@numba.njit(**INNER)
 def _evaluate(disc, cell, forces):
     """Write the forces; return the energy and the largest component of the forces on free atoms."""
     refresh_pairs(disc)
@@ -175,7 +169,7 @@ def _evaluate(disc, cell, forces):
     return energy, np.max(np.abs(forces[: len(disc.forces)]))
 
 
-@template
+@numba.njit(**PART)
 def _factorise(disc, shift):
     """Factorise the Hessian with `shift` on its diagonal, or as much as makes it positive definite; return that."""
     while True:
@@ -187,7 +181,7 @@ def _factorise(disc, shift):
         shift = max(_FIRST_SHIFT, 2.0 * shift)
 
 
-@template
+@numba.njit(**PART)
 def _descend(disc, cell, bonds):
     """Move the free atoms to a minimum by damped Newton steps, each of which lowers the energy; False if bonds break.
 
@@ -223,7 +217,7 @@ def _descend(disc, cell, bonds):
     return False
 
 
-@template
+@numba.njit(**PART)
 def relax_neighbourhood(glass, centre, radius, four):
     """Relax the atoms around a switch that has been made in the dual; False, with all atoms put back, if they tear.
 

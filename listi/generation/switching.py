@@ -21,8 +21,7 @@ import numba
 import numpy as np
 
 from ..mechanics.arithmetic import exp
-from ..mechanics.jit import JIT
-from ..mechanics.kernels import template
+from ..mechanics.jit import INNER, JIT, PART
 from .dual import LARGEST_RING, ring_neighbours, slot, switch
 from .glass import centre_ring, offset
 from .neighbourhood import relax_neighbourhood
@@ -30,7 +29,7 @@ from .neighbourhood import relax_neighbourhood
 ALPHA_WEIGHT = 2.0  # of each Aboav-Weaire parameter in chi
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _area(glass, a, b, c):
     """Signed area of the triangle of three ring centres, positive if anticlockwise."""
     ux, uy = offset(glass.centres[a], glass.centres[b], glass.cell)
@@ -38,7 +37,7 @@ def _area(glass, a, b, c):
     return 0.5 * (ux * vy - uy * vx)
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _turns_anticlockwise(glass, a, b, c, d):
     """Which rotation of the bond across side a-b carries its two Si the shorter way?"""
     way = 0.0
@@ -84,7 +83,7 @@ def order(glass):
     return math.sqrt(real * real + imaginary * imaginary) / dual.corners.size
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _is_possible(glass, four, target, found):
     """Would a switch keep all rings in the wanted sizes, make new neighbours and cross no side?"""
     (a, b, c, d), dual = four, glass.dual
@@ -99,7 +98,7 @@ def _is_possible(glass, four, target, found):
     return _area(glass, a, d, c) > 0.0 and _area(glass, b, c, d) > 0.0
 
 
-@template
+@numba.njit(**JIT)
 def metropolis(glass, bonds, chances, target, alpha, temperature, radius, enough):
     """Propose to switch each of `bonds` in turn, until chi is low enough.
 

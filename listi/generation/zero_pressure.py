@@ -11,7 +11,7 @@ _BULK, _SHEAR = 0.26, 0.05  # first guess of the moduli: the crystal's [energy/Ã
 _LARGEST_STRAIN = 0.01  # in one step
 
 
-def release(positions: np.ndarray, species: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def relax_cell(positions: np.ndarray, species: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Relax atoms and cell to zero normal stress, by Broyden's method in the two strains.
 
     Parameters

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..network.bonds import BOND, LONGEST, near_bonds
 from ..network.network import SILICON, Network
-from ..network.patch import VACUUM, edge_silicon, held_silicon
+from ..network.patch import VACUUM, edge_silicon, largest_cluster_without_dangling_bonds
 from ..network.rings import rings
 
 # In Si-Si distances:
@@ -72,7 +72,7 @@ def connect(points: np.ndarray, spacing: float) -> Connected:
     closing = _missing_bonds(scaled, bonds)
     bonds = np.vstack([bonds, closing])
     repairs["Si added"], repairs["bonds added"] = len(missing), len(closing)
-    kept, bonds = held_silicon(_network(scaled, bonds), np.ones(len(scaled), dtype=bool))
+    kept, bonds = largest_cluster_without_dangling_bonds(_network(scaled, bonds), np.ones(len(scaled), dtype=bool))
     repairs["loose Si left out"] = int(np.sum(~kept))
     bonds = (np.cumsum(kept) - 1)[bonds]
     _check(scaled[kept], bonds)

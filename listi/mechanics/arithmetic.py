@@ -3,7 +3,7 @@
 BLAS, the mathematical library and compilers choose instructions by the processor, and with them the order of sums and
 the rounding of functions. What decides a result is computed by the functions below instead: only additions,
 multiplications, divisions and square roots in a fixed order, and products that are rounded together with their sum
-where `fma` says so.
+where `fma` stands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import JIT, U
+from .jit import JIT, uint64
 
 LANES = 16  # partial sums of a product of vectors
 
@@ -78,8 +78,8 @@ def _lane_sums(typing_context, a, begin, b, start, count):
 
 @numba.njit(**JIT)
 def lane_dot(a, begin, b, start, count):
-    """Sum of a[begin + k] b[start + k] over `count` elements of flat arrays; `a` may hold whole numbers."""
-    whole = count // U(LANES) * U(LANES)
+    """Sum of a[begin + k] b[start + k] over `count` elements of flat arrays; `a` may be of integers."""
+    whole = count // uint64(LANES) * uint64(LANES)
     total = _lane_sums(a, begin, b, start, whole)
     for k in range(whole, count):
         total = fma(b.dtype.type(a[begin + k]), b[start + k], total)
@@ -90,7 +90,7 @@ def lane_dot(a, begin, b, start, count):
 def dot(a, b):
     """Sum of the products of two arrays of the same shape."""
     x, y = a.reshape(-1), b.reshape(-1)
-    return lane_dot(x, U(0), y, U(0), U(len(x)))
+    return lane_dot(x, uint64(0), y, uint64(0), uint64(len(x)))
 
 
 @numba.njit(**JIT)

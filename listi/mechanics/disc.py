@@ -12,8 +12,8 @@ import numba
 import numpy as np
 
 from .dense_cholesky import cholesky, solve
-from .jit import JIT, U
-from .kernels import CUTOFF, pairs_of_atom, template
+from .jit import INNER, PART, U
+from .kernels import PairTable, pairs_of_atom
 
 
 class Disc(NamedTuple):
@@ -25,8 +25,8 @@ class Disc(NamedTuple):
         Undeformed positions about the centre [Å], those of the free atoms first.
     species : ndarray, shape (m,)
         0 = Si, 1 = O.
-    table : ndarray
-        The potential's.
+    table : PairTable
+        The potential.
     inside : ndarray of bool, shape (m,)
         Atoms within the radius over which stress is measured.
     tether : float
@@ -65,7 +65,7 @@ class Disc(NamedTuple):
 
     reference: np.ndarray
     species: np.ndarray
-    table: np.ndarray
+    table: PairTable
     inside: np.ndarray
     tether: float
     load: np.ndarray
@@ -88,7 +88,7 @@ class Disc(NamedTuple):
     log: np.ndarray
 
 
-@template
+@numba.njit(**PART)
 def make(reference, species, table, inside, n_free, tether, velocity, weight, skin, log, force_scale=1.0):
     """Disc in its undeformed state."""
     m, n = len(reference), 2 * n_free
@@ -117,7 +117,7 @@ def make(reference, species, table, inside, n_free, tether, velocity, weight, sk
         np.empty(1),
         log,
     )
-    list_pairs(disc, CUTOFF + disc.skin)
+    list_pairs(disc, disc.table.cutoff + disc.skin)
     if tether > 0.0:
         evaluate_forces(disc)
         for i in range(n_free):
@@ -126,7 +126,7 @@ def make(reference, species, table, inside, n_free, tether, velocity, weight, sk
     return disc
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def list_pairs(disc, reach):
     """Pairs of a free atom with any other closer than `reach`, each once."""
     r, first, partner = disc.r, disc.first, disc.partner
@@ -143,7 +143,7 @@ def list_pairs(disc, reach):
     disc.gradient[1] = disc.gradient[0]
 
 
-@template
+@numba.njit(**INNER)
 def refresh_pairs(disc):
     """List the pairs anew if two atoms may have come into reach since they were listed.
 
@@ -162,11 +162,11 @@ def refresh_pairs(disc):
         moved = max(moved, dx * dx + dy * dy)
     plus, minus = (axx + ayy) ** 2 + (ayx - axy) ** 2, (axx - ayy) ** 2 + (ayx + axy) ** 2
     shortest = 0.5 * (np.sqrt(plus) - np.sqrt(minus))
-    if shortest * (CUTOFF + disc.skin) - 2.0 * np.sqrt(moved) < CUTOFF:
-        list_pairs(disc, CUTOFF + disc.skin)
+    if shortest * (disc.table.cutoff + disc.skin) - 2.0 * np.sqrt(moved) < disc.table.cutoff:
+        list_pairs(disc, disc.table.cutoff + disc.skin)
 
 
-@template(forceinline=True)  # or every call would count references to its arrays, atomically
+@numba.njit(**INNER, forceinline=True)  # or every call would count references to its arrays, atomically
 def _pairs(disc, i, begin, count, energy, second):
     """Vectors (work[0], work[1]), U'/r (work[2]), and U and U'' unless None, of free atom i's pairs from `begin` on."""
     r, species, partner, work = disc.r, disc.species, disc.partner, disc.work
@@ -179,14 +179,14 @@ def _pairs(disc, i, begin, count, energy, second):
         others[k] = species[j]
     lanes = U(8) * ((count + U(7)) // U(8))
     for k in range(count, lanes):  # pairs beyond the cutoff, so that nothing is left over for one lane
-        dx[k] = dy[k] = 2.0 * CUTOFF
+        dx[k] = dy[k] = 2.0 * disc.table.cutoff
         others[k] = 0.0
     for k in range(lanes):
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    pairs_of_atom(tension, others, energy, second, disc.table[species[i]], lanes)
+    pairs_of_atom(tension, others, energy, second, disc.table, species[i], lanes)
 
 
-@template
+@numba.njit(**INNER)
 def evaluate_forces(disc):
     """Write the forces on the free atoms and the virial of the load; return the largest force component."""
     first, partner = disc.first, disc.partner
@@ -231,7 +231,7 @@ def evaluate_forces(disc):
     return np.max(np.abs(forces))
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def _hold(disc):
     """Add springs and constant forces on tethered atoms to the forces."""
     for i in range(len(disc.forces)):
@@ -240,7 +240,7 @@ def _hold(disc):
                 disc.forces[i, c] += disc.load[i, c] - disc.tether * (disc.r[i, c] - disc.anchor[i, c])
 
 
-@template
+@numba.njit(**INNER)
 def evaluate_energy(disc):
     """Energy of all pairs with a free atom, springs and constant forces."""
     first, energy = disc.first, disc.work[4]
@@ -257,7 +257,7 @@ def evaluate_energy(disc):
     return total
 
 
-@template
+@numba.njit(**INNER)
 def stress(disc, area):
     """Stress (xx, xy, yy) of the atoms inside; pairs with an atom outside count half."""
     first, partner = disc.first, disc.partner
@@ -276,7 +276,7 @@ def stress(disc, area):
     return xx, xy, yy
 
 
-@template
+@numba.njit(**INNER)
 def evaluate_hessian(disc):
     """Write the Hessian of the free atoms (upper triangle), its envelope, forces and affine force rate.
 
@@ -357,7 +357,7 @@ def evaluate_hessian(disc):
     return np.max(np.abs(forces))
 
 
-@template
+@numba.njit(**INNER)
 def minimise(disc, tolerance, reach, close):
     """Newton's method from a guess close to a minimum, with a Hessian as old as will do.
 
@@ -392,7 +392,7 @@ def minimise(disc, tolerance, reach, close):
     return False
 
 
-@template
+@numba.njit(**INNER)
 def descend(disc, tolerance, longest, steps):
     """Move to the minimum downhill by damped Newton steps, each of which lowers the energy.
 

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 
 from .arithmetic import cube_root, dot, exp, fma
-from .jit import JIT, U
+from .jit import JIT, uint64
 from .pair_sums import PairHessian, hessian_product
 from .system import ConvergenceError, System
 from .tolerances import TOLERANCE
@@ -78,7 +78,7 @@ def fall(system: System, tolerance: float = TOLERANCE, error: float = ERROR) -> 
 
 
 class _Motion:
-    """Where the system is on its way, and how long the next step is."""
+    """The state of the motion: time, forces, and the length of the next step."""
 
     def __init__(self, system: System, error: float) -> None:
         self.system, self.error = system, error
@@ -222,9 +222,9 @@ def combine(coefficients, vectors):
     """Sum of the first vectors, each times its coefficient."""
     total = np.zeros(vectors.shape[1:])
     flat = total.reshape(-1)
-    for k in range(U(len(coefficients))):
+    for k in range(uint64(len(coefficients))):
         vector, c = vectors[k].reshape(-1), coefficients[k]
-        for i in range(U(len(flat))):
+        for i in range(uint64(len(flat))):
             flat[i] = fma(c, vector[i], flat[i])
     return total
 
@@ -240,16 +240,16 @@ def _extend(hessian, basis, diagonal, side, size, wanted):
         hessian_product(hessian, basis[k], new)
         diagonal[k] = dot(basis[k], new)
         flat, last = new.reshape(-1), basis[k].reshape(-1)
-        for i in range(U(len(flat))):
+        for i in range(uint64(len(flat))):
             flat[i] = fma(-diagonal[k], last[i], flat[i])
         if k > 0:
             before = basis[k - 1].reshape(-1)
-            for i in range(U(len(flat))):
+            for i in range(uint64(len(flat))):
                 flat[i] = fma(-side[k - 1], before[i], flat[i])
         side[k] = np.sqrt(dot(new, new))
         if side[k] <= 1e-12 * abs(diagonal[0]):
             return k + 1
-        for i in range(U(len(flat))):
+        for i in range(uint64(len(flat))):
             flat[i] /= side[k]
     return wanted
 

@@ -11,12 +11,14 @@ from .arithmetic import exponential
 from .potential import PairFunction, Potential
 
 
-def yukawa(kappa: float, cutoff: float) -> PairFunction:
-    """Return V = (sigma/r)^12 + (q/r) exp(-kappa r) as a function of r, 1/r, sigma^12 and q.
+def yukawa(kappa: float, cutoff: float) -> tuple[PairFunction, tuple[float, ...]]:
+    """Return V = (sigma/r)^12 + (q/r) exp(-kappa r) as a function of r, 1/r, sigma^12, q and constants, and these.
 
     exp(-kappa r) is a polynomial about the middle of 0 <= r <= r_c, squared a few times if kappa r_c is large: the
     Taylor series of exp on |z| <= 0.9 is exact to rounding at degree 16. Only additions and multiplications enter, so
     loops over pairs vectorise and every machine computes the same bits.
+
+    The function depends on the number of squarings, which is zero for kappa r_c < 1.8; all else is in the constants.
 
     Source of the form: Roy, Heyde, Heuer, Phys. Chem. Chem. Phys. 20, 14725 (2018).
 
@@ -32,9 +34,9 @@ def yukawa(kappa: float, cutoff: float) -> PairFunction:
     squarings = max(0, math.frexp(0.5 * kappa * cutoff / 0.9)[1])
     scale = kappa / 2**squarings
     middle = 0.5 * scale * cutoff
-    c = tuple(exponential(-middle) / math.factorial(n) for n in range(17))
+    series = tuple(exponential(-middle) / math.factorial(n) for n in range(17))
 
-    def function(r, inverse, sigma12, charge):
+    def function(r, inverse, sigma12, charge, kappa, scale, middle, *c):
         z = middle - scale * r
         high = (((c[16] * z + c[15]) * z + c[14]) * z + c[13]) * z + c[12]
         high = (((high * z + c[11]) * z + c[10]) * z + c[9]) * z + c[8]
@@ -50,7 +52,7 @@ def yukawa(kappa: float, cutoff: float) -> PairFunction:
         second = 156.0 * repulsion * inverse * inverse + attraction * (decay * decay + inverse * inverse)
         return repulsion + attraction, first, second
 
-    return function
+    return function, (kappa, scale, middle, *series)
 
 
 def silica(
@@ -81,7 +83,8 @@ def silica(
         if len(given) != 3:
             raise ValueError(f"{name}: {tuple(given)} is not three numbers, of Si-Si, Si-O and O-O")
     of_pair = np.stack([np.asarray(sigma, dtype=float) ** 12, np.asarray(charge, dtype=float)], axis=1)
-    return Potential(yukawa(kappa, cutoff), of_pair[[[0, 1], [1, 2]]], cutoff)
+    function, constants = yukawa(kappa, cutoff)
+    return Potential(function, of_pair[[[0, 1], [1, 2]]], cutoff, constants=constants)
 
 
 SILICA = silica()  # the paper's

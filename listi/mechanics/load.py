@@ -73,7 +73,7 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
 
 
 def rotated(matrix: np.ndarray, angle: float) -> np.ndarray:
-    """Return a tensor (2, 2) turned anticlockwise by an angle [degrees]."""
+    """Return a tensor (2, 2) rotated anticlockwise by an angle [degrees]."""
     c, s = cosine_and_sine(angle)
     (xx, xy), (yx, yy) = matrix
     return np.array(
@@ -86,7 +86,7 @@ def rotated(matrix: np.ndarray, angle: float) -> np.ndarray:
 
 @numba.njit(**JIT)
 def stretch(logarithm, steps):
-    """Factor (1 + strain_step)^steps by which pure shear and uniaxial tension have stretched their direction."""
+    """Factor (1 + strain_step)^steps by which pure shear and uniaxial tension stretch the direction of the load."""
     return exp(steps * logarithm)
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .jit import JIT
+from .jit import INNER, JIT
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def bins(positions, cell, reach):
     """Sort atoms into a grid of bins at least `reach` wide: bin of each atom, starts, members, grid shape."""
     n = len(positions)
@@ -92,14 +92,14 @@ class Bins(NamedTuple):
     ny: int
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def sort_into_bins(positions, cell):
     """Sort the atoms into bins of at least 5 Å."""
     _, start, order, nx, ny = bins(positions, cell, 5.0)
     return Bins(order, start, nx, ny)
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def atoms_within(positions, cell, grid, centre, reach):
     """Numbers of the atoms closer than `reach` to `centre`, and their vectors from it (m, 2)."""
     found = np.empty(len(positions), np.int64)
@@ -122,3 +122,40 @@ def atoms_within(positions, cell, grid, centre, reach):
                     vector[count, 0], vector[count, 1] = dx, dy
                     count += 1
     return found[:count], vector[:count]
+
+
+@numba.njit(**INNER)
+def order_of_disc(vectors, radius, all_free):
+    """Order in which a disc holds its atoms: first those that are relaxed, either kind sorted along a direction.
+
+    Sorted atoms have narrow envelopes of the Hessian. Atoms within `radius` are relaxed, or all.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (m, 2)
+        From the centre of the disc to its atoms [Å].
+    radius : float
+        Of the disc [Å].
+    all_free : bool
+        Whether the atoms around it are relaxed too, unless there are none within it.
+
+    Returns
+    -------
+    order : ndarray of int64, shape (m,)
+        Places of the atoms in `vectors`.
+    inside : ndarray of bool, shape (m,)
+        Which of the ordered atoms lie within the radius.
+    n_free : int
+        How many are relaxed.
+    """
+    key = np.empty(len(vectors))
+    inside = np.empty(len(vectors), np.bool_)
+    for k in range(len(vectors)):
+        dx, dy = vectors[k, 0], vectors[k, 1]
+        inside[k] = dx * dx + dy * dy < radius * radius
+        key[k] = 0.8 * dx + 0.6 * dy
+        if not (inside[k] or all_free):
+            key[k] += 1e6
+    order = np.argsort(key, kind="mergesort")  # equal keys in the order of the atoms
+    n_inside = np.sum(inside)
+    return order, inside[order], len(vectors) if all_free and n_inside else n_inside

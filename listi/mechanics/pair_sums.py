@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .jit import JIT, U
-from .kernels import pairs_of_atom, template
+from .jit import INNER, JIT, uint64
+from .kernels import PairTable, pairs_of_atom
 
 
 class PairList(NamedTuple):
-    """Atoms in a periodic cell and which of them may be in reach of each other.
+    """Atoms in a periodic cell and which of them may interact.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class PairList(NamedTuple):
     positions: np.ndarray
     species: np.ndarray
     cell: np.ndarray
-    table: np.ndarray
+    table: PairTable
     first: np.ndarray
     partner: np.ndarray
 
@@ -44,7 +44,7 @@ class PairHessian(NamedTuple):
     first, partner
         From `neighbour_list`.
     blocks : ndarray, shape (n_pairs, 3)
-        From `pair_stiffness`: minus these stand off the diagonal, their sums on it.
+        From `pair_stiffness`: the Hessian has minus these off its diagonal and their sums on it.
     frozen : ndarray of bool, shape (n_atoms,)
         Atoms that may not move: their rows are left out.
     """
@@ -55,7 +55,7 @@ class PairHessian(NamedTuple):
     frozen: np.ndarray
 
 
-class Room(NamedTuple):
+class PairWorkspace(NamedTuple):
     """Work arrays for the pairs of one atom: distance vectors, U'/r, species of the partners, U or U''."""
 
     dx: np.ndarray
@@ -65,36 +65,36 @@ class Room(NamedTuple):
     more: np.ndarray
 
 
-@numba.njit(**JIT)
-def _room(pairs):
-    """Room for the pairs of any atom, filled up to eight lanes."""
+@numba.njit(**INNER)
+def _workspace(pairs):
+    """Workspace for the pairs of any atom, filled up to eight lanes."""
     n = np.max(pairs.first[1:] - pairs.first[:-1]) + 8
-    return Room(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n))
+    return PairWorkspace(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n))
 
 
-@template(forceinline=True)
-def _evaluate(pairs, i, begin, count, room, energy, second):
+@numba.njit(**INNER, forceinline=True)
+def _evaluate(pairs, i, begin, count, work, energy, second):
     """Minimum-image distance vectors, U'/r, and U and U'' unless None, of the pairs of atom i listed from `begin`."""
     positions, species, cell, partner = pairs.positions, pairs.species, pairs.cell, pairs.partner
-    dx, dy, tension, others = room.dx, room.dy, room.tension, room.others
+    dx, dy, tension, others = work.dx, work.dy, work.tension, work.others
     xi, yi = positions[i, 0], positions[i, 1]
     for k in range(count):
-        j = U(partner[begin + k])
+        j = uint64(partner[begin + k])
         dx[k] = positions[j, 0] - xi
         dy[k] = positions[j, 1] - yi
         others[k] = species[j]
-    lanes = U(8) * ((count + U(7)) // U(8))
-    for k in range(count, lanes):  # pairs of no meaning, so that nothing is left over for one lane
+    lanes = uint64(8) * ((count + uint64(7)) // uint64(8))
+    for k in range(count, lanes):  # padding, so that all lanes of a vector are full
         dx[k] = dy[k] = 1.0
         others[k] = 0.0
     for k in range(lanes):
         dx[k] -= cell[0] * np.floor(dx[k] / cell[0] + 0.5)
         dy[k] -= cell[1] * np.floor(dy[k] / cell[1] + 0.5)
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
-    pairs_of_atom(tension, others, energy, second, pairs.table[species[i]], lanes)
+    pairs_of_atom(tension, others, energy, second, pairs.table, species[i], lanes)
 
 
-@template
+@numba.njit(**JIT)
 def energy_forces(pairs, forces):
     """Energy and virial; the forces are written into `forces`.
 
@@ -112,23 +112,23 @@ def energy_forces(pairs, forces):
     virial : tuple of float
         Sums of U'(r) d_a d_b / r over pairs for ab = xx, xy, yy [energy]; the stress is virial / area.
     """
-    room = _room(pairs)
-    first, partner, dx, dy, tension = pairs.first, pairs.partner, room.dx, room.dy, room.tension
+    work = _workspace(pairs)
+    first, partner, dx, dy, tension = pairs.first, pairs.partner, work.dx, work.dy, work.tension
     forces[:] = 0.0
     total = vxx = vxy = vyy = 0.0
-    for i in range(U(len(first) - 1)):
-        begin = U(first[i])
-        count = U(first[i + U(1)]) - begin
-        _evaluate(pairs, i, begin, count, room, room.more, None)
+    for i in range(uint64(len(first) - 1)):
+        begin = uint64(first[i])
+        count = uint64(first[i + uint64(1)]) - begin
+        _evaluate(pairs, i, begin, count, work, work.more, None)
         fx = fy = own = sxx = sxy = syy = 0.0  # sums an atom first: less rounding than one long sum
         for k in range(count):
-            j = U(partner[begin + k])
+            j = uint64(partner[begin + k])
             gx, gy = tension[k] * dx[k], tension[k] * dy[k]
             fx += gx
             fy += gy
             forces[j, 0] -= gx
             forces[j, 1] -= gy
-            own += room.more[k]
+            own += work.more[k]
             sxx += gx * dx[k]
             sxy += gx * dy[k]
             syy += gy * dy[k]
@@ -141,42 +141,42 @@ def energy_forces(pairs, forces):
     return total, (vxx, vxy, vyy)
 
 
-@template
+@numba.njit(**JIT)
 def atom_virials(pairs, virials):
     """Sums of U'(r) d_a d_b / (2 r) over the pairs of every atom for ab = xx, xy, yy, in `virials` (n_atoms, 3).
 
     Half of a pair's virial belongs to either atom; all add up to that of `energy_forces`.
     """
-    room = _room(pairs)
-    first, partner, dx, dy, tension = pairs.first, pairs.partner, room.dx, room.dy, room.tension
+    work = _workspace(pairs)
+    first, partner, dx, dy, tension = pairs.first, pairs.partner, work.dx, work.dy, work.tension
     virials[:] = 0.0
-    for i in range(U(len(first) - 1)):
-        begin = U(first[i])
-        count = U(first[i + U(1)]) - begin
-        _evaluate(pairs, i, begin, count, room, None, None)
+    for i in range(uint64(len(first) - 1)):
+        begin = uint64(first[i])
+        count = uint64(first[i + uint64(1)]) - begin
+        _evaluate(pairs, i, begin, count, work, None, None)
         for k in range(count):
             half = 0.5 * tension[k]
-            for atom in (i, U(partner[begin + k])):
+            for atom in (i, uint64(partner[begin + k])):
                 virials[atom, 0] += half * dx[k] * dx[k]
                 virials[atom, 1] += half * dx[k] * dy[k]
                 virials[atom, 2] += half * dy[k] * dy[k]
 
 
-@template
+@numba.njit(**JIT)
 def pair_stiffness(pairs, blocks, convex):
     """Hessian of every pair energy with respect to the distance vector, as (xx, xy, yy) in `blocks` (n_pairs, 3).
 
     The Hessian of the system has minus these blocks off its diagonal and their sums on it. With `convex`, negative
     curvatures U'' and U'/r are set to zero, which makes the Hessian positive semidefinite.
     """
-    room = _room(pairs)
-    first, dx, dy, tension = pairs.first, room.dx, room.dy, room.tension
-    for i in range(U(len(first) - 1)):
-        begin = U(first[i])
-        count = U(first[i + U(1)]) - begin
-        _evaluate(pairs, i, begin, count, room, None, room.more)
+    work = _workspace(pairs)
+    first, dx, dy, tension = pairs.first, work.dx, work.dy, work.tension
+    for i in range(uint64(len(first) - 1)):
+        begin = uint64(first[i])
+        count = uint64(first[i + uint64(1)]) - begin
+        _evaluate(pairs, i, begin, count, work, None, work.more)
         for k in range(count):
-            t, s = tension[k], room.more[k]
+            t, s = tension[k], work.more[k]
             if convex:
                 t, s = max(t, 0.0), max(s, 0.0)
             x, y = dx[k], dy[k]
@@ -191,11 +191,11 @@ def hessian_product(hessian, vector, out):
     """Product of a `PairHessian` with `vector` (n_atoms, 2) [Å], written into `out` [energy/Å]."""
     first, partner, blocks = hessian.first, hessian.partner, hessian.blocks
     out[:] = 0.0
-    for i in range(U(len(vector))):
+    for i in range(uint64(len(vector))):
         vx, vy = vector[i, 0], vector[i, 1]
         sx = sy = 0.0
-        for p in range(U(first[i]), U(first[i + U(1)])):
-            j = U(partner[p])
+        for p in range(uint64(first[i]), uint64(first[i + uint64(1)])):
+            j = uint64(partner[p])
             dx, dy = vx - vector[j, 0], vy - vector[j, 1]
             gx = blocks[p, 0] * dx + blocks[p, 1] * dy
             gy = blocks[p, 1] * dx + blocks[p, 2] * dy
@@ -205,7 +205,7 @@ def hessian_product(hessian, vector, out):
             out[j, 1] -= gy
         out[i, 0] += sx
         out[i, 1] += sy
-    for i in range(U(len(vector))):
+    for i in range(uint64(len(vector))):
         if hessian.frozen[i]:
             out[i] = 0.0
 
@@ -218,9 +218,9 @@ def affine_force_rate(pairs, blocks, gradient, out):
     """
     positions, cell, first, partner = pairs.positions, pairs.cell, pairs.first, pairs.partner
     out[:] = 0.0
-    for i in range(U(len(positions))):
-        for p in range(U(first[i]), U(first[i + U(1)])):
-            j = U(partner[p])
+    for i in range(uint64(len(positions))):
+        for p in range(uint64(first[i]), uint64(first[i + uint64(1)])):
+            j = uint64(partner[p])
             dx = positions[j, 0] - positions[i, 0]
             dy = positions[j, 1] - positions[i, 1]
             ax = gradient[0] * (dx - cell[0] * np.floor(dx / cell[0] + 0.5))

@@ -12,18 +12,18 @@ published, so none is made.
 
 from __future__ import annotations
 
-import dis
 import functools
-import hashlib
 import math
 import pickle
-from collections.abc import Callable, Iterator, Sequence
-from types import CodeType, FunctionType, ModuleType
+from collections.abc import Callable, Sequence
+from types import FunctionType
 
 import cloudpickle
-import numba
 import numpy as np
-from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
+
+from .content import digest
+from .kernels import PairTable, check, compile_loop
 
 PairFunction = Callable[..., tuple[float, float, float]]
 
@@ -36,25 +36,27 @@ class Potential:
     Parameters
     ----------
     function : callable
-        ``function(r, inverse, p, q, ...)`` returns V, V' and V'' at distance r = 1 / inverse for the parameters p, q,
-        ... of the pair. Numba compiles it; it must not branch on r where that can be avoided (a conditional
-        expression is fine), or loops over pairs do not vectorise. Constants that it reads elsewhere must not change.
+        ``function(r, inverse, p, q, ..., c, ...)`` returns V, V' and V'' at distance r = 1 / inverse for the parameters
+        p, q, ... of the pair and the constants c, ... of all pairs. Numba compiles it; it must not branch on r where
+        that can be avoided (a conditional expression is fine), or loops over pairs do not vectorise. Constants that it
+        reads elsewhere must not change.
     parameters : ndarray, shape (n_species, n_species, n_parameters)
         Parameters of every pair of species, symmetric in the species.
     cutoff : float
         r_c.
     symbols : sequence of str
-        Name of each species.
+        Name of each species: the chemical symbols, where atoms are exchanged with ASE.
+    constants : sequence of float
+        What the function takes beyond the parameters of a pair, the same for all pairs. Potentials that differ in
+        parameters, constants or cutoff alone share what is compiled.
 
     Attributes
     ----------
-    table : ndarray, shape (n_species, n_species, n_parameters + 2)
-        The parameters, V(r_c) and V'(r_c) of each pair.
+    parameters : ndarray, shape (n_species, n_species, n_parameters)
+        As given.
     form : str
-        The same for potentials that compiled kernels cannot tell apart: function, cutoff, numbers of species and
-        parameters.
-    pairs_of_atom : callable
-        Compiled loop over the pairs of one atom; kernels call it.
+        The same for potentials that share their compiled loop over pairs: function, numbers of species, parameters and
+        constants.
 
     Raises
     ------
@@ -77,13 +79,20 @@ class Potential:
     """
 
     def __init__(
-        self, function: PairFunction, parameters: np.ndarray, cutoff: float, symbols: Sequence[str] = ("Si", "O")
+        self,
+        function: PairFunction,
+        parameters: np.ndarray,
+        cutoff: float,
+        symbols: Sequence[str] = ("Si", "O"),
+        constants: Sequence[float] = (),
     ) -> None:
         function = getattr(function, "py_func", function)  # of a function that is compiled already
         if not isinstance(function, FunctionType):
             raise TypeError(f"function: {function!r} is not a Python function; write def function(r, inverse, ...)")
         parameters = np.asarray(parameters, dtype=float)
         n = len(symbols)
+        if len(set(symbols)) < n or not all(isinstance(symbol, str) and symbol for symbol in symbols):
+            raise ValueError(f"symbols: {tuple(symbols)} is not a different name for each species")
         if not (np.isfinite(cutoff) and cutoff > 0):
             raise ValueError(f"cutoff: {cutoff} is not > 0 Å")
         if n < 1 or parameters.ndim != 3 or parameters.shape[:2] != (n, n):
@@ -96,29 +105,56 @@ class Potential:
         for a, b in np.argwhere((parameters != parameters.transpose(1, 0, 2)).any(axis=2))[:1]:
             raise ValueError(f"parameters: {symbols[a]}-{symbols[b]} and {symbols[b]}-{symbols[a]} differ")
         self.function, self.cutoff, self.symbols = function, float(cutoff), tuple(symbols)
-        self.table = np.zeros((n, n, parameters.shape[2] + 2))
-        self.form = self._form()
-        self.table[..., :-2] = parameters
+        self.parameters, self.constants = parameters.copy(), tuple(float(constant) for constant in constants)
+        self.parameters.flags.writeable = False
         for a in range(n):
             for b in range(n):
                 self._check(a, b)
-                self.table[a, b, -2:] = function(self.cutoff, 1.0 / self.cutoff, *parameters[a, b])[:2]
-        self.table.flags.writeable = False
-        self.pairs_of_atom = _pairs_of_atom(function, self.cutoff, *parameters.shape[1:])
+        self.form = self._form()
 
     def _form(self) -> str:
-        return _digest((self.function, self.cutoff, self.table.shape))
+        return digest((self.function, self.parameters.shape, len(self.constants)))
+
+    def _values(self, r: float, a: int, b: int) -> tuple[float, float, float]:
+        """V, V', V'' of one pair."""
+        return self.function(r, 1.0 / r, *self.parameters[a, b], *self.constants)
 
     def _check(self, a: int, b: int) -> None:
         for r in (np.linspace(0.05, 1.0, 96) * self.cutoff).tolist():
-            found = self.function(r, 1.0 / r, *self.table[a, b, :-2])
-            if not np.all(np.isfinite(found)):
+            values = self._values(r, a, b)
+            if not np.all(np.isfinite(values)):
                 pair = f"{self.symbols[a]}-{self.symbols[b]}"
-                raise ValueError(f"function: V, V', V'' = {found} of {pair} at r = {r:.4g} Å; all must be finite")
+                raise ValueError(f"function: V, V', V'' = {values} of {pair} at r = {r:.4g} Å; all must be finite")
+
+    @functools.cached_property
+    def table(self) -> PairTable:
+        """The potential as kernels read it, in this process; its loop is compiled and checked when it is first used.
+
+        Raises
+        ------
+        ValueError
+            If the function cannot be compiled or then gives other values, or constants that it reads have changed.
+        """
+        if self.form != self._form():
+            raise ValueError(
+                f"function: constants that {self.function.__qualname__} reads have changed since the potential was "
+                "made; make another potential"
+            )
+        n, _, n_parameters = self.parameters.shape
+        try:
+            loop = compile_loop(self.function, n, n_parameters, len(self.constants), self.form)
+        except NumbaError as error:
+            name = self.function.__qualname__
+            raise ValueError(f"function: Numba cannot compile {name}; the error above says why") from error
+        at_cutoff = [[self._values(self.cutoff, a, b)[:2] for b in range(n)] for a in range(n)]
+        rows = np.concatenate([self.parameters, np.array(at_cutoff)], axis=2)
+        table = PairTable(rows, np.array([self.cutoff, *self.constants]), self.cutoff, loop.address)
+        check(self, table)
+        return table
 
     def __reduce__(self) -> tuple:
         function = cloudpickle.dumps(self.function)  # pickle takes no function that was made by another
-        return _unpickled, (function, self.table[..., :-2], self.cutoff, self.symbols)
+        return _unpickled, (function, self.parameters, self.cutoff, self.symbols, self.constants)
 
     def __repr__(self) -> str:
         return f"<Potential of {', '.join(self.symbols)}; cutoff {self.cutoff:g} Å>"
@@ -165,24 +201,10 @@ class Potential:
             U [energy], U' [energy/Å], U'' [energy/Å²]; zero from the cutoff on.
         """
         r = np.atleast_1d(np.asarray(r, dtype=float))
-        v_cut, dv_cut = self.table[a, b, -2:]
-        v, dv, ddv = np.array([self.function(x, 1.0 / x, *self.table[a, b, :-2]) for x in r]).T
+        v_cut, dv_cut = self._values(self.cutoff, a, b)[:2]
+        v, dv, ddv = np.array([self._values(x, a, b) for x in r]).T
         inside = r < self.cutoff
         return inside * (v - v_cut - dv_cut * (r - self.cutoff)), inside * (dv - dv_cut), inside * ddv
-
-    def check_unchanged(self) -> None:
-        """Refuse a function that reads other values than when the potential was made.
-
-        Raises
-        ------
-        ValueError
-            If it does.
-        """
-        if self.form != self._form():
-            raise ValueError(
-                f"function: constants that {self.function.__qualname__} reads have changed since the potential was "
-                "made; make another potential"
-            )
 
     def check_species(self, species: np.ndarray) -> None:
         """Refuse species without a row.
@@ -201,99 +223,3 @@ class Potential:
 
 def _unpickled(function: bytes, *arguments) -> Potential:
     return Potential(pickle.loads(function), *arguments)
-
-
-def _pairs_of_atom(function: Callable, cutoff: float, n_species: int, n_parameters: int) -> Callable:
-    """Loop over the pairs of one atom, with a local name for every parameter of every species.
-
-    Compilers vectorise it, as they do not when parameters are looked up pair by pair. The loop takes
-
-        tension     in: squared distances to the partners [Å²]; out: U'/r [energy/Å²]
-        others      species of the partners, as float
-        energy      out: U [energy]; None leaves its evaluation out of what is compiled
-        stiffness   out: U'' [energy/Å²], or None
-        table       the rows of the atom's own species, shape (n_species, n_parameters + 2)
-        count       number of partners
-    """
-    columns = range(n_parameters + 2)
-    names = [[f"p{s}_{c}" for c in columns] for s in range(n_species)]
-
-    def chosen(c: int) -> str:
-        return (
-            " ".join(f"{names[s][c]} if other > {s - 0.5} else" for s in range(n_species - 1, 0, -1))
-            + f" {names[0][c]}"
-        )
-
-    rows = [f"    {names[s][c]} = table[{s}, {c}]" for s in range(n_species) for c in columns]
-    source = "\n".join(
-        [
-            "def pairs_of_atom(tension, others, energy, stiffness, table, count):",
-            *rows,
-            "    for k in range(count):",
-            "        r = sqrt(tension[k])",
-            "        other = others[k]",
-            "        inverse = 1.0 / r",
-            f"        v, dv, ddv = function(r, inverse, {', '.join(chosen(c) for c in columns[:-2])})",
-            f"        v_cut = {chosen(columns[-2])}",
-            f"        dv_cut = {chosen(columns[-1])}",
-            "        inside = 1.0 if r < cutoff else 0.0",  # a factor instead of a branch
-            "        if energy is not None:",
-            "            energy[k] = inside * (v - v_cut - dv_cut * (r - cutoff))",
-            "        tension[k] = inside * (dv - dv_cut) * inverse",
-            "        if stiffness is not None:",
-            "            stiffness[k] = inside * ddv",
-        ]
-    )
-    scope = {"function": numba.njit(function, error_model="numpy"), "cutoff": cutoff, "sqrt": np.sqrt}
-    exec(source, scope)
-    return numba.njit(scope["pairs_of_atom"], error_model="numpy", forceinline=True)
-
-
-def _digest(value: object) -> str:
-    """Return a name for a function and all that it reads: the same in every process."""
-    return hashlib.sha256(repr(_content(value, (), [])).encode()).hexdigest()[:16]
-
-
-def _content(value: object, attributes: tuple[str, ...], within: list[tuple]) -> object:
-    """Return what compiled code may depend on in a value, as tuples and bytes.
-
-    Of a module, these are the given attributes. Functions and modules that the value is `within` are not entered again.
-    """
-    if any(value is outer and attributes == read for outer, read in within):
-        return "recursion"
-    if isinstance(value, FunctionType | ModuleType | Dispatcher):
-        within = [*within, (value, attributes)]
-    if isinstance(value, Dispatcher):
-        return repr(sorted(value.targetoptions.items())), _content(value.py_func, (), within)
-    if isinstance(value, FunctionType):
-        return _content_of_function(value, within)
-    if isinstance(value, ModuleType):
-        found = [(name, getattr(value, name)) for name in attributes if hasattr(value, name)]
-        return tuple((name, _content(attribute, attributes, within)) for name, attribute in found)
-    if isinstance(value, tuple):
-        return getattr(value, "_fields", ()), *(_content(item, attributes, within) for item in value)
-    try:
-        return pickle.dumps(value)
-    except Exception:  # whatever pickle does not take, such as a pointer to a C function: equal to nothing but itself
-        return repr(value)
-
-
-def _content_of_function(function: FunctionType, within: list[tuple]) -> object:
-    codes = list(_codes(function.__code__))
-    attributes = tuple(sorted({name for code in codes for name in code.co_names}))
-    loaded = {step.argval for code in codes for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
-    read = {name: function.__globals__[name] for name in sorted(loaded & function.__globals__.keys())}
-    inner = tuple(cell.cell_contents for cell in function.__closure__ or ())
-    values = (tuple(read.items()), inner, function.__defaults__, tuple((function.__kwdefaults__ or {}).items()))
-    instructions = [
-        (code.co_code, code.co_names, [c for c in code.co_consts if not isinstance(c, CodeType)]) for code in codes
-    ]
-    return repr(instructions), _content(values, attributes, within)
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield the code of a function and of those defined in it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)

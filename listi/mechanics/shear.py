@@ -19,18 +19,22 @@ import numpy as np
 import xarray as xr
 
 from ..network.bonds import bonds_left
-from ..network.geometry import is_whole, minimum_image
+from ..network.geometry import is_integer, minimum_image
 from ..network.network import MAXIMUM_BOND, Network
-from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT
+from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT, dataset
 from .arithmetic import logarithm
 from .fall import fall as overdamped
 from .forms import SILICA
 from .load import stretch as stretch_of
 from .potential import Potential
 from .system import System, system_of
-from .tolerances import RETURNED, SKIN_SAMPLE, TOLERANCE
-from .tolerances import SMOOTH_SAMPLE as SMOOTH
-from .tolerances import STILL_SAMPLE as STILL
+from .tolerances import (
+    MIN_EVENT_DISPLACEMENT_SAMPLE,
+    PREDICTOR_TOLERANCE_SAMPLE,
+    REVERSIBILITY_TOLERANCE,
+    SKIN_SAMPLE,
+    TOLERANCE,
+)
 
 LONGEST = 64  # steps in one increment at most
 NEAR = 0.1  # distance from where it is expected within which Newton's method may find a minimum [Å]
@@ -53,8 +57,8 @@ class _Event:
 
 
 @dataclass
-class Walk:
-    """A sample under shear: where it stands, and how the minimum moves with strain."""
+class ShearedSample:
+    """A sample under shear: its strain and configuration, and how the minimum moves with strain."""
 
     system: System
     strain_step: float
@@ -62,7 +66,7 @@ class Walk:
     repeats: int = 0  # of every fall, with noise
     step: int = 0
     cell: np.ndarray = field(init=False)
-    rate: np.ndarray | None = None  # non-affine displacement per unit strain, in the coordinates of now
+    rate: np.ndarray | None = None  # non-affine displacement per unit strain, in the present coordinates
     bend: np.ndarray | None = None  # its change per unit strain
 
     def __post_init__(self) -> None:
@@ -89,12 +93,12 @@ class Walk:
     def keep(self) -> tuple:
         return self.step, self.system.positions, self.system.cell
 
-    def restore(self, kept: tuple) -> None:
-        self.step, self.system.positions, self.system.cell = kept
+    def restore(self, saved: tuple) -> None:
+        self.step, self.system.positions, self.system.cell = saved
 
     def follow(self, steps: int) -> bool:
-        """Follow the minimum over an increment of steps; stay in place and say False if it cannot be followed."""
-        kept = self.keep()
+        """Follow the minimum over an increment of steps; return False, without moving, if it cannot be followed."""
+        saved = self.keep()
         start = self.system.positions
         strain = steps * self.strain_step
         if self.rate is None:
@@ -105,20 +109,20 @@ class Walk:
         self.system.positions = start + guess
         self.deform(steps)
         if self.system.correct(TOLERANCE, NEAR):
-            stretch = self.system.cell / kept[2]
+            ratio = self.system.cell / saved[2]
             rate = self.find_rate()
-            mean = 0.5 * (self.rate + rate / stretch)
-            deviation = self.without_drift(self.system.positions / stretch - start - mean * strain)
-            if np.max(np.abs(deviation)) < SMOOTH:
+            mean = 0.5 * (self.rate + rate / ratio)
+            deviation = self.without_drift(self.system.positions / ratio - start - mean * strain)
+            if np.max(np.abs(deviation)) < PREDICTOR_TOLERANCE_SAMPLE:
                 self.bend = (rate - self.rate) / strain
                 self.rate = rate
                 return True
-        self.restore(kept)
+        self.restore(saved)
         return False
 
     def plain_step(self) -> _Event | None:
         """One step of the plain protocol; the event, if it was one."""
-        kept = self.keep()
+        saved = self.keep()
         before = self.shear_stress()
         self.deform(1)
         affine = self.system.positions
@@ -127,7 +131,7 @@ class Walk:
         self.rate = self.bend = None
         length = np.sqrt(np.sum(moved * moved, axis=1))
         drop = before - self.shear_stress()
-        if length.max() < STILL or drop <= 0.0 or self._reversible(kept):
+        if length.max() < MIN_EVENT_DISPLACEMENT_SAMPLE or drop <= 0.0 or self._reversible(saved):
             return None
         atom, here = int(np.argmax(length)), self.keep()
         certain = not fell or self._is_certain(affine)
@@ -149,16 +153,16 @@ class Walk:
         return True
 
     def without_drift(self, displacement: np.ndarray) -> np.ndarray:
-        """Take the mean from a displacement, unless atoms are held."""
+        """Subtract the mean of a displacement, unless some atoms are fixed."""
         return displacement - displacement.mean(axis=0) if self.system.mobile is None else displacement
 
-    def _reversible(self, kept: tuple) -> bool:
+    def _reversible(self, saved: tuple) -> bool:
         here = self.keep()
         self.deform(-1)
         self.find_minimum()
-        difference = self.without_drift(self.system.positions - kept[1])
+        difference = self.without_drift(self.system.positions - saved[1])
         self.restore(here)
-        return bool(np.max(np.abs(difference)) < RETURNED)
+        return bool(np.max(np.abs(difference)) < REVERSIBILITY_TOLERANCE)
 
     def _is_certain(self, start: np.ndarray) -> bool:
         """Whether repeated falls from about the same start end in the same minimum."""
@@ -208,7 +212,7 @@ def deform(
         Only atoms in this circle [Å] are relaxed, the others follow the affine deformation (the imaged patch of
         the paper's Fig. 10).
     every_step : bool
-        Walk every single step by the plain protocol instead of following the minimum in increments: slow, for checks.
+        Take every single step by the plain protocol instead of following the minimum in increments: slow, for checks.
     fall : str or callable
         Where the sample goes when its minimum is gone: "overdamped" (along dx/dt = F, the limit of slow loading) or
         "newton" (to a minimum downhill, which rounding may choose); or a function that moves a
@@ -256,7 +260,7 @@ def deform(
         )
     system = system_of(network, potential, mobile)
     system.relax()
-    curve, events = _shear(Walk(system, strain_step, fall, int(repeats)), first, last, n_events, every_step)
+    curve, events = _shear(ShearedSample(system, strain_step, fall, int(repeats)), first, last, n_events, every_step)
     shear = _dataset(network, strain_step, curve, events)
     if repeats:
         text = f"whether {repeats} repeated falls, with noise of {NOISE:g} Å, ended in the same minimum"
@@ -265,28 +269,28 @@ def deform(
     return shear
 
 
-def _shear(walk: Walk, first: int, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
-    """Walk to the last event, but to the step `first` and not beyond `last`.
+def _shear(sample: ShearedSample, first: int, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
+    """Shear to the last event, but to the step `first` and not beyond `last`.
 
     Returns the visited (step, stress, energy) and the events.
     """
-    system = walk.system
-    curve = [(0, walk.shear_stress(), system.energy_forces()[0])]
+    system = sample.system
+    curve = [(0, sample.shear_stress(), system.energy_forces()[0])]
     events: list[_Event] = []
     increment = 8
-    while walk.step < (last if len(events) < n_events else first):
-        increment = min(increment, (last if len(events) < n_events else first) - walk.step)
+    while sample.step < (last if len(events) < n_events else first):
+        increment = min(increment, (last if len(events) < n_events else first) - sample.step)
         if every_step or increment < 2:
-            event = walk.plain_step()
+            event = sample.plain_step()
             increment = 2
             if event is not None:
                 events.append(event)
-        elif walk.follow(increment):
+        elif sample.follow(increment):
             increment = min(2 * increment, LONGEST)
         else:
             increment //= 2
             continue
-        curve.append((walk.step, walk.shear_stress(), system.energy_forces()[0]))
+        curve.append((sample.step, sample.shear_stress(), system.energy_forces()[0]))
     return curve, events
 
 
@@ -305,7 +309,7 @@ def _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radi
         raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 1")
     if not (np.isfinite(min_strain) and 0.0 <= min_strain <= max_strain):
         raise ValueError(f"min_strain: {min_strain} is not in 0 <= min_strain <= max_strain")
-    if not is_whole(n_events) or n_events < 1:
+    if not is_integer(n_events) or n_events < 1:
         raise ValueError(f"n_events: {n_events!r} is not a whole number >= 1")
     if (free_centre is None) != (free_radius is None):
         raise ValueError("free_centre, free_radius: give both or neither")
@@ -318,7 +322,7 @@ def _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radi
 def _check_fall(fall: str | Fall, repeats: int) -> Fall:
     if (isinstance(fall, str) and fall not in FALLS) or not (isinstance(fall, str) or callable(fall)):
         raise ValueError(f"fall: {fall!r} is not one of {', '.join(FALLS)}, and no function of a system")
-    if not is_whole(repeats) or repeats < 0:
+    if not is_integer(repeats) or repeats < 0:
         raise ValueError(f"repeats: {repeats!r} is not a whole number >= 0")
     return FALLS[fall] if isinstance(fall, str) else fall
 
@@ -363,11 +367,11 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
         "non_affine": (("event", "atom", "xy"), non_affine, LENGTH_UNIT, "non-affine displacement in the event"),
         "configuration": (("event", "atom", "xy"), configuration, LENGTH_UNIT, "positions just after the event"),
     }
-    return xr.Dataset(
-        {k: (d, v, {"units": u, "long_name": name}) for k, (d, v, u, name) in variables.items()},
+    return dataset(
+        variables,
         coords={
-            "strain": ("strain", [c[0] * strain_step for c in curve], {"units": "1", "long_name": "strain"}),
-            "event": ("event", np.arange(1, n + 1), {"units": "1", "long_name": "event number"}),
+            "strain": ("strain", [c[0] * strain_step for c in curve], "1", "strain"),
+            "event": ("event", np.arange(1, n + 1), "1", "event number"),
             "xy": ["x", "y"],
         },
         attrs={"cell": network.cell, "strain_step": strain_step},
@@ -387,7 +391,7 @@ def _extent(network: Network, events: list[_Event]) -> tuple[np.ndarray, np.ndar
 
 
 def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
-    """Return the sample as it stands just after an event: a network like any other, broken bonds left out.
+    """Return the sample just after an event, as a network without the broken bonds.
 
     Parameters
     ----------
@@ -401,7 +405,7 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
     Returns
     -------
     Network
-        In the cell of then, at its energy minimum: `listi.relax`, `probe` and `deform` go on from it. Atoms keep
+        In the deformed cell, at its energy minimum: `listi.relax`, `probe` and `deform` take it. Atoms keep
         their numbers; bonds are read from the positions, so Si may have two neighbours.
 
     Raises

@@ -1,14 +1,33 @@
 """Sparse Cholesky factor of a network's Hessian by nested dissection of the periodic cell.
 
-The cell is cut by strips as wide as the interaction reaches; atoms of a strip are eliminated after the parts it
-separates (George, SIAM J. Numer. Anal. 10, 345 (1973)). Each part or strip is one dense front
+A Cholesky factor of a sparse matrix is less sparse than the matrix: eliminating an atom couples all its neighbours, as
+springs in series couple their ends. How much, depends on the order of elimination. Cut the cell by a strip S as wide as
+the interaction reaches. No pair joins the parts P and Q on its two sides, so that with the order P, Q, S
 
-    F = [A  B]    A = U^T U,  V = U^-T B,  what is left for the parent: C - V^T V
+        [ H_PP   0    H_PS ]
+    H = [  0    H_QQ  H_QS ]        P and Q are eliminated independently of each other, and what they leave
+        [ H_SP  H_SQ  H_SS ]        on S is  H_SS - H_SP H_PP^-1 H_PS - H_SQ H_QQ^-1 H_QS
+
+The parts are cut in the same way, until they are small (George, SIAM J. Numer. Anal. 10, 345 (1973)):
+
+    +-----+---+-----+
+    |  1  |   |  4  |
+    +-----+   +-----+       the order of elimination: 1, 2, the strip 3 between them,
+    |  3  | 7 |  6  |       4, 5, the strip 6, then the strip 7 (a second one closes the periodic cell)
+    +-----+   +-----+
+    |  2  |   |  5  |
+    +-----+---+-----+
+
+Each part or strip is one dense matrix, its front. The first rows are of its own atoms, the others of those atoms of
+later strips that it is coupled to:
+
+    F = [A  B]    A = U^T U,  V = U^-T B,  what is left for the strip that follows: C - V^T V
         [.  C]
 
-of which the rows (U V) are kept, in single precision rounded to 16 bits with a scale for each row: a solve takes as
-long as reading the factor from memory. The factor serves as a preconditioner, the iteration around it is in double
-precision. All sums have a fixed order, so the factor is the same on every processor.
+The rows (U V) are the factor. They are quantised to int16, with a scale for each row, since a solve takes as long as
+reading the factor from memory. A factor rounded like that is no exact one but a preconditioner: conjugate gradients
+around it (`listi.mechanics.system`) are in double precision and take a few iterations. All sums have a fixed order, so
+the factor is the same on every processor.
 """
 
 from __future__ import annotations
@@ -17,7 +36,7 @@ import numba
 import numpy as np
 
 from .arithmetic import fma, lane_dot
-from .jit import JIT, U
+from .jit import JIT, PART, uint64
 
 LEAF = 120  # parts with fewer atoms are not cut further
 PANEL = 64  # rows of a front that are eliminated together ...
@@ -37,7 +56,7 @@ class Factor:
         As in `listi.Network`; they only decide the order of elimination.
     first, partner, blocks
         Half neighbour list and the pair stiffness (n_pairs, 3) from `listi.mechanics.pair_sums`.
-    reach : float
+    radius : float
         Distance [Å] beyond which pairs are left out: strips are as wide as this.
     mobile : ndarray of bool, optional
         Atoms whose rows and columns are kept; all by default.
@@ -51,10 +70,10 @@ class Factor:
         If the matrix is not positive definite (to single precision).
     """
 
-    def __init__(self, positions, cell, first, partner, blocks, reach, mobile=None, shift=1e-6) -> None:
+    def __init__(self, positions, cell, first, partner, blocks, radius, mobile=None, shift=1e-6) -> None:
         n = len(positions)
         keep = np.ones(n, dtype=bool) if mobile is None else mobile
-        row, column = _pairs_within(reach, positions, cell, first, partner)
+        row, column = _pairs_within(radius, positions, cell, first, partner)
         near = np.flatnonzero(row >= 0)
         row, column, blocks = row[near], column[near], blocks[near]
         diagonal = np.zeros((n, 3))
@@ -64,7 +83,7 @@ class Factor:
         used = keep[row] & keep[column] & np.any(blocks != 0.0, axis=1)
         row, column, blocks = row[used], column[used], blocks[used]
         self._kept = keep
-        parts = _dissect(np.flatnonzero(keep), np.mod(positions, cell), cell, reach, (True, True))
+        parts = _dissect(np.flatnonzero(keep), np.mod(positions, cell), cell, radius, (True, True))
         self._factorise(n, parts, row, column, blocks, diagonal)
 
     def _factorise(self, n, parts, row, column, blocks, diagonal) -> None:
@@ -105,8 +124,8 @@ class Factor:
 
 
 @numba.njit(**JIT)
-def _pairs_within(reach, positions, cell, first, partner):
-    """Atoms of each pair, both -1 where they are further apart than `reach`."""
+def _pairs_within(radius, positions, cell, first, partner):
+    """Atoms of each pair, both -1 where they are further apart than `radius`."""
     row, column = np.full(len(partner), -1), np.full(len(partner), -1)
     for i in range(len(positions)):
         for k in range(first[i], first[i + 1]):
@@ -114,19 +133,19 @@ def _pairs_within(reach, positions, cell, first, partner):
             dx, dy = positions[j, 0] - positions[i, 0], positions[j, 1] - positions[i, 1]
             dx -= cell[0] * np.rint(dx / cell[0])
             dy -= cell[1] * np.rint(dy / cell[1])
-            if dx * dx + dy * dy < reach * reach:
+            if dx * dx + dy * dy < radius * radius:
                 row[k], column[k] = i, j
     return row, column
 
 
-def _dissect(atoms, positions, cell, reach, periodic) -> list[tuple[np.ndarray, list[int]]]:
+def _dissect(atoms, positions, cell, radius, periodic) -> list[tuple[np.ndarray, list[int]]]:
     """Order of elimination: (atoms, numbers of the children) of every part, children before parents."""
     parts: list[tuple[np.ndarray, list[int]]] = []
 
     def cut(atoms, periodic) -> int:
         children = []
         if len(atoms) > LEAF:
-            separator, pieces, remaining = _separate(atoms, positions, cell, reach, periodic)
+            separator, pieces, remaining = _separate(atoms, positions, cell, radius, periodic)
             children = [cut(piece, remaining) for piece in pieces if len(piece)]
             atoms = separator
         parts.append((atoms, children))
@@ -136,19 +155,19 @@ def _dissect(atoms, positions, cell, reach, periodic) -> list[tuple[np.ndarray, 
     return parts
 
 
-def _separate(atoms, positions, cell, reach, periodic):
-    """Cut a part by a strip as wide as pairs reach (two around a periodic direction), across its longer side."""
+def _separate(atoms, positions, cell, radius, periodic):
+    """Cut a part by a strip as wide as the interaction (two around a periodic direction), across its longer side."""
     spans = [cell[c] if periodic[c] else np.ptp(positions[atoms, c]) for c in (0, 1)]
     axis = int(np.argmax(spans)) if periodic[0] == periodic[1] else int(np.argmax(periodic))
     x = positions[atoms, axis]
     if periodic[axis]:
         half = cell[axis] / 2
-        strip = np.mod(x, half) < reach
+        strip = np.mod(x, half) < radius
         pieces = [atoms[~strip & (x < half)], atoms[~strip & (x >= half)]]
         periodic = tuple(p and c != axis for c, p in enumerate(periodic))
         return atoms[strip], pieces, periodic
     middle = np.median(x)
-    left, right = x < middle - reach / 2, x >= middle + reach / 2
+    left, right = x < middle - radius / 2, x >= middle + radius / 2
     return atoms[~left & ~right], [atoms[left], atoms[right]], periodic
 
 
@@ -182,22 +201,22 @@ def _assemble(front, local, atoms, diagonal, early, late, blocks):
 @numba.njit(**JIT)
 def _extend_add(front, place, update):
     """Add what a child has left at `place`, ascending, into the front of its parent (upper triangles)."""
-    n = U(len(place))
+    n = uint64(len(place))
     for i in range(n):
-        for a in range(U(2)):
-            row, add = front[U(2) * U(place[i]) + a], update[U(2) * i + a]
+        for a in range(uint64(2)):
+            row, add = front[uint64(2) * uint64(place[i]) + a], update[uint64(2) * i + a]
             for k in range(i, n):
-                j = U(2) * U(place[k])
-                row[j] += add[U(2) * k]
-                row[j + U(1)] += add[U(2) * k + U(1)]
+                j = uint64(2) * uint64(place[k])
+                row[j] += add[uint64(2) * k]
+                row[j + uint64(1)] += add[uint64(2) * k + uint64(1)]
 
 
 @numba.njit(**JIT)
 def _eliminate(front, own):
     """Replace the first `own` rows by (U V), the others by what is left; False if not positive definite."""
-    flat, n = front.reshape(-1), U(len(front))
-    for begin in range(U(0), U(own), U(PANEL)):
-        end = min(begin + U(PANEL), U(own))
+    flat, n = front.reshape(-1), uint64(len(front))
+    for begin in range(uint64(0), uint64(own), uint64(PANEL)):
+        end = min(begin + uint64(PANEL), uint64(own))
         for k in range(begin, end):
             for i in range(begin, k):
                 factor, x, y = -flat[i * n + k], k * n, i * n
@@ -212,29 +231,29 @@ def _eliminate(front, own):
     return True
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _subtract(flat, n, begin, end):
     """Subtract the products of the rows from `begin` to `end` from all later rows, four from four at a time."""
-    whole = begin + (end - begin) // U(4) * U(4)
+    whole = begin + (end - begin) // uint64(4) * uint64(4)
     for k in range(whole, end):
         for r in range(end, n):
             factor, x, y = -flat[k * n + r], r * n, k * n
             for j in range(r, n):
                 flat[x + j] = fma(factor, flat[y + j], flat[x + j])
-    four = n - (n - end) % U(4)
+    four = n - (n - end) % uint64(4)
     for r in range(four, n):
         for k in range(begin, whole):
             factor, x, y = -flat[k * n + r], r * n, k * n
             for j in range(r, n):
                 flat[x + j] = fma(factor, flat[y + j], flat[x + j])
-    for r in range(end, four, U(4)):
+    for r in range(end, four, uint64(4)):
         x0 = r * n
         x1 = x0 + n
         x2 = x1 + n
         x3 = x2 + n
-        for left in range(r, n, U(TILE)):
-            right = min(left + U(TILE), n)
-            for k in range(begin, whole, U(4)):
+        for left in range(r, n, uint64(TILE)):
+            right = min(left + uint64(TILE), n)
+            for k in range(begin, whole, uint64(4)):
                 y0 = k * n
                 y1 = y0 + n
                 y2 = y1 + n
@@ -253,7 +272,7 @@ def _subtract(flat, n, begin, end):
 
 @numba.njit(**JIT)
 def _pack(front, own):
-    """Inverse diagonal of (U V), a scale for each row, and what is right of the diagonal in whole numbers of it."""
+    """Inverse diagonal of (U V), a scale for each row, and what is right of the diagonal, quantised to int16."""
     n = len(front)
     inverse, scale = np.empty(own, dtype=np.float32), np.empty(own, dtype=np.float32)
     packed = np.empty(own * (2 * n - own - 1) // 2, dtype=np.int16)
@@ -285,29 +304,29 @@ def _substitute(begin, own, rows, inverse, scale, packed, x):
         The right-hand side, then the solution.
     """
     part = np.empty(np.max(begin[1:] - begin[:-1]), dtype=np.float32)
-    at = row = U(0)
+    at = row = uint64(0)
     for f in range(len(own)):
-        start, n = U(begin[f]), U(begin[f + 1] - begin[f])
+        start, n = uint64(begin[f]), uint64(begin[f + 1] - begin[f])
         for i in range(n):
             part[i] = x[rows[start + i]]
-        for k in range(U(own[f])):
+        for k in range(uint64(own[f])):
             part[k] *= inverse[row]
-            value, right = -part[k] * scale[row], at - k - U(1)  # column j of the row is at right + j
-            for j in range(k + U(1), n):
+            value, right = -part[k] * scale[row], at - k - uint64(1)  # column j of the row is at right + j
+            for j in range(k + uint64(1), n):
                 part[j] = fma(np.float32(packed[right + j]), value, part[j])
-            at += n - k - U(1)
-            row += U(1)
+            at += n - k - uint64(1)
+            row += uint64(1)
         for i in range(n):
             x[rows[start + i]] = part[i]
     for f in range(len(own) - 1, -1, -1):
-        start, n = U(begin[f]), U(begin[f + 1] - begin[f])
+        start, n = uint64(begin[f]), uint64(begin[f + 1] - begin[f])
         for i in range(n):
             part[i] = x[rows[start + i]]
-        for behind in range(U(1), U(own[f]) + U(1)):
-            k = U(own[f]) - behind
-            count = n - k - U(1)
+        for behind in range(uint64(1), uint64(own[f]) + uint64(1)):
+            k = uint64(own[f]) - behind
+            count = n - k - uint64(1)
             at -= count
-            row -= U(1)
-            part[k] = (part[k] - lane_dot(packed, at, part, k + U(1), count) * scale[row]) * inverse[row]
-        for i in range(U(own[f])):
+            row -= uint64(1)
+            part[k] = (part[k] - lane_dot(packed, at, part, k + uint64(1), count) * scale[row]) * inverse[row]
+        for i in range(uint64(own[f])):
             x[rows[start + i]] = part[i]

@@ -23,12 +23,12 @@ from .pair_sums import (
 )
 from .potential import Potential
 from .sparse_cholesky import Factor, IndefiniteError
-from .tolerances import AT_MINIMUM, TOLERANCE, check_lengths
+from .tolerances import INPUT_FORCE_TOLERANCE, TOLERANCE, check_lengths
 from .tolerances import SKIN_SAMPLE as SKIN
 
 NEAR = 0.7  # share of the cutoff within which pairs enter the factor: the others cost more than they help
-FRESH = 6  # iterations that a solve takes with a new factor
-WORTH = 40  # iterations that a new factor costs; so many are spent beyond FRESH before the old one is given up
+ITERATIONS_WITH_NEW_FACTOR = 6  # iterations that a solve takes with a new factor
+REFACTOR_COST = 40  # of a new factor, in iterations: so many more are spent before the old one is given up
 SHIFTS = (1e-6, 1e-5, 1e-4, 1e-3)  # springs on all atoms, in units of the mean diagonal of the Hessian
 CONVEX_SHIFTS = (1e-6, 1e-4, 1e-2, 1.0)
 LARGEST_STEP = 0.2  # no atom moves further in one Newton step [Å]
@@ -70,20 +70,19 @@ class System:
         self.cell = np.array(cell, dtype=float)
         self.mobile = None if mobile is None or np.all(mobile) else np.asarray(mobile, dtype=bool)
         self.potential = potential
-        self.reach = potential.cutoff + SKIN  # of the neighbour list [Å]
+        self._list_radius = potential.cutoff + SKIN  # of the neighbour list [Å]
         potential.check_species(self.species)
         check_lengths(potential)
-        if np.any(self.cell < 2 * self.reach):
+        if np.any(self.cell < 2 * self._list_radius):
             raise ValueError(
                 f"cell: {self.cell.tolist()} Å is too small for the potential's cutoff of {potential.cutoff:g} Å; "
-                f"each edge needs {2 * self.reach:g} Å"
+                f"each edge needs {2 * self._list_radius:g} Å"
             )
-        self._energy_forces = energy_forces.compiled(potential)
-        self._pair_stiffness = pair_stiffness.compiled(potential)
+        self._table = potential.table
         self._listed: np.ndarray | None = None
         self._listed_cell = self.cell.copy()
         self._factor: Factor | None = None
-        self._excess = 0  # iterations beyond FRESH since the factor was made
+        self._excess = 0  # iterations beyond ITERATIONS_WITH_NEW_FACTOR since the factor was made
         self._blocks = np.empty((0, 3))
         self.movable = np.ones(len(self.positions), dtype=bool) if self.mobile is None else self.mobile
         self._frozen = ~self.movable
@@ -91,25 +90,25 @@ class System:
     def _refresh_list(self) -> None:
         """Rebuild the neighbour list when two atoms may have come closer by more than the skin."""
         if self._listed is not None:
-            stretch = self.cell / self._listed_cell
-            moved = self.positions - self._listed * stretch
+            ratio = self.cell / self._listed_cell
+            moved = self.positions - self._listed * ratio
             moved -= moved.mean(axis=0)
-            strained = np.max(np.abs(1.0 - 1.0 / stretch)) * self.reach
+            strained = np.max(np.abs(1.0 - 1.0 / ratio)) * self._list_radius
             if 2.0 * np.sqrt(np.max(np.sum(moved**2, axis=1))) + strained < SKIN:
                 return
-        self.first, self.partner = neighbour_list(self.positions, self.cell, self.reach)
+        self.first, self.partner = neighbour_list(self.positions, self.cell, self._list_radius)
         self._listed, self._listed_cell = self.positions.copy(), self.cell.copy()
 
     @property
     def _pairs(self) -> PairList:
         """What every kernel over pairs takes."""
-        return PairList(self.positions, self.species, self.cell, self.potential.table, self.first, self.partner)
+        return PairList(self.positions, self.species, self.cell, self._table, self.first, self.partner)
 
     def energy_forces(self) -> tuple[float, np.ndarray]:
         """Return the energy and the forces (n_atoms, 2), zero on atoms that may not move; keeps the virial."""
         self._refresh_list()
         forces = np.empty_like(self.positions)
-        energy, self._virial = self._energy_forces(self._pairs, forces)
+        energy, self._virial = energy_forces(self._pairs, forces)
         if self.mobile is not None:
             forces[self._frozen] = 0.0
         return energy, forces
@@ -126,16 +125,16 @@ class System:
         Half of a pair's virial belongs to either atom.
         """
         self._refresh_list()
-        found = np.empty((len(self.positions), 3))
-        atom_virials.compiled(self.potential)(self._pairs, found)
-        return found
+        virials = np.empty((len(self.positions), 3))
+        atom_virials(self._pairs, virials)
+        return virials
 
     def linearise(self) -> PairHessian:
         """Evaluate, keep and return the Hessian at the present positions; valid until the next call."""
         self._refresh_list()
         if len(self._blocks) != len(self.partner):
             self._blocks = np.empty((len(self.partner), 3))
-        self._pair_stiffness(self._pairs, self._blocks, False)
+        pair_stiffness(self._pairs, self._blocks, False)
         self._hessian = PairHessian(self.first, self.partner, self._blocks, self._frozen)
         return self._hessian
 
@@ -161,7 +160,7 @@ class System:
         for convex, shifts in ((False, SHIFTS), (True, CONVEX_SHIFTS)):
             if convex:
                 blocks = np.empty_like(self._blocks)
-                self._pair_stiffness(self._pairs, blocks, True)
+                pair_stiffness(self._pairs, blocks, True)
             for shift in shifts:
                 try:
                     self._factor = Factor(
@@ -187,10 +186,10 @@ class System:
         ConvergenceError
             If a thousand iterations with a new factor do not lead there.
         """
-        if self._factor is None or self._excess > WORTH:
+        if self._factor is None or self._excess > REFACTOR_COST:
             self.refactor()
         solution, curved_down, slow = self._conjugate_gradients(right, relative)
-        if slow:  # the configuration has moved on from the one that was factorised
+        if slow:  # too far from the configuration that was factorised
             self.refactor()
             solution, curved_down, slow = self._conjugate_gradients(right, relative, patience=1000)
         if slow:
@@ -200,7 +199,7 @@ class System:
     def _precondition(self, residual: np.ndarray) -> np.ndarray:
         z = self._factor.solve(residual)
         if self.mobile is None:
-            z -= z.mean(axis=0)  # a translation costs nothing and says nothing
+            z -= z.mean(axis=0)  # translations cost no energy
         return z
 
     def _conjugate_gradients(self, right, relative, patience=25):
@@ -221,7 +220,7 @@ class System:
             solution += alpha * direction
             residual -= alpha * product
             z = self._precondition(residual)
-            self._excess += iteration >= FRESH
+            self._excess += iteration >= ITERATIONS_WITH_NEW_FACTOR
             rz, last = dot(residual, z), rz
             if rz <= goal:
                 return solution, False, False
@@ -240,7 +239,7 @@ class System:
             rate[self._frozen] = 0.0
         return self.solve(rate, relative=1e-4)[0]
 
-    def correct(self, tolerance: float, reach: float, steps: int = 8) -> bool:
+    def correct(self, tolerance: float, max_displacement: float, steps: int = 8) -> bool:
         """Newton's method without safeguards, for a start close to the minimum.
 
         It must contract as it does where the Hessian hardly changes: every correction is at most `CONTRACTION` of
@@ -252,7 +251,7 @@ class System:
         -------
         bool
             False if the curvature is not positive, corrections do not contract, an atom leaves the start by more
-            than `reach` [Å], or the forces are not below `tolerance` after `steps`: no minimum close by.
+            than `max_displacement` [Å], or the forces are not below `tolerance` after `steps`: no minimum close by.
         """
         start, last = self.positions, np.inf
         tolerance *= self.potential.force_scale
@@ -266,7 +265,7 @@ class System:
             if curved_down or length > CONTRACTION * last + ROUNDING:
                 return False
             self.positions, last = self.positions + move, length
-            if np.max(np.abs(self.positions - start)) > reach:
+            if np.max(np.abs(self.positions - start)) > max_displacement:
                 return False
         return False
 
@@ -330,7 +329,7 @@ def system_of(network: Network, potential: Potential = SILICA, mobile: np.ndarra
     """
     system = System(network.positions, network.species, network.cell, mobile, potential)
     largest = np.max(np.abs(system.energy_forces()[1]))
-    allowed = AT_MINIMUM * potential.force_scale
+    allowed = INPUT_FORCE_TOLERANCE * potential.force_scale
     if largest > allowed:
         raise ValueError(
             f"network: largest force {largest:.3g} > {allowed:g}, not at an energy minimum; "

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from .potential import Potential
 
 TOLERANCE = 1e-10  # largest force component at a minimum [force_scale]
-AT_MINIMUM = 1e-6  # largest force component that a sample may carry when it comes in [force_scale]
-RETURNED = 1e-4  # an undone step that ends this close to where it began was reversible [Å]
+INPUT_FORCE_TOLERANCE = 1e-6  # largest force component that a sample may carry when it comes in [force_scale]
+REVERSIBILITY_TOLERANCE = 1e-4  # an undone step that ends this close to where it began was reversible [Å]
 
-# A disc is followed by a law of how tangents grow towards an instability, a sample by the mean of two tangents: the
-# worse guess must agree better.
-SMOOTH_DISC = 0.02  # allowed difference between a stretch of steps and what its end tangents say [Å]
-SMOOTH_SAMPLE = 0.01
+# An increment of strain is predicted from the tangents at its ends: in a disc by how they grow towards a saddle-node
+# bifurcation, in a sample by their mean. The worse predictor must agree better.
+PREDICTOR_TOLERANCE_DISC = 0.02  # allowed difference between displacement and its prediction from the end tangents [Å]
+PREDICTOR_TOLERANCE_SAMPLE = 0.01
 
-# Steps in which no atom moves further (beyond the affine deformation) are smooth [Å]. A sample is watched at 0.01 only:
-# undoing a step costs as much as the step, and events of a whole sample move some atom by angstroms.
-STILL_DISC = 0.002
-STILL_SAMPLE = 0.01
+# A step in which no atom moves further (beyond the affine deformation) is no event [Å]. It is larger for a sample:
+# undoing a step costs as much as the step, and events of a sample move some atom by angstroms.
+MIN_EVENT_DISPLACEMENT_DISC = 0.002
+MIN_EVENT_DISPLACEMENT_SAMPLE = 0.01
 
-# Extra reach of neighbour lists [Å]: no result depends on it. A disc's list is cheap to make and looked at often.
+# Extra reach of neighbour lists [Å]: no result depends on it. A disc's list is cheap to make and used often.
 SKIN_DISC = 0.5
 SKIN_SAMPLE = 0.6
 

@@ -18,8 +18,8 @@ def wrap(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
     return np.where(wrapped < cell, wrapped, 0.0)  # np.mod rounds a tiny negative number up to the edge itself
 
 
-def is_whole(value: object) -> TypeGuard[int]:
-    """Whether a value is a whole number, and of an integer type."""
+def is_integer(value: object) -> TypeGuard[int]:
+    """Return whether a value is of an integer type, and no bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
@@ -31,7 +31,7 @@ def grid_lines(cell: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.
     ValueError
         If `grid` is not two whole numbers > 0.
     """
-    if np.shape(grid) != (2,) or not all(is_whole(n) and n >= 1 for n in grid):
+    if np.shape(grid) != (2,) or not all(is_integer(n) and n >= 1 for n in grid):
         raise ValueError(f"grid: {grid!r} is not two whole numbers > 0")
     return np.arange(grid[0]) * (cell[0] / grid[0]), np.arange(grid[1]) * (cell[1] / grid[1])
 
@@ -44,12 +44,16 @@ def grid_points(cell: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     ValueError
         If `grid` is not two whole numbers > 0.
     """
-    return crossings(*grid_lines(cell, grid))
+    return grid_product(*grid_lines(cell, grid))
 
 
-def crossings(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the points where lines at `x` and at `y` cross, shape (len(x) * len(y), 2); y runs fastest."""
+def grid_product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return all points (x, y) of coordinates along both axes, shape (len(x) * len(y), 2); y runs fastest."""
     return np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+# Names of before, for rooms that still use them.
+is_whole, crossings = is_integer, grid_product
 
 
 def nearest_point(points: np.ndarray, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:

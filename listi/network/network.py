@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from .geometry import minimum_image, wrap
-from .units import LENGTH_UNIT
+from .units import LENGTH_UNIT, dataset
 
 SILICON, OXYGEN = 0, 1  # species
 MINIMUM_DISTANCE = 0.5  # two atoms closer than this [Å] overlap: the closest pair of the glass is Si-O at 1.5 Å
@@ -40,7 +40,7 @@ class Network:
     ------
     ValueError
         If an array has a wrong shape or values that are not finite, if two atoms overlap, or if a bond is longer than
-        5 Å, stands twice or joins anything but two atoms of species 0.
+        5 Å, occurs twice or joins anything but two atoms of species 0.
 
     Examples
     --------
@@ -125,12 +125,12 @@ class Network:
 
     def to_xarray(self) -> xr.Dataset:
         """Return the network as a dataset over (atom, xy) and (bond, end)."""
-        return xr.Dataset(
+        return dataset(
             {
-                "positions": (("atom", "xy"), self.positions, _attrs(LENGTH_UNIT, "atom position")),
-                "species": ("atom", self.species, _attrs("1", "species: 0 = Si, 1 = O")),
-                "bonds": (("bond", "end"), self.bonds, _attrs("1", "atom numbers of bonded Si")),
-                "cell": ("xy", self.cell, _attrs(LENGTH_UNIT, "edge lengths of the periodic cell")),
+                "positions": (("atom", "xy"), self.positions, LENGTH_UNIT, "atom position"),
+                "species": ("atom", self.species, "1", "species: 0 = Si, 1 = O"),
+                "bonds": (("bond", "end"), self.bonds, "1", "atom numbers of bonded Si"),
+                "cell": ("xy", self.cell, LENGTH_UNIT, "edge lengths of the periodic cell"),
             },
             coords={"xy": ["x", "y"]},
         )
@@ -139,10 +139,6 @@ class Network:
     def from_xarray(cls, dataset: xr.Dataset) -> Network:
         """Build a network from the dataset that `to_xarray` makes."""
         return cls(*(dataset[name].values for name in ("positions", "species", "bonds", "cell")))
-
-
-def _attrs(units: str, long_name: str) -> dict[str, str]:
-    return {"units": units, "long_name": long_name}
 
 
 def _check(network: Network) -> None:
@@ -187,7 +183,7 @@ def _check_bonds(positions: np.ndarray, species: np.ndarray, bonds: np.ndarray, 
         )
     pairs, times = np.unique(np.sort(bonds, axis=1), axis=0, return_counts=True)
     if np.any(times > 1):
-        raise ValueError(f"bonds: {pairs[times > 1][0].tolist()} is listed twice; each bond stands once")
+        raise ValueError(f"bonds: {pairs[times > 1][0].tolist()} is listed twice; each bond occurs once")
     length = np.linalg.norm(minimum_image(positions[bonds[:, 0]] - positions[bonds[:, 1]], cell), axis=1)
     bad = np.flatnonzero(length > MAXIMUM_BOND)
     if bad.size:

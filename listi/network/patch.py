@@ -54,7 +54,7 @@ def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None 
         raise ValueError(f"centre: {middle.tolist()} is not two finite coordinates")
     relative = minimum_image(network.positions - middle, network.cell)
     inside = np.all(np.abs(relative) <= size / 2, axis=1)
-    kept, bonds = held_silicon(network, inside)
+    kept, bonds = largest_cluster_without_dangling_bonds(network, inside)
     if not kept.any():
         raise ValueError(f"size: a square of {size} Å around {middle.tolist()} holds no ring of the network")
     kept |= _oxygen_on_bonds(network, bonds)
@@ -64,7 +64,7 @@ def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None 
 
 
 def patch_of_silicon(silicon: np.ndarray, bonds: np.ndarray, bond_length: float = BOND) -> Network:
-    """Make the patch that silicon positions of an image stand for, as the paper's Methods do.
+    """Make a patch from the silicon positions of an image, as in the paper's Methods.
 
     Lengths are scaled until the mean Si-Si bond is `bond_length`, an O is put at the middle of every bond, and the
     patch into the middle of a cell with vacuum around it. Nothing is relaxed.
@@ -111,8 +111,8 @@ def _in_vacuum(positions: np.ndarray, species: np.ndarray, bonds: np.ndarray) ->
     return Network(positions - corner, species, bonds, np.ptp(positions, axis=0) + VACUUM)
 
 
-def held_silicon(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what of a network stays in one piece without loose ends.
+def largest_cluster_without_dangling_bonds(network: Network, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest connected part of a network in which every Si has at least two bonds.
 
     Si with fewer than two bonds are left out until there are none, then all but the largest connected piece.
 

@@ -26,9 +26,8 @@ import numpy as np
 from ..mechanics.dense_cholesky import cholesky, solve
 from ..mechanics.disc import evaluate_hessian, minimise
 from ..mechanics.jit import JIT
-from ..mechanics.kernels import template
 from ..mechanics.load import increment
-from ..mechanics.tolerances import SMOOTH_DISC as SMOOTH
+from ..mechanics.tolerances import PREDICTOR_TOLERANCE_DISC as SMOOTH
 from .path import REACH, place
 from .peak import note_end, virial_of_load
 
@@ -115,7 +114,7 @@ def _predict(disc, path, law, load, at, target):
     place(disc, path.x + (strain * path.rate + share * (path.rate - path.last_rate)), load, at, target)
 
 
-@template
+@numba.njit(**JIT)
 def _reach_minimum(disc, law, load, stretch, strain, tolerance, rough_tolerance):
     """Go to a minimum close by and write its tangent into `disc.rate`; False if there is none."""
     rough = stretch > ROUGH_STRETCH
@@ -183,7 +182,7 @@ def _shorter_stretch(law, stretch, strain, met):
     return 0.0
 
 
-@template
+@numba.njit(**JIT)
 def follow(disc, load, settings, rough_tolerance, ends):
     """Follow the minimum of one disc to its first instability, in stretches; `disc` ends in the critical state.
 

@@ -99,7 +99,7 @@ def _stresses(block: tuple) -> np.ndarray:
     """Stress of the load after given numbers of steps (n_points, n), each disc followed from its undeformed state."""
     network, points, steps, load, settings, potential = block
     atoms = Atoms(network.positions, network.species, network.cell, potential.table)
-    probe_discs = probe_many.compiled(potential)
+    probe_discs = probe_many
     stress = np.full(steps.shape, np.nan)
     for (row, column), step in np.ndenumerate(steps):
         if np.isnan(step):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from ..mechanics.disc import make, stress
-from ..mechanics.kernels import CUTOFF, template
-from ..mechanics.neighbours import atoms_within
+from ..mechanics.jit import JIT
+from ..mechanics.kernels import PairTable
+from ..mechanics.neighbours import atoms_within, order_of_disc
 
 
 class Atoms(NamedTuple):
@@ -17,7 +19,7 @@ class Atoms(NamedTuple):
     positions: np.ndarray
     species: np.ndarray
     cell: np.ndarray
-    table: np.ndarray
+    table: PairTable
 
 
 class Settings(NamedTuple):
@@ -47,7 +49,7 @@ class Settings(NamedTuple):
     force_scale: float
 
 
-@template
+@numba.njit(**JIT)
 def disc_around(atoms, grid, centre, settings, load, log):
     """Disc of the atoms within r_free + cutoff of `centre`, undeformed; without free atoms if none is within r_free.
 
@@ -61,27 +63,16 @@ def disc_around(atoms, grid, centre, settings, load, log):
     )  # fmt: skip
 
 
-@template
+@numba.njit(**JIT)
 def atoms_around(atoms, grid, centre, settings):
     """Atoms of a disc in its order: numbers, vectors from the centre, which are inside r_free, how many are relaxed."""
     r_free = settings.r_free
-    found, vector = atoms_within(atoms.positions, atoms.cell, grid, centre, r_free + CUTOFF)
-    tethered = settings.tether > 0.0
-    key = np.empty(len(found))
-    inside = np.empty(len(found), np.bool_)
-    for k in range(len(found)):
-        dx, dy = vector[k, 0], vector[k, 1]
-        inside[k] = dx * dx + dy * dy < r_free * r_free
-        key[k] = 0.8 * dx + 0.6 * dy
-        if not (inside[k] or tethered):
-            key[k] += 1e6
-    rank = np.argsort(key, kind="mergesort")  # equal keys in the order of the atoms
-    n_inside = np.sum(inside)
-    n_free = len(found) if tethered and n_inside else n_inside
-    return found[rank], vector[rank], inside[rank], n_free
+    found, vector = atoms_within(atoms.positions, atoms.cell, grid, centre, r_free + atoms.table.cutoff)
+    order, inside, n_free = order_of_disc(vector, r_free, settings.tether > 0.0)
+    return found[order], vector[order], inside, n_free
 
 
-@template
+@numba.njit(**JIT)
 def stress_within(disc, settings):
     """Stress (xx, xy, yy) of the atoms within r_free of the disc's centre."""
     return np.array(stress(disc, np.pi * settings.r_free * settings.r_free))

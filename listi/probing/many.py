@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from ..mechanics.disc import descend
-from ..mechanics.kernels import template
+from ..mechanics.jit import JIT
 from ..mechanics.neighbours import sort_into_bins
 from .branch import EMPTY, ROUGH_TOLERANCE, TOO_STRONG, UNCONVERGED, follow
 from .cutout import disc_around, stress_within
@@ -44,7 +45,7 @@ def nothing_found(n: int) -> Found:
     return Found(tensors[0], tensors[1], np.full(n, np.nan), np.full(n, np.nan), np.full(n, EMPTY))
 
 
-@template
+@numba.njit(**JIT)
 def probe_many(atoms, centres, load, settings, walked, found):
     """Probe the disc around every centre: followed if `walked` is None, walked if it is True.
 
@@ -77,7 +78,7 @@ def probe_many(atoms, centres, load, settings, walked, found):
     return log
 
 
-@template
+@numba.njit(**JIT)
 def trace_one(atoms, centre, load, settings):
     """Walk one disc: the undeformed disc, its stress (xx, xy, yy) at every step, and how it ended."""
     log = np.zeros(2, np.int64)
@@ -89,7 +90,7 @@ def trace_one(atoms, centre, load, settings):
     return disc, curve[: steps + 2], status
 
 
-@template
+@numba.njit(**JIT)
 def step_in_parts(atoms, centre, load, settings, parts):
     """Follow one disc for `settings.max_steps` steps, and take the next one in parts, forth and back.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
@@ -10,7 +11,7 @@ from .. import parallel
 from ..mechanics.dense_cholesky import cholesky, solve
 from ..mechanics.disc import evaluate_hessian
 from ..mechanics.forms import SILICA
-from ..mechanics.kernels import template
+from ..mechanics.jit import JIT
 from ..mechanics.neighbours import sort_into_bins
 from ..mechanics.potential import Potential
 from ..network.geometry import wrap
@@ -89,11 +90,11 @@ def _move_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
     network, points, steps, load, settings, potential, rows = block
     atoms = Atoms(network.positions, network.species, network.cell, potential.table)
     numbers, moves = np.full((len(points), rows), -1), np.full((len(points), rows, 6), np.nan)
-    _move_many.compiled(potential)(atoms, points, steps, load, settings, numbers, moves)
+    _move_many(atoms, points, steps, load, settings, numbers, moves)
     return numbers, moves
 
 
-@template
+@numba.njit(**JIT)
 def _move_many(atoms, centres, steps, load, settings, numbers, moves):
     """Follow every disc for its number of steps, and write numbers and motion of its atoms, ascending."""
     grid, log = sort_into_bins(atoms.positions, atoms.cell), np.zeros(2, np.int64)
@@ -122,7 +123,7 @@ def _move_many(atoms, centres, steps, load, settings, numbers, moves):
         moves[p, :n_free, 4:6] = disc.rate[order] / np.sqrt(np.sum(disc.rate * disc.rate))
 
 
-@template
+@numba.njit(**JIT)
 def _tangent(disc):
     """Write the non-affine velocity per unit strain into `disc.rate`; not a number where the disc is unstable."""
     evaluate_hessian(disc)

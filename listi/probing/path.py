@@ -6,9 +6,9 @@ import numba
 
 from ..mechanics.jit import JIT
 from ..mechanics.load import gradient, increment
-from ..mechanics.tolerances import SMOOTH_DISC
+from ..mechanics.tolerances import PREDICTOR_TOLERANCE_DISC
 
-REACH = 3.0 * SMOOTH_DISC  # how far a minimum may be from where it is expected [Å]
+REACH = 3.0 * PREDICTOR_TOLERANCE_DISC  # how far a minimum may be from where it is expected [Å]
 
 
 @numba.njit(**JIT)

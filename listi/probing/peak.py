@@ -15,7 +15,6 @@ import numpy as np
 
 from ..mechanics.disc import minimise, stress
 from ..mechanics.jit import JIT
-from ..mechanics.kernels import template
 from ..mechanics.load import increment
 from .path import REACH, place
 
@@ -74,7 +73,7 @@ def _copy(ends, k, step, virial, x):
     ends.x[k] = x
 
 
-@template
+@numba.njit(**JIT)
 def virial_of_load(disc):
     """Stress of the load times the area, at a minimum that Newton's method has just reached [energy]."""
     if disc.tether > 0.0:  # only some of the relaxed atoms count
@@ -83,7 +82,7 @@ def virial_of_load(disc):
     return disc.virial[0]
 
 
-@template
+@numba.njit(**JIT)
 def find_peak(disc, ends, load, tolerance):
     """First maximum of the virial over whole steps before the last end; NaN if there is none.
 
@@ -132,7 +131,7 @@ def _next_try(step, virial, enough):
     return step[1] + min(max(away, 1.0 - left), right - 1.0)
 
 
-@template
+@numba.njit(**JIT)
 def _go_to(disc, ends, load, target, tolerance):
     """Go to the minimum at a step between the ends, guessed from those before and after it; False if that fails."""
     before = 1 if target > ends.step[1] else 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from ..mechanics.disc import descend
-from ..mechanics.kernels import template
-from ..mechanics.tolerances import RETURNED
-from ..mechanics.tolerances import STILL_DISC as STILL
+from ..mechanics.jit import JIT
+from ..mechanics.tolerances import MIN_EVENT_DISPLACEMENT_DISC as STILL
+from ..mechanics.tolerances import REVERSIBILITY_TOLERANCE
 from .branch import INSTABILITY, TOO_STRONG, UNCONVERGED
 from .cutout import stress_within
 from .path import place
@@ -18,7 +19,7 @@ LONGEST_MOVE = 0.05  # of an atom in one Newton step [Å]: short, for the minimu
 NEWTON_STEPS = 5000  # at most, in the search for one minimum
 
 
-@template
+@numba.njit(**JIT)
 def _plain_step(disc, x, load, begin, end, tolerance):
     """One plain step from the minimum `x` to the minimum downhill after the affine deformation.
 
@@ -41,12 +42,12 @@ def _plain_step(disc, x, load, begin, end, tolerance):
     place(disc, found, load, end, begin)
     if not descend(disc, tolerance, LONGEST_MOVE, NEWTON_STEPS):
         return np.inf, False
-    returned = np.max(np.abs(disc.r[:n_free] - x)) < RETURNED
+    returned = np.max(np.abs(disc.r[:n_free] - x)) < REVERSIBILITY_TOLERANCE
     place(disc, found, load, end, end)
     return moved, returned
 
 
-@template
+@numba.njit(**JIT)
 def walk(disc, load, settings, curve):
     """Walk one disc step by step until a step that undoing does not undo; `disc` ends in the critical state.
 

@@ -22,7 +22,7 @@ from ..mechanics.forms import SILICA
 from ..mechanics.load import Load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
-from ..mechanics.tolerances import RETURNED, SKIN_DISC, TOLERANCE
+from ..mechanics.tolerances import REVERSIBILITY_TOLERANCE, SKIN_DISC, TOLERANCE
 from ..network.geometry import grid_lines, grid_points, wrap
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
@@ -254,7 +254,7 @@ def trace(
     """
     how: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": max_strain}
     load, settings, point = _one(network, point, potential, **how)
-    disc, curve, status = trace_one.compiled(potential)(_atoms(network, potential), point, load, settings)
+    disc, curve, status = trace_one(_atoms(network, potential), point, load, settings)
     if status == EMPTY:
         raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
     if status != INSTABILITY:
@@ -319,7 +319,7 @@ def there_and_back(
         raise ValueError(f"strain: {strain} is not in strain_step <= strain <= 5")
     how: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": strain}
     load, settings, point = _one(network, point, potential, **how)
-    take = step_in_parts.compiled(potential)
+    take = step_in_parts
     curve, away, status = take(_atoms(network, potential), point, load, settings, parts)
     if status == EMPTY:
         raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
@@ -331,7 +331,7 @@ def there_and_back(
     return xr.Dataset(
         {
             "stress": (("way", "part"), ways, _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2")),
-            "returned": ((), away < RETURNED, _attrs("1", "whether all atoms are where they began")),
+            "returned": ((), away < REVERSIBILITY_TOLERANCE, _attrs("1", "whether all atoms are where they began")),
         },
         coords={
             "way": ["forth", "back"],
@@ -360,7 +360,7 @@ def _clear_of(network: Network, held: np.ndarray, centres: np.ndarray, r_free: f
 def _probe_block(block: tuple) -> Found:
     """Probe a block of points; what cannot be followed to an end is walked."""
     network, centres, load, settings, every_step, potential = block
-    atoms, probe_discs = _atoms(network, potential), probe_many.compiled(potential)
+    atoms, probe_discs = _atoms(network, potential), probe_many
     found = nothing_found(len(centres))
     probe_discs(atoms, centres, load, settings, True if every_step else None, found)
     lost = np.flatnonzero(found.status == UNCONVERGED)

@@ -7,7 +7,6 @@ import listi
 from listi.generation import dual, generate, switching
 from listi.generation.glass import atoms_around, crystal, move, sort_into_bins, torn_silicon, winds_once
 from listi.mechanics import system
-from listi.mechanics.forms import SILICA
 from listi.network.bonds import bond_orientational_order, oxygen_coordination
 from listi.network.geometry import minimum_image
 from listi.network.rings import aboav_weaire, ring_neighbour_sizes, ring_sizes, ring_statistics
@@ -169,8 +168,7 @@ def propose(made, n, seed=0, temperature=1.0, enough=-np.inf, radius=11.0):
     """Propose n random bonds, nearly all of which pass chi; return how many switches were made."""
     random = np.random.default_rng(seed)
     bonds, chances = random.integers(len(made.dual.owner), size=n), random.random(n)
-    kernel = switching.metropolis.compiled(SILICA)
-    return kernel(made, bonds, chances, TARGET, 0.3, temperature, radius, enough)
+    return switching.metropolis(made, bonds, chances, TARGET, 0.3, temperature, radius, enough)
 
 
 def forces_on(made):

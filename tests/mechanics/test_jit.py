@@ -9,9 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from listi.mechanics import jit
+from listi.mechanics import content, jit
 
-INNER = "import numba\nfrom .jit import JIT\n@numba.njit(**JIT)\ndef inner(x):\n    return x + 1\n"
+ROOMS = ("mechanics", "probing")
+INNER = """import numba
+from .jit import JIT
+STEP = 1
+def used_nowhere():
+    return 1
+@numba.njit(**JIT)
+def inner(x):
+    return x + STEP
+"""
 OUTER = """import numba
 from ..mechanics.inner import inner
 from ..mechanics.jit import JIT
@@ -36,9 +45,10 @@ print(sum(f.stats.cache_hits.values()))
 @pytest.fixture
 def package(tmp_path):
     """A package with the rules of ours, whose kernel `outer` is made of `inner` of another room."""
-    for room in jit.ROOMS:
+    for room in ROOMS:
         (tmp_path / "listi" / room).mkdir(parents=True)
-    shutil.copy(jit.__file__, tmp_path / "listi" / "mechanics" / "jit.py")
+    for module in (jit, content):
+        shutil.copy(module.__file__, tmp_path / "listi" / "mechanics")
     (tmp_path / "listi" / "mechanics" / "inner.py").write_text(INNER)
     (tmp_path / "listi" / "probing" / "outer.py").write_text(OUTER)
     return tmp_path
@@ -53,15 +63,29 @@ def python(package, script, **environment):
     return [int(number) for number in done.stdout.split()], done.stderr
 
 
-def test_kernels_follow_the_content_of_sources_and_not_their_dates(package):
-    """Also where a kernel that was called in another file has changed, and bears the date of before."""
+def test_kernels_follow_their_content_and_not_the_dates_of_files(package):
+    """Also where a constant of a kernel that is called in another file has changed, in a file dated before."""
     inner = package / "listi" / "mechanics" / "inner.py"
     assert python(package, CALL)[0] == [2, 0]
-    os.utime(inner, (time.time() + 1e7,) * 2)
+    os.utime(inner, (time.time() + 1e7,) * 2)  # a wrong clock
     assert python(package, CALL)[0] == [2, 1]
-    inner.write_text(INNER.replace("x + 1", "x + 5"))
+    inner.write_text(INNER.replace("STEP = 1", "STEP = 5"))
     os.utime(inner, (1.6e9,) * 2)
     assert python(package, CALL)[0] == [6, 0]
+
+
+def test_what_is_no_part_of_a_kernel_compiles_nothing(package):
+    """Comments, docstrings, other functions of its file, and the place where it stands."""
+    assert python(package, CALL)[0] == [2, 0]
+    for name, old, new in (
+        ("inner.py", "    return x +", '    """Return more than `x`."""\n    return x +'),
+        ("inner.py", "STEP = 1", "# a line more\n\nSTEP = 1"),
+        ("inner.py", "    return 1", "    return 2"),
+        ("jit.py", "MONTH = 30", "MONTH = 31"),
+    ):
+        file = package / "listi" / "mechanics" / name
+        file.write_text(file.read_text().replace(old, new))
+        assert python(package, CALL)[0] == [2, 1], new
 
 
 def test_old_kernels_are_removed_and_those_of_others_are_not(package):
@@ -70,19 +94,20 @@ def test_old_kernels_are_removed_and_those_of_others_are_not(package):
     other.write_text(OTHERS)
     shared = {"NUMBA_CACHE_DIR": str(cache)}
     assert python(package, "import other" + CALL, **shared)[0] == [0, 2, 0]
-    folder = next(cache.rglob("outer*.nbi")).parent
-    old, used = folder.parent / "listi-old", folder.parent / "listi-used"
-    for name in (old, used):
-        shutil.copytree(folder, name)
-    for path in (old, *cache.rglob("*.nbi")):
+    index = next(cache.rglob("outer*.nbi"))
+    old = index.with_name("old-0.nbi")
+    shutil.copy(index, old)
+    os.utime(old, (time.time() - 2 * jit.MONTH,) * 2)
+    for path in cache.rglob("other*.nb?"):
         os.utime(path, (1.6e9,) * 2)
+    os.utime(index, (time.time() - 0.9 * jit.MONTH,) * 2)
     assert python(package, "import other" + CALL, **shared)[0] == [1, 2, 1]
-    assert not old.exists() and used.exists()
+    assert not old.exists() and index.stat().st_mtime > time.time() - 3600
 
 
 def test_kernels_where_nothing_can_be_written(package):
     """A read-only installation, a user without a home: they are compiled anew, and a line says how to keep them."""
-    for room in jit.ROOMS:
+    for room in ROOMS:
         (package / "listi" / room / "__pycache__").write_text("not a folder")
     nowhere = {"HOME": "/proc/none", "XDG_CACHE_HOME": "", "TMPDIR": str(package)}
     before = set(package.iterdir())
@@ -90,7 +115,7 @@ def test_kernels_where_nothing_can_be_written(package):
     assert numbers == [2, 0] and "set NUMBA_CACHE_DIR to keep them" in message
     assert set(package.iterdir()) == before
     numbers, message = python(package, CALL, **{**nowhere, "XDG_CACHE_HOME": str(package / "home")})
-    assert not message and list(package.glob("home/numba/*/listi-*/outer*.nbc"))
+    assert not message and list(package.glob("home/numba/*/listi-kernels/outer*.nbc"))
 
 
 SIDE_BY_SIDE = """

@@ -35,8 +35,8 @@ def everyone(potential):
 
 @pytest.mark.parametrize("ab", PAIRS)
 def test_silica_at_the_cutoff(ab):
-    np.testing.assert_allclose(SILICA.table[ab][2], PAIRS[ab][2], atol=5e-7)
-    np.testing.assert_allclose(SILICA.table[ab][3], PAIRS[ab][3], atol=5e-8)
+    np.testing.assert_allclose(SILICA.table.rows[ab][2], PAIRS[ab][2], atol=5e-7)
+    np.testing.assert_allclose(SILICA.table.rows[ab][3], PAIRS[ab][3], atol=5e-8)
 
 
 @pytest.mark.parametrize("ab", PAIRS)
@@ -85,9 +85,9 @@ def test_silicon_oxygen_well():
 def test_wide_ranges_of_the_screened_charge():
     """exp(-kappa r) is a polynomial, squared where kappa r_c is large: as good as the exponential everywhere."""
     for kappa, cutoff in ((1 / 5.649, 10.0), (1.0, 10.0), (3.0, 12.0)):
-        function = yukawa(kappa, cutoff)
+        function, constants = yukawa(kappa, cutoff)
         for r in np.linspace(0.5, cutoff, 40).tolist():
-            assert function(r, 1 / r, 0.0, 1.0)[0] == pytest.approx(math.exp(-kappa * r) / r, rel=2e-14)
+            assert function(r, 1 / r, 0.0, 1.0, *constants)[0] == pytest.approx(math.exp(-kappa * r) / r, rel=2e-14)
 
 
 def three_species():
@@ -110,10 +110,12 @@ def test_loops_over_pairs_agree_with_the_single_pair(make):
     r, other = rng.uniform(0.1, 1.1, 50) * potential.cutoff, rng.integers(0, n, 50)
     for species in range(n):
         expected = np.array([[v[0] for v in potential.pair(x, species, o)] for x, o in zip(r, other, strict=True)])
-        tension, energy, stiffness = r**2, np.empty(50), np.empty(50)
-        potential.pairs_of_atom(tension, other.astype(float), energy, stiffness, potential.table[species], 50)
+        energy, stiffness = np.empty(50), np.empty(50)
+        for more in ((energy, None), (None, stiffness), (None, None)):
+            tension = r**2
+            kernels.pairs_of_atom(tension, other.astype(float), *more, potential.table, species, 50)
+            np.testing.assert_allclose(tension * r, expected[:, 1], rtol=1e-11, atol=1e-14)
         np.testing.assert_allclose(energy, expected[:, 0], rtol=1e-11, atol=1e-14)
-        np.testing.assert_allclose(tension * r, expected[:, 1], rtol=1e-11, atol=1e-14)
         np.testing.assert_allclose(stiffness, expected[:, 2], rtol=1e-11, atol=1e-14)
 
 
@@ -146,17 +148,21 @@ def test_lennard_jones_in_lammps():
     np.testing.assert_allclose(forces, table[1], rtol=1e-5, atol=1e-4)
 
 
-def test_kernels_are_shared_by_potentials_of_one_form():
-    other = silica(charge=(1.4, -0.9, 0.6))
-    assert other.form == SILICA.form != silica(cutoff=9.0).form
-    assert not np.array_equal(other.table, SILICA.table)
+def test_what_is_compiled_is_shared_by_potentials_of_one_form():
+    """Whatever the parameters and the cutoff; the function of a large kappa r_c squares an exponential."""
+    for other in (silica(charge=(1.4, -0.9, 0.6)), silica(cutoff=9.0), silica(kappa=0.1)):
+        assert other.form == SILICA.form != silica(kappa=0.5).form
+        assert other.table.loop == SILICA.table.loop
+        r = 0.5 * other.cutoff
+        assert other.pair(r, 0, 1)[0] != SILICA.pair(r, 0, 1)[0]
 
 
 def test_potentials_go_to_other_processes():
     for potential in (SILICA, GLASS, three_species()[0]):
         again = pickle.loads(pickle.dumps(potential))
         assert again.form == potential.form and again.symbols == potential.symbols
-        np.testing.assert_array_equal(again.table, potential.table)
+        np.testing.assert_array_equal(again.parameters, potential.parameters)
+        assert again.constants == potential.constants and again.cutoff == potential.cutoff
     script = "import pickle, sys; print(pickle.load(sys.stdin.buffer).form)"
     done = subprocess.run(
         [sys.executable, "-c", script], input=pickle.dumps(SILICA), stdout=subprocess.PIPE, check=True
@@ -229,14 +235,14 @@ def test_functions_of_which_kernels_would_be_wrong():
     potential, names = reading(READS["module"], 1.0)
     names["const"].K = 5.0
     with pytest.raises(ValueError, match="function: constants that function reads have changed"):
-        kernels.check(potential)
+        _ = potential.table
     count = "n = VALUE\n    for _ in range(70):\n        n = n * 2\n    k = k * n / 2.0**70"
     overflow, _ = reading(f"def function(r, inverse, k):\n    {count}\n    {POWER}", 1)
     with pytest.raises(ValueError, match="function: function gives .* of A-A at r = 0.5 Å when it is compiled"):
-        kernels.check(overflow)
+        _ = overflow.table
     python_only, _ = reading(f"def function(r, inverse, k):\n    k = k + 0.0 * len(dir())\n    {POWER}", 1.0)
     with pytest.raises(ValueError, match="function: Numba cannot compile function"):
-        kernels.check(python_only)
+        _ = python_only.table
 
 
 def test_kinds_of_functions():
@@ -248,7 +254,7 @@ def called(n):
 def function(r, inverse, k):
     k = k * called(3) / 8.0
     {POWER}"""
-    kernels.check(reading(named, 1.0)[0])
+    _ = reading(named, 1.0)[0].table
     assert reading(recursive, 1.0)[0].form != reading(named, 1.0)[0].form
     function = reading(READS["global"], 2.0)[0].function
     compiled = Potential(numba.njit(function), [[[1.0]]], 5.0, ("A",))
@@ -263,6 +269,7 @@ def function(r, inverse, k):
     [
         ({"cutoff": 0.0}, "cutoff: 0.0"),
         ({"cutoff": np.nan}, "cutoff: nan"),
+        ({"symbols": ("A", "A")}, "symbols: .* is not a different name for each species"),
         ({"parameters": np.ones((1, 1, 1))}, "parameters: shape"),
         ({"parameters": [[[1.0], [np.nan]], [[np.nan], [1.0]]]}, "parameters: the pair A-B"),
         ({"parameters": [[[1.0], [2.0]], [[3.0], [1.0]]]}, "parameters: A-B and B-A differ"),
@@ -272,13 +279,13 @@ def function(r, inverse, k):
 def test_bad_potentials(change, message):
     given = {"function": lambda r, inverse, k: (k * inverse, 0.0, 0.0), "parameters": np.ones((2, 2, 1)), "cutoff": 5.0}
     with pytest.raises(ValueError, match=message):
-        Potential(**(given | change), symbols=("A", "B"))
+        Potential(**({"symbols": ("A", "B")} | given | change))
 
 
 def test_force_scale_is_one_for_silica_and_follows_the_energies():
     assert SILICA.force_scale == silica(charge=(1.4, -0.9, 0.62)).force_scale == 1.0
     for exponent in (-60, 17):
-        other = Potential(SILICA.function, SILICA.table[..., :-2] * 2.0**exponent, SILICA.cutoff)
+        other = Potential(SILICA.function, SILICA.parameters * 2.0**exponent, SILICA.cutoff, constants=SILICA.constants)
         assert other.force_scale == 2.0**exponent
     assert GLASS.force_scale == 8.0  # attracts by 2.39 at most, silica by 0.31
     assert three_species()[0].force_scale == 16.0  # repels by 4 k / r^5 - 4 k / 4^5 at r = 2, k = 32: 3.9

@@ -217,7 +217,7 @@ def test_minimise_returns_to_the_minimum(glass, shaken):
 
 @pytest.mark.parametrize("factor", [2.0**-40, 1e-12, 1e5])
 def test_a_minimum_is_found_in_any_unit_of_energy(shaken, factor):
-    other = Potential(SILICA.function, SILICA.table[..., :-2] * factor, SILICA.cutoff)
+    other = Potential(SILICA.function, SILICA.parameters * factor, SILICA.cutoff, constants=SILICA.constants)
     with pytest.raises(ValueError, match="not at an energy minimum"):
         system_of(shaken, other)
     system, usual = System(shaken.positions, shaken.species, shaken.cell, potential=other), state(shaken)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from listi.network.geometry import crossings, grid_lines, grid_points, minimum_image, nearest_point, wrap
+from listi.network.geometry import grid_lines, grid_points, grid_product, minimum_image, nearest_point, wrap
 
 CELL = np.array([10.0, 20.0])
 
@@ -22,7 +22,7 @@ def test_wrapped_positions_lie_inside_the_cell():
 def test_grid_starts_at_zero_with_y_fastest():
     points = grid_points(CELL, (2, 4))
     assert points[:5].tolist() == [[0, 0], [0, 5], [0, 10], [0, 15], [5, 0]]
-    np.testing.assert_array_equal(points, crossings(*grid_lines(CELL, (2, 4))))
+    np.testing.assert_array_equal(points, grid_product(*grid_lines(CELL, (2, 4))))
 
 
 def test_nearest_point_across_the_border_and_the_first_of_equals():

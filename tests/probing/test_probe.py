@@ -80,7 +80,7 @@ def test_a_probe_that_meets_a_loop_narrower_than_a_step(glass):
 @pytest.mark.parametrize("factor", [2.0**-20, 2.0**16])
 def test_the_unit_of_energy_changes_nothing_but_the_numbers(glass, probing, factor):
     """Even powers of two, which no product, quotient or root rounds: about a millionth, and about kelvins."""
-    other = Potential(SILICA.function, SILICA.table[..., :-2] * factor, SILICA.cutoff)
+    other = Potential(SILICA.function, SILICA.parameters * factor, SILICA.cutoff, constants=SILICA.constants)
     found = probe(glass, points=POINTS[:3], r_free=R_FREE, potential=other)
     np.testing.assert_array_equal(found.critical_strain, probing.critical_strain[:3])
     np.testing.assert_array_equal(found.threshold, factor * probing.threshold[:3])
@@ -235,19 +235,14 @@ def test_too_little_strain_is_no_threshold_and_one_warning(glass, probing):
 def test_a_probe_that_cannot_be_followed_is_walked(glass, probing, monkeypatch):
     """Fallback: whatever following gives up, the plain walk ends with the same answer."""
 
-    class Lost:
-        def __init__(self, kernel):
-            self.kernel = kernel
+    kernel = module.probe_many
 
-        def compiled(self, potential):
-            def run(atoms, centres, load, settings, walked, found):
-                self.kernel.compiled(potential)(atoms, centres, load, settings, walked, found)
-                if not walked:
-                    found.status[1] = UNCONVERGED
+    def lose_one(atoms, centres, load, settings, walked, found):
+        kernel(atoms, centres, load, settings, walked, found)
+        if not walked:
+            found.status[1] = UNCONVERGED
 
-            return run
-
-    monkeypatch.setattr(module, "probe_many", Lost(module.probe_many))
+    monkeypatch.setattr(module, "probe_many", lose_one)
     found = probe(glass, points=POINTS[:3], r_free=R_FREE)
     assert found.status.values.tolist() == [0, STATUS.index("instability_by_plain_walk"), 0]
     np.testing.assert_allclose(found.threshold, probing.threshold[:3], rtol=1e-7)
