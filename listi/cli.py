@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     explore.add_argument("--full", action="store_true", help="every disc's curve and a map after each event: minutes")
 
     bench = add("bench", _bench, "measure run times on this machine, each relative to a reference")
+    bench.add_argument("parts", nargs="*", metavar="PART", help="generation, probing, ... (default: all)")
     bench.add_argument("--no-lammps", action="store_true", help="leave out the comparison with LAMMPS")
     bench.add_argument("--output", metavar="FILE", type=Path, default=Path("bench.json"), help="default: bench.json")
     return parser
@@ -385,9 +386,9 @@ def _image(arguments: argparse.Namespace) -> int:
     if arguments.model:
         models.find(arguments.model)  # or it is refused before any work
     folder, stem = arguments.output or arguments.file.parent, f"{arguments.file.stem}_listi"
-    image = read_image(arguments.file)
     _refuse_unwritable(folder, "--output")
     _refuse_results_of_another(folder / f"{stem}.nc", arguments.file.name)
+    image = read_image(arguments.file)
     imaged = patch_in(image.pixels, image.scale if arguments.scale is None else arguments.scale, arguments.dark)
     patch = relaxed_freely(imaged.patch).patch
     points = inner_points(patch)
@@ -438,5 +439,5 @@ def _bench(arguments: argparse.Namespace) -> int:
     from .compendium import bench
 
     _refuse_unwritable(arguments.output.parent, "--output")
-    bench.run(arguments.output, not arguments.no_lammps)
+    bench.run(arguments.parts, arguments.output, not arguments.no_lammps)
     return 0

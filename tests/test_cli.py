@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from handmade import honeycomb
 from toy_notebooks import ALL, write
 
 from listi import cli, files
-from listi.compendium import chain
+from listi.compendium import bench, chain, sample_files
 from listi.figures import explorer, paper
 from listi.learning import models
 from listi.mechanics.system import ConvergenceError
@@ -150,6 +151,12 @@ def test_output_and_profile_file(command, checkout):
             "01_make.ipynb is a file, a folder is needed",
         ),
         (["bench", "--output", "notebooks/01_make.ipynb/x.json"], 2, "01_make.ipynb is a file, a folder is needed"),
+        (["bench", "speed"], 2, "PART: 'speed' is not allowed; it must be one of generation, relaxation"),
+        (
+            ["image", "a.png", "--output", "notebooks/01_make.ipynb/out"],
+            2,
+            "01_make.ipynb is a file, a folder is needed",
+        ),
         (["verify"], 1, "neither data/ nor results/ is here"),
         (["run", "--set", "r_free=50"], 2, "r_free: 50.0 is not allowed; it must be at most"),
         (["status", "--set", "nx=3"], 2, "nx: 3 is not allowed"),
@@ -163,6 +170,14 @@ def test_refusals(command, checkout, arguments, code, message):
     assert [path.name for path in checkout.iterdir()] == ["notebooks"]
 
 
+def test_results_of_another_image_are_not_overwritten(command, checkout):
+    attrs = {"parameters": {"image": "glass.tif"}}
+    sample_files.save_sample(checkout / "glass_listi.nc", honeycomb(4, 4, (0.0, 0.0)), attrs=attrs)
+    code, _, errors = command("image", "glass.png")
+    assert code == 2 and "glass_listi.nc holds the results of glass.tif; name another folder" in errors
+    assert "glass.tif: no such file" in command("image", "glass.tif")[2]
+
+
 COMMANDS = next(action.choices for action in cli._parser()._actions if action.metavar == "COMMAND")
 
 
@@ -171,6 +186,36 @@ def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main([*name.split(), "--help"])
     assert end.value.code == 0 and f"usage: listi {name}".strip() in capsys.readouterr().out
+
+
+def test_bench_prints_and_stores_what_it_measured(command, checkout, monkeypatch):
+    monkeypatch.setattr(bench, "PARTS", {"quick": lambda with_lammps: bench._compared("this", 2.0, "other", 3.0)})
+    monkeypatch.setattr(bench.lammps, "start", lambda: None)
+    code, printed, _ = command("bench", "quick")
+    assert code == 0 and printed.split() == ["quick", "this", "2", "s", "other", "3", "s", "other", "/", "this", "1.5"]
+    stored = files.read_json(checkout / "bench.json")
+    assert stored["parts"] == {"quick": [["this", 2.0, "s"], ["other", 3.0, "s"], ["other / this", 1.5, ""]]}
+    assert stored["processor"]
+
+
+def test_bench_refuses_a_missing_lammps_before_any_work(command, checkout, monkeypatch):
+    def missing():
+        raise RuntimeError("LAMMPS is not installed here")
+
+    monkeypatch.setattr(bench.lammps, "start", missing)
+    monkeypatch.setattr(bench, "PARTS", {"quick": lambda with_lammps: [("work", 1.0, "s")]})
+    code, printed, errors = command("bench")
+    assert (code, printed) == (2, "") and errors.startswith("listi: error: LAMMPS is not installed here; or leave it")
+    assert command("bench", "--no-lammps")[0] == 0
+
+
+@pytest.mark.parametrize("part", ["relaxation", "probing", "generation"])
+def test_benchmarks_measure(part, glass, monkeypatch):
+    monkeypatch.setattr(bench, "_glass", lambda nx=40, ny=48: (glass, 1.0))
+    monkeypatch.setattr(bench, "GENERATED", ((10, 12),))
+    monkeypatch.setattr(bench, "N_PROBES", 2)
+    rows = bench.PARTS[part](with_lammps=False)
+    assert rows and all(value > 0 or value != value for _, value, _ in rows)
 
 
 def test_help_of_train_lists_the_networks(capsys):

@@ -216,6 +216,7 @@ def _run_in_kernel(notebook, folder: Path, on_cell: Callable) -> None:
         iopub_timeout=600,  # where outputs come late, the machine is busy
         raise_on_iopub_timeout=True,
         on_cell_start=on_cell,
+        shutdown_kernel="immediate",  # after the last cell nothing is left to be done
     )
     with tempfile.TemporaryDirectory(prefix="listi-") as sockets:  # a short path, as sockets want it
         manager = client.create_kernel_manager()
