@@ -1,4 +1,4 @@
-# make env | demo | lab | lint | test | figures | site; every target returns non-zero if anything failed.
+# make env | demo | all | lab | lint | test | figures | site; every target returns non-zero if anything failed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export JUPYTER_PREFER_ENV_PATH = 1
 
-.PHONY: env demo lab lint test test-code test-notebooks figures site
+.PHONY: env demo all lab lint test test-code test-notebooks figures site
 
 # The environment is made when it is missing or the lock has changed. The copy of the lock is written last, so that
 # an environment whose making was interrupted is made again.
@@ -21,10 +21,15 @@ $(VENV):
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m listi.compendium.kernels
 	cp requirements.lock $(VENV)/requirements.lock
 
+# The figures of the paper, then the other notebooks, at a small scale.
 demo: env
-	$(BIN)/python -m listi run --profile demo
+	$(BIN)/python -m listi run --only 00-11
+
+all: env
+	$(BIN)/python -m listi run
 
 # The repository is the root of what JupyterLab serves, so that data and figures can be reached from notebooks. Without
 # --allow-root it refuses to start in containers.

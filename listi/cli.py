@@ -1,23 +1,21 @@
-"""Run the chain of notebooks, redraw figures, say what is done and whole, explore samples, read images."""
+"""Run the chain of notebooks, redraw figures, show its state, verify files, view samples, read images."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import datetime
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from . import __version__, files
 from .compendium import chain, profiles
 from .files import DataError
-
-# The names in `bench.PARTS`; importing that would cost every command a second.
-_BENCHMARKS = ("generation", "force", "probing", "prediction", "cores", "deformation", "size")
+from .learning import models
+from .mechanics.system import ConvergenceError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,30 +27,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if a step failed or a file is damaged, 2 if the command or a
         parameter is refused.
     """
-    given = _parser().parse_args(arguments)
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started the process
+        sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without the letter Å shows "?" in its place
     try:
-        code = given.command(given) or 0
+        arguments = _parser().parse_args(arguments)
+        code = arguments.command(arguments) or 0
         sys.stdout.flush()
         return code
-    except ValueError as error:
-        failure = isinstance(error, DataError)
-        print(f"listi: error: {error}", file=sys.stderr)
-        return 1 if failure else 2
-    except chain.ChainError as error:
-        print(f"listi: failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("listi: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # whoever reads the output has seen enough, as in `listi status | head -1`
+    except BrokenPipeError:  # the reader of the output has closed it, as `head -1` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return _report("interrupted; the same command continues from here", 130)
+    except (DataError, ConvergenceError, OSError) as error:
+        return _report(f"error: {error}", 1)
+    except ValueError as error:
+        return _report(f"error: {error}", 2)
+    except chain.ChainError as error:
+        return _report(f"failed: {error}", 1)
+
+
+def _report(message: str, code: int) -> int:
+    print(f"listi: {message}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="listi", description=__doc__)
     parser.add_argument("--version", action="version", version=f"listi {__version__}")
-    parser.set_defaults(command=lambda given: parser.print_help())
+    parser.set_defaults(command=lambda arguments: parser.print_help())
     commands = parser.add_subparsers(metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -60,23 +66,23 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    run = add("run", _run, "execute the notebooks that are not up to date, in order")
+    run = add("run", _run, "execute the notebooks that are not up to date, independent ones at the same time")
     _add_profile(run)
-    run.add_argument("--only", metavar="NN", help="execute this notebook only")
+    run.add_argument("--only", metavar="NN", help="execute this notebook, or those of a range such as 00-11")
     again = run.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with what is missing (the default)")
     again.add_argument("--fresh", action="store_true", help="start over; with --only: even if it is up to date")
 
     train = add("train", _train, "train a network at the paper's scale, going on where it was stopped")
-    train.add_argument(
-        "name", metavar="NETWORK", help="lstm, cnn, gcn, gcn_attention, gcn_bonds, listi, listi_large or listi_si"
-    )
+    train.add_argument("name", metavar="NETWORK", help=", ".join(models.NAMES))
     train.add_argument("--data", type=Path, metavar="FOLDER", help="samples, and models (default: data/paper)")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting or a size")
     train.add_argument("--label", help="name of a variant's files (default: that of the network)")
     train.add_argument("--seed", type=int, default=0, help="seed of weights and order (default: 0)")
     train.add_argument("--threads", type=int, default=1, help="threads of a training step (default: 1)")
-    train.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="where to (default: results/training)")
+    train.add_argument(
+        "--checkpoints", type=Path, metavar="FOLDER", help="folder of unfinished trainings (default: results/training)"
+    )
 
     predict = add("predict", _predict, "predict the thresholds of a folder's samples with a network that was trained")
     predict.add_argument("name", metavar="NETWORK", help="name of its file in the folder's models/")
@@ -85,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     figures = add("figures", _figures, "redraw the paper's figures from stored data")
     figures.add_argument("--profile", help="draw what results/<profile> holds (default: data/paper, which ships)")
 
-    status = add("status", _status, "say which notebooks are done, running, missing or stale")
+    status = add("status", _status, "show which notebooks are done, running, missing or stale")
     _add_profile(status)
 
     verify = add("verify", _verify, "check that every stored file is as it was written")
@@ -96,29 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: the file's, or estimated)")
     image.add_argument("--dark", action="store_true", help="atoms are dark on a bright ground")
     image.add_argument("--model", help="trained network that predicts a map: a file, or the name of one that ships")
-    image.add_argument("--output", type=Path, metavar="FOLDER", help="where to (default: beside the image)")
+    image.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the results (default: that of the image)"
+    )
 
-    explore = add("explore", _explore, "write a page on which a sample can be seen and touched, for any browser")
+    explore = add("explore", _explore, "write an interactive HTML viewer of a sample, for any browser")
     explore.add_argument("file", type=Path, help="sample file, such as data/paper/samples/sample_0000.nc")
     explore.add_argument("page", type=Path, help="HTML file to write")
     explore.add_argument("--full", action="store_true", help="every disc's curve and a map after each event: minutes")
 
-    bench = add("bench", _bench, "measure how long things take here, with LAMMPS as the reference")
-    bench.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(_BENCHMARKS)} (default: all)")
-    bench.add_argument("--probes", metavar="N", type=int, default=200, help="probes timed (default: 200)")
-    bench.add_argument(
-        "--reference-probes", metavar="N", type=int, default=10, help="how many of them LAMMPS does too (default: 10)"
-    )
-    bench.add_argument(
-        "--reference-steps",
-        metavar="N",
-        type=int,
-        default=20,
-        help="of 400 deformation steps, how many LAMMPS does (default: 20)",
-    )
-    bench.add_argument(
-        "--output", metavar="FILE", type=Path, default=Path("bench.json"), help="JSON file (default: bench.json)"
-    )
+    bench = add("bench", _bench, "measure run times on this machine, each relative to a reference")
+    bench.add_argument("parts", nargs="*", metavar="PART", help="generation, probing, ... (default: all)")
+    bench.add_argument("--no-lammps", action="store_true", help="leave out the comparison with LAMMPS")
+    bench.add_argument("--output", metavar="FILE", type=Path, default=Path("bench.json"), help="default: bench.json")
     return parser
 
 
@@ -132,12 +128,12 @@ def _add_profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FOLDER", help="folder of the results (default: results/<profile>)")
 
 
-def _changes(given: argparse.Namespace) -> dict[str, object]:
+def _changes(arguments: argparse.Namespace) -> dict[str, object]:
     """Parameters that the command line changes."""
-    texts = list(given.set)
+    texts = list(arguments.set)
     for name in ("scheduler", "workers"):
-        if getattr(given, name) is not None:
-            texts.append(f"{name}={getattr(given, name)}")
+        if getattr(arguments, name) is not None:
+            texts.append(f"{name}={getattr(arguments, name)}")
     changes: dict[str, object] = {}
     for text in texts:
         name, value = profiles.assignment(text)
@@ -147,72 +143,98 @@ def _changes(given: argparse.Namespace) -> dict[str, object]:
     return changes
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     begin = time.monotonic()
-    changes = _changes(given)
-    output = chain.output_folder(given.profile, given.output)
-    steps = chain.steps()
-    executed: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def watch(step: chain.Step, why: str, expected: float | None) -> Iterator[None]:
-        place = f"[{[s.number for s in steps].index(step.number) + 1}/{len(steps)}]"
-        print(f"{place} {step.name} ({why})", flush=True)
-        start = time.monotonic()
-        with _bar(step.name, expected):
-            yield
-        executed[step.number] = time.monotonic() - start
-
+    changes = _changes(arguments)
+    values = profiles.resolve(arguments.profile, changes)
+    output = chain.output_folder(arguments.profile, arguments.output)
+    chosen = chain.choose(chain.steps(), arguments.only)
+    states = chain.state(chain.steps(), values, output)
+    progress = _Progress(chosen, chain.expected_seconds(states, arguments.profile, changes), output)
+    executed = progress.seconds
     try:
-        chain.run(given.profile, changes, given.only, given.fresh, output, watch=watch)
-    except KeyboardInterrupt:
-        executed.clear()  # no table
-        raise
+        options = {"only": arguments.only, "fresh": arguments.fresh, "output": output}
+        chain.run(arguments.profile, changes, **options, watch=progress)
     finally:
-        if executed:
-            _closing_table(steps, given, changes, output, executed)
+        progress.close()
+        if executed and sys.exc_info()[0] is not KeyboardInterrupt:
+            _closing_table(chosen, values, output, executed)
     if not executed:
         print("Everything is up to date; --fresh starts over.")
-    taken = _duration(time.monotonic() - begin)
-    print(f"{len(executed)} steps executed in {taken}; results in {_short(output)}")
+    print(f"{len(executed)} steps executed in {_duration(time.monotonic() - begin)}; results in {_short(output)}")
     return 0
 
 
-@contextlib.contextmanager
-def _bar(name: str, expected: float | None) -> Iterator[None]:
-    """Progress bar over a step on a terminal, moved by the clock; nothing without a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from tqdm import tqdm
+class _Progress(chain.Watch):
+    """Prints a line when a step begins and ends; on a terminal, a bar below them shows what is being executed."""
 
-    shape = "{desc} {elapsed}"
-    if expected:
-        shape = "{desc} {percentage:3.0f}% |{bar}| {elapsed} of about " + _duration(expected)
-    bar = tqdm(total=expected, desc=name, bar_format=shape, leave=False)
-    done = threading.Event()
+    def __init__(self, chosen: list[chain.Step], expected: Mapping[str, float | None], output: Path) -> None:
+        self.chosen, self.output = chosen, output
+        self.expected = {step.number: expected[step.number] for step in chosen}
+        self.cells: dict[str, str] = {}  # what is being executed
+        self.begun: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}  # of the steps that have ended
+        self.start, self.done, self.bar = time.monotonic(), threading.Event(), None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
 
-    def tick() -> None:
-        start = time.monotonic()
-        while not done.wait(0.5):
-            bar.n = min(time.monotonic() - start, 0.99 * expected) if expected else 0
-            bar.refresh()
+            shape = "{percentage:3.0f}% |{bar:20}| {elapsed}{desc}" if self._is_expected() else "{elapsed}{desc}"
+            self.bar = tqdm(total=1.0, bar_format=shape, leave=False, dynamic_ncols=True)
+            self.thread = threading.Thread(target=self._tick, daemon=True)
+            self.thread.start()
 
-    thread = threading.Thread(target=tick, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        bar.close()
+    def close(self) -> None:
+        """Remove the bar."""
+        self.done.set()
+        if self.bar is not None:
+            self.thread.join()
+            self.bar.close()
+
+    def begin(self, step: chain.Step, why: str) -> None:
+        self.begun[step.number], self.cells[step.number] = time.monotonic(), step.name
+        self._print(f"{step.name} begins ({why})")
+
+    def cell(self, step: chain.Step, number: int, count: int) -> None:
+        self.cells[step.number] = f"{step.name} cell {number}/{count}"
+
+    def end(self, step: chain.Step, record: Mapping) -> None:
+        self.seconds[step.number] = record["seconds"]
+        del self.cells[step.number]
+        picture = _figures_of(record, self.output)
+        failed = "failed" if record["state"] == "failed" else "done"
+        self._print(f"{step.name} {failed} in {_duration(record['seconds'])}{picture and f': {picture}'}")
+
+    def _print(self, line: str) -> None:
+        if self.bar is not None:
+            self.bar.write(line)  # above the bar
+        else:
+            print(line, flush=True)
+
+    def _is_expected(self) -> bool:
+        return None not in self.expected.values()
+
+    def _tick(self) -> None:
+        while not self.done.wait(0.5):
+            now, left = time.monotonic(), ""
+            if self._is_expected():
+                remaining = chain.time_left(self.chosen, self._remaining(now))
+                self.bar.n = (now - self.start) / (now - self.start + remaining + 1.0)
+                left = f", about {_duration(remaining)} left"
+            self.bar.set_description_str(f"{left}: {', '.join(list(self.cells.values())) or 'reading notebooks'}")
+
+    def _remaining(self, now: float) -> dict[str, float]:
+        """Expected seconds of each step that has not ended."""
+        spent = {number: now - begin for number, begin in self.begun.items()}
+        left = {number: seconds for number, seconds in self.expected.items() if number not in self.seconds}
+        return {number: max(seconds - spent.get(number, 0.0), 0.0) for number, seconds in left.items()}
 
 
-def _closing_table(steps, given, changes, output: Path, executed: dict[str, float]) -> None:
+def _closing_table(chosen: list[chain.Step], values: Mapping, output: Path, executed: Mapping[str, float]) -> None:
     """Print each step, its time, its verdict and its figures."""
-    values = profiles.resolve(given.profile, changes)
     rows = []
-    for now in chain.state(steps, values, output):
+    for now in chain.state(chain.steps(), values, output):
+        if now.step.number not in {step.number for step in chosen}:
+            continue
         record, number = now.record, now.step.number
         time_taken = _duration(executed[number]) if number in executed else chain.progress(now, output)
         rows.append([now.step.name, time_taken, record.get("verdict", ""), _figures_of(record, output)])
@@ -245,72 +267,69 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _status(given: argparse.Namespace) -> int:
-    changes = _changes(given)
-    values = profiles.resolve(given.profile, changes)
-    output = chain.output_folder(given.profile, given.output)
-    rows, remaining = [], 0.0
-    for now in chain.state(chain.steps(), values, output):
+def _status(arguments: argparse.Namespace) -> int:
+    changes = _changes(arguments)
+    values = profiles.resolve(arguments.profile, changes)
+    output = chain.output_folder(arguments.profile, arguments.output)
+    steps = chain.steps()
+    states = chain.state(steps, values, output)
+    expected = chain.expected_seconds(states, arguments.profile, changes)
+    rows, remaining = [], {}
+    for now in states:
         word, record = chain.progress(now, output), now.record
-        expected = chain.expected_seconds(now, given.profile, changes)
         seconds = _since(record["started"]) if word == "running" else record.get("seconds")
         if word != "done":
             spent = seconds if word == "running" else 0.0
-            remaining += max(expected - spent, 0.0) if expected is not None else float("nan")
+            remaining[now.step.number] = max((expected[now.step.number] or float("nan")) - spent, 0.0)
         taken = _duration(seconds) if seconds is not None else ""
         why = "" if word in ("done", "missing", "running") else record.get("error") or now.why
-        rows.append(
-            [
-                now.step.name,
-                word,
-                taken,
-                record.get("finished", ""),
-                why.splitlines()[0] if why else "",
-            ]
-        )
+        rows.append([now.step.name, word, taken, record.get("finished", ""), why.partition("\n")[0]])
     _table(["step", "state", "time", "finished (UTC)", "why"], rows)
-    missing = sum(row[1] != "done" for row in rows)
-    estimate = f"about {_duration(remaining)}" if remaining == remaining else "not known before a first run"
-    print(f"\n{len(rows) - missing} of {len(rows)} steps done" + (f"; time left: {estimate}" if missing else ""))
+    line = f"\n{len(rows) - len(remaining)} of {len(rows)} steps done"
+    if remaining:
+        known = all(seconds == seconds for seconds in remaining.values())
+        left = f"about {_duration(chain.time_left(steps, remaining))}" if known else "not known before a first run"
+        line += f"; time left: {left}"
+    print(line)
     return 0
 
 
-def _train(given: argparse.Namespace) -> int:
-    if given.threads < 1:
-        raise ValueError(f"--threads: {given.threads} is not > 0")
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(given.threads)  # read when TensorFlow is imported
+def _train(arguments: argparse.Namespace) -> int:
+    if arguments.threads < 1:
+        raise ValueError(f"--threads: {arguments.threads} is not > 0")
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)  # read when TensorFlow is imported
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     from .compendium import data_set, trained
 
     begin = time.monotonic()
-    data = given.data or chain.root() / "data" / "paper"
-    file, sets = trained.model_file(data, given.label or given.name), data_set.read_split(data)
+    data = arguments.data or chain.root() / "data" / "paper"
+    file, sets = trained.model_file(data, arguments.label or arguments.name), data_set.read_split(data)
     trained.refuse_to_replace(file, len(sets["train"]))
-    checkpoints = given.checkpoints or chain.root() / chain.RESULTS / "training"
-    changes = dict(profiles.plain_assignment(text) for text in given.set)
+    checkpoints = arguments.checkpoints or chain.root() / chain.RESULTS / "training"
+    changes = dict(profiles.plain_assignment(text) for text in arguments.set)
 
     def report(epoch: int, loss: float, validation_loss: float) -> None:
         spent = _duration(time.monotonic() - begin)
         print(f"epoch {epoch}: loss {loss:.4f}, validation {validation_loss:.4f} ({spent})", flush=True)
 
-    more = {"seed": given.seed, "label": given.label, "checkpoints": checkpoints, "report": report}
-    history = trained.train_at_paper_scale(data, given.name, sets, changes, **more)
+    more = {"seed": arguments.seed, "label": arguments.label, "checkpoints": checkpoints, "report": report}
+    history = trained.train_at_paper_scale(data, arguments.name, sets, changes, **more)
     losses = history.validation_loss.values
     best, loss = losses.argmin() + 1, losses.min()
     print(f"{_short(file)}: epoch {best} of {history.sizes['epoch']}, validation loss {loss:.4f}")
     return 0
 
 
-def _predict(given: argparse.Namespace) -> int:
+def _predict(arguments: argparse.Namespace) -> int:
     from .compendium import data_set, model_card, predicted, trained
 
-    data = given.data or chain.root() / "data" / "paper"
+    data = arguments.data or chain.root() / "data" / "paper"
     paths = [path for role in data_set.read_split(data).values() for path in role]
-    count = trained.predict_all(data, given.name, paths)
-    card = model_card.write(data, given.name)
+    count = trained.predict_all(data, arguments.name, paths)
+    card = model_card.write(data, arguments.name)
     if (data / files.SUMS).is_file():
         files.write_checksums(data)
-    file = _short(predicted.file_of(paths[0], given.name))
+    file = _short(predicted.file_of(paths[0], arguments.name))
     print(f"{file}: {len(paths)} samples, {count} predicted now; {_short(card)}")
     return 0
 
@@ -321,35 +340,37 @@ def _since(started: str) -> float:
     return (now - datetime.datetime.fromisoformat(started)).total_seconds()
 
 
-def _figures(given: argparse.Namespace) -> int:
+def _figures(arguments: argparse.Namespace) -> int:
     from .figures import paper
 
-    if given.profile is None:
+    if arguments.profile is None:
         data, drawn = chain.root() / "data" / "paper", chain.root() / "paper_figures"
     else:
-        data, drawn = (chain.output_folder(given.profile) / name for name in ("data", "figures"))
+        data, drawn = (chain.output_folder(arguments.profile) / name for name in ("data", "figures"))
     if not data.is_dir():
         raise DataError(f"{_short(data)}: no such folder; listi run makes data")
-    found = paper.regenerate(data, drawn)
-    missing = sum(bool(problem) for problem in found.values())
-    print(f"{len(found) - missing} of {len(found)} figures in {_short(drawn)}")
+    problems = paper.regenerate(data, drawn)
+    missing = sum(bool(problem) for problem in problems.values())
+    print(f"{len(problems) - missing} of {len(problems)} figures in {_short(drawn)}")
     return 1 if missing else 0
 
 
-def _verify(given: argparse.Namespace) -> int:
-    folders = [given.folder] if given.folder else [chain.root() / name for name in ("data", chain.RESULTS)]
-    found: dict[Path, str] = {}
+def _verify(arguments: argparse.Namespace) -> int:
+    folders = [arguments.folder] if arguments.folder else [chain.root() / name for name in ("data", chain.RESULTS)]
+    checked: dict[Path, str] = {}
     for folder in folders:
-        if given.folder or folder.is_dir():
-            found |= chain.verify(folder)
-    wrong = [problem for problem in found.values() if problem]
-    for problem in wrong:
+        if arguments.folder or folder.is_dir():
+            checked |= chain.verify(folder)
+    if not checked:
+        raise DataError("neither data/ nor results/ is here; name a folder or a file")
+    problems = [problem for problem in checked.values() if problem]
+    for problem in problems:
         print(f"listi: {problem}", file=sys.stderr)
-    print(f"{len(found) - len(wrong)} of {len(found)} files are whole")
-    return 1 if wrong else 0
+    print(f"{len(checked) - len(problems)} of {len(checked)} files are unchanged")
+    return 1 if problems else 0
 
 
-def _image(given: argparse.Namespace) -> int:
+def _image(arguments: argparse.Namespace) -> int:
     import xarray as xr
 
     from . import figures
@@ -362,20 +383,19 @@ def _image(given: argparse.Namespace) -> int:
     from .network.formats import write_extxyz
     from .probing.probe import probe
 
-    if given.model:
-        models.find(given.model)  # or it is refused before any work
-    folder, stem = given.output or given.file.parent, f"{given.file.stem}_listi"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--output: {folder} is a file; it must be a folder")
-    image = read_image(given.file)
-    imaged = patch_in(image.pixels, image.scale if given.scale is None else given.scale, given.dark)
+    if arguments.model:
+        models.find(arguments.model)  # or it is refused before any work
+    folder, stem = arguments.output or arguments.file.parent, f"{arguments.file.stem}_listi"
+    _refuse_unwritable(folder, "--output")
+    _refuse_results_of_another(folder / f"{stem}.nc", arguments.file.name)
+    image = read_image(arguments.file)
+    imaged = patch_in(image.pixels, image.scale if arguments.scale is None else arguments.scale, arguments.dark)
     patch = relaxed_freely(imaged.patch).patch
     points = inner_points(patch)
     maps = {"probed": gridded(probe(patch, points=points).threshold)}
-    if given.model:
-        maps["predicted"] = gridded(predict(patch, given.model, points=points).threshold)
-    folder.mkdir(parents=True, exist_ok=True)
-    made = {"image": given.file.name, "scale": imaged.scale}
+    if arguments.model:
+        maps["predicted"] = gridded(predict(patch, arguments.model, points=points).threshold)
+    made = {"image": arguments.file.name, "scale": imaged.scale}
     sample_files.save_sample(folder / f"{stem}.nc", patch, predictions=xr.Dataset(maps), attrs={"parameters": made})
     write_extxyz(patch, folder / f"{stem}.xyz")
     drawn = figures.save(figures.overlay(image.pixels, imaged, patch, maps), folder, stem)
@@ -387,16 +407,37 @@ def _image(given: argparse.Namespace) -> int:
     return 0
 
 
-def _explore(given: argparse.Namespace) -> int:
+def _refuse_unwritable(folder: Path, name: str) -> None:
+    """Refuse, before any work, a folder in which results cannot be written."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not existing.is_dir():
+        raise ValueError(f"{name}: {folder} is not allowed; {existing} is a file, a folder is needed")
+    if not os.access(existing, os.W_OK):
+        raise ValueError(f"{name}: {folder} is not allowed; {existing} cannot be written")
+
+
+def _refuse_results_of_another(path: Path, image: str) -> None:
+    """Refuse to overwrite what was read from another image of the same name but for its ending."""
+    from .compendium import sample_files
+
+    if path.exists():
+        before = sample_files.load_sample(path).attrs.get("parameters", {}).get("image", image)
+        if before != image:
+            raise ValueError(f"--output: {path} holds the results of {before}; name another folder")
+
+
+def _explore(arguments: argparse.Namespace) -> int:
     from .figures.explorer import explore
 
-    page = explore(given.file, given.full).save(given.page)
+    _refuse_unwritable(arguments.page.parent, "page")
+    page = explore(arguments.file, arguments.full).save(arguments.page)
     print(f"{_short(page)}: {page.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
-def _bench(given: argparse.Namespace) -> int:
+def _bench(arguments: argparse.Namespace) -> int:
     from .compendium import bench
 
-    bench.run(given.parts, given.probes, given.reference_probes, given.reference_steps, given.output)
+    _refuse_unwritable(arguments.output.parent, "--output")
+    bench.run(arguments.parts, arguments.output, not arguments.no_lammps)
     return 0

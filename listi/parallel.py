@@ -1,4 +1,4 @@
-"""The one way to dask: independent tasks, locally or on a cluster, results in the items' order."""
+"""Run independent tasks by dask, locally or on a cluster; results are in the order of the items."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(
     processes : bool
         Use local processes instead of threads, for functions that hold the interpreter lock.
     label : str, optional
-        Said in front of the progress bar (with the time left), which shows only on a terminal.
+        Text in front of the progress bar, which shows the time left and appears only on a terminal.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def run(
             f"scheduler: {scheduler!r} is not an address like tcp://host:8786; that of a cluster is its "
             "scheduler_address, that of a client client.scheduler.address"
         )
-    shown = {"desc": label, "disable": not sys.stderr.isatty(), "file": sys.stderr}
+    shown = {"desc": label, "disable": sys.stderr is None or not sys.stderr.isatty(), "file": sys.stderr}
     if scheduler is not None:
         return _run_on_cluster(function, items, scheduler, shown)
     workers = int(workers or cpu_count())

@@ -1,7 +1,5 @@
 """A small glass and a small chain of notebooks, for every test that needs one."""
 
-import contextlib
-import io
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,21 +46,21 @@ def checkout(tmp_path, monkeypatch):
 
 @pytest.fixture
 def executed(monkeypatch):
-    """Execute code cells here instead of in a kernel; note what was executed, with what."""
+    """Execute code cells here instead of in a kernel; note what was executed."""
     log = []
 
-    def execute(template, target, parameters):
+    def execute(template, target, values, on_cell):
         log.append(template.stem)
-        names, cells = dict(parameters), []
+        places = {name: str(target.parent / values[name]) for name in ("data_dir", "figure_dir") if name in values}
+        names, cells = {**values, **places}, []
         for kind, source, tags in notebooks.read_cells(template):
-            text = io.StringIO()
-            with contextlib.chdir(target.parent), contextlib.redirect_stdout(text):
-                if kind == "code" and "parameters" not in tags:
-                    exec(source, names)
-            outputs = [{"text": text.getvalue()}]
-            cells.append(SimpleNamespace(metadata={"tags": tags}, outputs=outputs))
+            text = []
+            names["print"] = text.append
+            if kind == "code" and "parameters" not in tags:
+                exec(source, names)
+            cells.append(SimpleNamespace(metadata={"tags": tags}, outputs=[{"text": "\n".join(text)}]))
         target.write_text("executed")
-        return cells
+        return cells, {}
 
     monkeypatch.setattr(chain, "execute", execute)
     return log

@@ -1,6 +1,8 @@
 """The `listi` command: exit codes, what it prints, and that it costs little to ask."""
 
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,11 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from handmade import honeycomb
 from toy_notebooks import ALL, write
 
 from listi import cli, files
-from listi.compendium import bench
+from listi.compendium import bench, chain, sample_files
 from listi.figures import explorer, paper
+from listi.learning import models
+from listi.mechanics.system import ConvergenceError
 
 PACKAGE = Path(cli.__file__).parent
 
@@ -37,7 +42,28 @@ def test_closing_table_says_step_time_verdict_and_figure(command):
     assert [line[:2] for line in lines[head + 2 : head + 6]] == ALL
     assert all("as it should be" in line for line in lines[head + 2 : head + 6])
     assert lines[head + 4].endswith("results/demo/figures/figure.png")
-    assert code == 0 and errors == "" and lines[0] == "[1/4] 01_make (not run)"
+    assert code == 0 and errors == "" and lines[0] == "01_make begins (not run)"
+    assert any(re.fullmatch(r"03_draw done in 00:0\d min: results/demo/figures/figure.png", line) for line in lines)
+
+
+def test_a_bar_shows_what_is_executed_and_the_time_left(command, checkout, monkeypatch):
+    """From the first second on."""
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    in_fixture = chain.execute
+
+    def slow(path, target, values, on_cell):
+        on_cell(2, 4)
+        time.sleep(1.2)
+        return in_fixture(path, target, values, on_cell)
+
+    monkeypatch.setattr(chain, "execute", slow)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    code, printed, _ = command("run", "--only", "1-2")
+    shown = terminal.getvalue()
+    assert code == 0 and "01_make begins (not run)" in printed
+    assert re.search(r"\d\d% \|.*00:0\d, about 00:0\d min left: 01_make cell 2/4", shown)
+    assert "02_measure cell 2/4" in shown and "03_draw" not in shown
 
 
 def test_second_run_says_so(command):
@@ -46,9 +72,11 @@ def test_second_run_says_so(command):
     assert code == 0 and printed.startswith("Everything is up to date")
 
 
-def test_status_before_and_after(command):
-    code, printed, _ = command("status")
-    assert code == 0 and "0 of 4 steps done; time left: about 00:06 min" in printed
+def test_status_before_and_after(command, monkeypatch):
+    for cores, time_left in ((1, "00:06"), (4, "00:04")):  # the longest of the three that need one another: 4.5 s
+        monkeypatch.setattr(chain, "cpu_count", lambda cores=cores: cores)
+        code, printed, _ = command("status")
+        assert code == 0 and f"0 of 4 steps done; time left: about {time_left} min" in printed
     command("run")
     assert "4 of 4 steps done" in command("status")[1]
     changed = command("status", "--set", "n_events=3")[1].splitlines()
@@ -72,13 +100,25 @@ def test_status_of_a_run_in_progress_and_of_one_that_was_killed(command, checkou
 def test_verify_names_what_is_wrong(command, checkout):
     command("run")
     code, printed, errors = command("verify")
-    assert code == 0 and errors == "" and "12 of 12 files are whole" in printed
+    assert code == 0 and errors == "" and "12 of 12 files are unchanged" in printed
     path = checkout / "results" / "demo" / "data" / "measured.json"
     path.write_text(path.read_text().replace("6", "5"))
     for arguments in (["verify"], ["verify", str(checkout / "results")]):
         code, printed, errors = command(*arguments)
         assert code == 1 and "11 of 12" in printed and f"{path}: altered" in errors
     assert command("verify", "nowhere")[0] == 1
+    (checkout / "empty").mkdir()
+    code, printed, errors = command("verify", "empty")
+    assert (code, printed, errors) == (1, "", "listi: error: empty: holds no files that can be verified\n")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "not permitted", "data"), ConvergenceError("does not converge")])
+def test_an_error_is_one_sentence(command, monkeypatch, error):
+    def fail(folder):
+        raise error
+
+    monkeypatch.setattr(chain, "verify", fail)
+    assert command("verify", ".") == (1, "", f"listi: error: {error}\n")
 
 
 def test_workers_and_scheduler_are_parameters(command, checkout):
@@ -104,19 +144,38 @@ def test_output_and_profile_file(command, checkout):
         (["run", "--scheduler", "cluster"], 2, "scheduler: 'cluster' is not allowed"),
         (["run", "--profile", "dmeo"], 2, "profile: 'dmeo' is not allowed; it must be demo, paper"),
         (["run", "--only", "7"], 2, "only: '7' is not allowed; it must be one of 01, 02, 03, 04"),
+        (["run", "--only", "02-07"], 2, "only: '02-07' is not allowed"),
+        (
+            ["explore", "sample.nc", "notebooks/01_make.ipynb/page.html"],
+            2,
+            "01_make.ipynb is a file, a folder is needed",
+        ),
+        (["bench", "--output", "notebooks/01_make.ipynb/x.json"], 2, "01_make.ipynb is a file, a folder is needed"),
+        (["bench", "speed"], 2, "PART: 'speed' is not allowed; it must be one of generation, relaxation"),
+        (
+            ["image", "a.png", "--output", "notebooks/01_make.ipynb/out"],
+            2,
+            "01_make.ipynb is a file, a folder is needed",
+        ),
+        (["verify"], 1, "neither data/ nor results/ is here"),
         (["run", "--set", "r_free=50"], 2, "r_free: 50.0 is not allowed; it must be at most"),
         (["status", "--set", "nx=3"], 2, "nx: 3 is not allowed"),
         (["figures"], 1, "data/paper: no such folder"),
         (["run", "--output", "notebooks"], 1, "01_make.ipynb, which listi run did not make"),
-        (["bench", "speed"], 2, "PART: 'speed' is not allowed; it must be one of generation, force"),
-        (["bench", "--probes", "0"], 2, "--probes: 0 is not allowed; it must be at least 1"),
-        (["bench", "--reference-steps", "401"], 2, "--reference-steps: 401 is not allowed; it must be from 1 to 400"),
     ],
 )
 def test_refusals(command, checkout, arguments, code, message):
     returned, _, errors = command(*arguments)
     assert returned == code and message in errors and errors.count("\n") == 1
     assert [path.name for path in checkout.iterdir()] == ["notebooks"]
+
+
+def test_results_of_another_image_are_not_overwritten(command, checkout):
+    attrs = {"parameters": {"image": "glass.tif"}}
+    sample_files.save_sample(checkout / "glass_listi.nc", honeycomb(4, 4, (0.0, 0.0)), attrs=attrs)
+    code, _, errors = command("image", "glass.png")
+    assert code == 2 and "glass_listi.nc holds the results of glass.tif; name another folder" in errors
+    assert "glass.tif: no such file" in command("image", "glass.tif")[2]
 
 
 COMMANDS = next(action.choices for action in cli._parser()._actions if action.metavar == "COMMAND")
@@ -130,11 +189,39 @@ def test_every_command_has_help(name, capsys):
 
 
 def test_bench_prints_and_stores_what_it_measured(command, checkout, monkeypatch):
-    assert tuple(bench.PARTS) == cli._BENCHMARKS
-    monkeypatch.setattr(bench, "PARTS", {"force": lambda amounts: [("probes", amounts.probes, "ms")]})
-    code, printed, _ = command("bench", "--probes", "20", "force")
-    assert code == 0 and printed.split() == ["force", "probes", "20", "ms"]
-    assert files.read_json(checkout / "bench.json")["parts"] == {"force": [["probes", 20, "ms"]]}
+    monkeypatch.setattr(bench, "PARTS", {"quick": lambda with_lammps: bench._compared("this", 2.0, "other", 3.0)})
+    monkeypatch.setattr(bench.lammps, "start", lambda: None)
+    code, printed, _ = command("bench", "quick")
+    assert code == 0 and printed.split() == ["quick", "this", "2", "s", "other", "3", "s", "other", "/", "this", "1.5"]
+    stored = files.read_json(checkout / "bench.json")
+    assert stored["parts"] == {"quick": [["this", 2.0, "s"], ["other", 3.0, "s"], ["other / this", 1.5, ""]]}
+    assert stored["processor"]
+
+
+def test_bench_refuses_a_missing_lammps_before_any_work(command, checkout, monkeypatch):
+    def missing():
+        raise RuntimeError("LAMMPS is not installed here")
+
+    monkeypatch.setattr(bench.lammps, "start", missing)
+    monkeypatch.setattr(bench, "PARTS", {"quick": lambda with_lammps: [("work", 1.0, "s")]})
+    code, printed, errors = command("bench")
+    assert (code, printed) == (2, "") and errors.startswith("listi: error: LAMMPS is not installed here; or leave it")
+    assert command("bench", "--no-lammps")[0] == 0
+
+
+@pytest.mark.parametrize("part", ["relaxation", "probing", "generation"])
+def test_benchmarks_measure(part, glass, monkeypatch):
+    monkeypatch.setattr(bench, "_glass", lambda nx=40, ny=48: (glass, 1.0))
+    monkeypatch.setattr(bench, "GENERATED", ((10, 12),))
+    monkeypatch.setattr(bench, "N_PROBES", 2)
+    rows = bench.PARTS[part](with_lammps=False)
+    assert rows and all(value > 0 or value != value for _, value, _ in rows)
+
+
+def test_help_of_train_lists_the_networks(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert set(models.NAMES) <= set(re.findall(r"\w+", capsys.readouterr().out))
 
 
 def test_explore_writes_a_page_and_refuses_what_is_no_sample(command, checkout, monkeypatch):
@@ -183,7 +270,8 @@ def test_import_is_cheap_and_the_function_stays_a_function():
 
 
 def in_own_process(*arguments, **more):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(Path(__file__).parent)])}
+    path = os.pathsep.join([str(PACKAGE.parent), str(Path(__file__).parent)])
+    environment = {**os.environ, "PYTHONPATH": path, **more.pop("env", {})}
     command = [sys.executable, "-m", "listi", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
@@ -197,7 +285,7 @@ def test_ctrl_c_ends_a_run_with_one_sentence(checkout, command):
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and to the notebook's kernel
     _, errors = process.communicate(timeout=60)
-    assert errors == "listi: interrupted; the same command goes on from here\n"
+    assert errors == "listi: interrupted; the same command continues from here\n"
     assert process.returncode == 130
     code, printed, errors = command("status")
     assert code == 0, errors
@@ -208,6 +296,17 @@ def test_a_reader_that_closes_the_pipe_ends_the_command_quietly(checkout):
     process = in_own_process("status")
     process.stdout.close()
     assert process.stderr.read() == "" and process.wait() == 1
+
+
+def test_a_terminal_without_the_letter_shows_help():
+    process = in_own_process("image", "--help", env={"PYTHONIOENCODING": "ascii"})
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "--scale ?" in printed and errors == ""
+
+
+def test_commands_work_without_standard_error(command, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(["status"]) == 0 and cli.main(["verify", "nowhere"]) == 1
 
 
 def test_without_a_command_there_is_help(command):

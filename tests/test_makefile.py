@@ -1,4 +1,4 @@
-"""`make lab` serves the whole repository, for whoever runs it."""
+"""`make lab` serves the whole repository, for whoever runs it; `make demo` and `make all` run the notebooks."""
 
 import json
 import os
@@ -33,6 +33,12 @@ def server(tmp_path):
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.mark.parametrize(("target", "command"), [("demo", "listi run --only 00-11"), ("all", "listi run")])
+def test_notebooks_are_run(target, command):
+    shown = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1].endswith(f"python -m {command}")
 
 
 def test_lab_serves_notebooks_and_data(server):

@@ -109,6 +109,11 @@ def test_as_many_workers_as_cores_by_default(monkeypatch):
     assert len(set(parallel.run(thread, range(8)))) == 1
 
 
+def test_tasks_run_without_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert parallel.run(square, range(3), workers=1) == [0, 1, 4]
+
+
 FORKED = """
 import multiprocessing, test_parallel
 run, arguments = test_parallel.parallel.run, (test_parallel.thread, range(8), None, 2)

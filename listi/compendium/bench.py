@@ -1,90 +1,98 @@
-"""`listi bench`: how long things take here, as ratios to a reference in the same run.
+"""`listi bench`: how long things take on this machine, each relative to a reference measured in the same run.
 
-LAMMPS (extra ``test``) is the reference of force evaluation, probing and remote deformation. Every time is the
-process's own CPU time on one core after a first call that compiles, unless it says otherwise; that call is reported
-apart.
+The reference is LAMMPS (extra ``test``) for relaxation, probing and remote deformation, and this code itself for the
+others. Times are CPU times of one core after a first call, which compiles, or wall times where the row says so.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from .. import __version__
-from ..files import write_json
+from ..files import PACKAGE, write_json
 from ..generation.generate import generate
 from ..mechanics import lammps
-from ..mechanics.shear import deform
+from ..mechanics.shear import deform, relax
 from ..mechanics.system import System
 from ..network.bonds import bond_orientational_order
 from ..network.geometry import wrap
 from ..network.network import Network
-from ..network.rings import aboav_weaire, ring_sizes, ring_statistics
+from ..network.rings import aboav_weaire
 from ..probing.probe import probe
 
+Row = tuple[str, float, str]  # what, value, unit
+
 SIZES = ((1, 1), (2, 2), (4, 4), (5, 8))  # copies along x and y of a glass of 2400 atoms: up to 96 000
-# Rings along x and y of samples timed from the crystal on: 600 to 104 000 atoms.
+GENERATED = ((20, 24), (40, 48), (80, 96))  # rings along x and y of the samples timed: 2400, 9600, 38 400 atoms
+# Rings along x and y of samples for the study of growth: 600 to 104 000 atoms.
 RINGS = ((10, 12), (20, 24), (40, 48), (80, 96), (130, 160))
-STEPS = 400  # of 1e-4, of the remote deformation timed: the paper's
+N_PROBES = 200  # probes timed
+N_LAMMPS_PROBES = 10  # of them, those that LAMMPS does too
+N_LAMMPS_STEPS = 20  # steps of 1e-4 of the deformation that LAMMPS does
+NOISE = 0.01  # displacement of the atoms from the minimum to which they are relaxed [Å]
 
 
-@dataclass(frozen=True)
-class Amounts:
-    """How much of each is measured: probes, those of them that LAMMPS does too, and its steps of a deformation."""
-
-    probes: int
-    reference_probes: int
-    reference_steps: int
-
-
-def run(parts: Sequence[str], probes: int, reference_probes: int, reference_steps: int, output: Path) -> dict:
-    """Run the benchmarks named, print a table and write JSON.
+def run(parts: Sequence[str], output: Path, with_lammps: bool = True) -> dict:
+    """Run benchmarks, print a table and write JSON.
 
     Parameters
     ----------
     parts : sequence of str
         Names in `PARTS`; all if empty.
-    probes, reference_probes, reference_steps : int
-        As in `Amounts`.
     output : Path
         JSON file, written anew after each benchmark.
+    with_lammps : bool
+        Whether LAMMPS does the same for comparison.
 
     Returns
     -------
     dict
-        What is written: `parts`, of each the rows (what, value, unit); version, machine and cores.
+        The content of the file: `parts`, for each the rows (what, value, unit); version, machine, processor and cores.
 
     Raises
     ------
     ValueError
-        If a part is unknown or a number out of range; nothing has been measured then.
+        If a part is unknown or LAMMPS is not installed; nothing has been measured then.
     """
     for name in parts:
         if name not in PARTS:
             raise ValueError(f"PART: {name!r} is not allowed; it must be one of {', '.join(PARTS)}")
-    if probes < 1:
-        raise ValueError(f"--probes: {probes} is not allowed; it must be at least 1")
-    for name, number, most in (("probes", reference_probes, probes), ("steps", reference_steps, STEPS)):
-        if not 1 <= number <= most:
-            raise ValueError(f"--reference-{name}: {number} is not allowed; it must be from 1 to {most}")
-    record = {"version": __version__, "machine": platform.machine(), "cores": os.cpu_count(), "parts": {}}
+    if with_lammps:
+        try:
+            lammps.start()
+        except RuntimeError as error:
+            raise ValueError(f"{error}; or leave it out by --no-lammps") from error
+    record = {"version": __version__, "machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count()}
+    record["parts"] = {}
     for name in parts or PARTS:
-        rows = PARTS[name](Amounts(probes, reference_probes, reference_steps))
+        rows = PARTS[name](with_lammps)
         record["parts"][name] = rows
         print(name)
         for label, value, unit in rows:
             print(f"  {label:<58s} {value:12.4g} {unit}", flush=True)
         write_json(output, record)
     return record
+
+
+def _processor() -> str:
+    """Name of the kind of processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):  # not Linux, or another kind of processor
+        return platform.processor() or platform.machine()
 
 
 def _seconds(function: Callable[[], object], repeats: int = 1, clock: Callable[[], float] = time.process_time) -> float:
@@ -97,121 +105,137 @@ def _seconds(function: Callable[[], object], repeats: int = 1, clock: Callable[[
     return min(times)
 
 
+def _compared(what: str, seconds: float, reference: str, other: float) -> list[Row]:
+    """Rows of a time, that of the reference, and their ratio."""
+    return [(what, seconds, "s"), (reference, other, "s"), (f"{reference} / {what}", other / seconds, "")]
+
+
+@functools.cache
+def _glass(nx: int = 40, ny: int = 48) -> tuple[Network, float]:
+    """A glass, 9600 atoms by default, and the time that its generation took [s]."""
+    generate(10, 12, seed=1)  # compiles what has not been compiled
+    start = time.process_time()
+    return generate(nx, ny, seed=1), time.process_time() - start
+
+
 def _points(network: Network, n: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0.0, 1.0, (n, 2)) * network.cell
 
 
-def _generation(_: Amounts) -> list[tuple[str, float, str]]:
-    compile_and_run = _seconds(lambda: generate(10, 12, seed=1))
-    made: list[Network] = []
-    seconds = _seconds(lambda: made.append(generate(40, 48, seed=1)))
-    statistics = ring_statistics(ring_sizes(made[0]))
-    return [
-        ("first call, 600 atoms, compiling what is not cached", compile_and_run, "s"),
-        ("one sample of 9600 atoms", seconds, "s"),
-        ("fraction of 6-rings in it", statistics[6], ""),
-        ("Aboav-Weaire parameter of it", aboav_weaire(made[0]), ""),
-    ]
+def _generation(with_lammps: bool) -> list[Row]:
+    rows: list[Row] = []
+    sizes, times = [], []
+    for rings in GENERATED:
+        network, seconds = _glass(*rings)
+        force = _seconds(System(network.positions, network.species, network.cell).energy_forces, 20)
+        rows.append((f"a sample of {network.n_atoms} atoms", seconds, "s"))
+        rows.append((f"the same in force evaluations of {network.n_atoms} atoms", seconds / force, ""))
+        sizes.append(network.n_atoms)
+        times.append(seconds)
+    exponent = np.polyfit(np.log(sizes), np.log(times), 1)[0] if len(sizes) > 1 else np.nan
+    return [*rows, ("exponent of the number of atoms", float(exponent), "")]
 
 
-def _force(_: Amounts) -> list[tuple[str, float, str]]:
-    network = generate(40, 48, seed=1)
-    system = System(network.positions, network.species, network.cell)
-    system.energy_forces()
-    ours = _seconds(system.energy_forces, 50)
-    lmp = lammps.build(network)
-    lammps.evaluate(lmp)
-
-    def evaluate_many() -> None:
-        lmp.command("run 200 pre no post no")  # no integrator is set: the atoms rest, the forces are evaluated
-
-    theirs = _seconds(evaluate_many, 3) / 200
-    return [
-        ("force evaluation, 9600 atoms", 1e3 * ours, "ms"),
-        ("the same in LAMMPS", 1e3 * theirs, "ms"),
-        ("ours / LAMMPS", ours / theirs, ""),
-    ]
+def _relaxation(with_lammps: bool) -> list[Row]:
+    network, _ = _glass()
+    noise = np.random.default_rng(0).normal(0.0, NOISE, network.positions.shape)
+    shaken = network.replace(positions=network.positions + noise)
+    what = f"relaxation of 9600 atoms moved by {NOISE} Å"
+    seconds = _seconds(lambda: relax(shaken), 3)
+    if not with_lammps:
+        return [(what, seconds, "s")]
+    lmp = lammps.build(shaken)
+    lmp.command("min_modify dmax 0.05 line quadratic")
+    return _compared(
+        what, seconds, "by LAMMPS cg", _seconds(lambda: lammps.strain_to(lmp, network.cell, 1e-4, 0, 1e-9))
+    )
 
 
-def _probing(amounts: Amounts) -> list[tuple[str, float, str]]:
-    network = generate(40, 48, seed=1)
-    points = _points(network, amounts.probes)
-    first = _seconds(lambda: probe(network, points=points[:1], workers=1))
-    found = []
-    ours = _seconds(lambda: found.append(probe(network, points=points, workers=1))) / amounts.probes
-    theirs, agree = 0.0, 0
-    for k in range(amounts.reference_probes):
-        strain = []
-        theirs += _seconds(lambda k=k, s=strain: s.append(lammps.probe(network, points[k], 11.0, 1e-3, 1e-8)))
-        agree += abs(strain[0] - float(found[0].critical_strain[k])) < 1.1e-3
-    theirs /= amounts.reference_probes
-    return [
-        ("first probe, compiling what is not cached", first, "s"),
-        ("one probe", 1e3 * ours, "ms"),
-        ("the same in LAMMPS, strain step 1e-3", 1e3 * theirs, "ms"),
-        ("LAMMPS / ours", theirs / ours, ""),
-        ("probes with the instability in the same step", agree / amounts.reference_probes, ""),
-        ("a map of 50 x 50 on one core", 2500 * ours, "s"),
-    ]
-
-
-def _prediction(amounts: Amounts) -> list[tuple[str, float, str]]:
-    from ..learning.predict import predict  # TensorFlow takes seconds to import
-
-    network = generate(40, 48, seed=1)
-    first = _seconds(lambda: predict(network), clock=time.perf_counter)
-    ours = _seconds(lambda: predict(network), 5, time.perf_counter)
-    predict(network, "listi_large")
-    large = _seconds(lambda: predict(network, "listi_large"), 5, time.perf_counter)
-    points = _points(network, amounts.probes)
-    probe(network, points=points[:1])
-    probed = _seconds(lambda: probe(network, points=points), clock=time.perf_counter) / amounts.probes * 2500
-    return [
-        ("first map by listi, TensorFlow and the network loaded, wall time", first, "s"),
-        ("a map of 50 x 50 by listi, wall time", ours, "s"),
-        ("the same by listi_large, wall time", large, "s"),
-        ("the same by probing on all cores, wall time", probed, "s"),
-        ("probing / listi", probed / ours, ""),
-    ]
-
-
-def _cores(amounts: Amounts) -> list[tuple[str, float, str]]:
-    network = generate(40, 48, seed=1)
-    points = _points(network, max(amounts.probes, 400))
-    probe(network, points=points[:1], workers=1)
-    one, two = (_seconds(lambda w=w: probe(network, points=points, workers=w), 3, time.perf_counter) for w in (1, 2))
-    return [("probing, one worker / two workers, wall time", one / two, "")]
-
-
-def _deformation(amounts: Amounts) -> list[tuple[str, float, str]]:
-    network = generate(40, 48, seed=1)
-    deform(generate(10, 12, seed=1), max_strain=0.001)
-    found = []
-    ours = _seconds(lambda: found.append(deform(network, max_strain=STEPS * 1e-4, n_events=100)))
+def _deformation(with_lammps: bool) -> list[Row]:
+    network, _ = _glass()
+    deform(_glass(10, 12)[0], max_strain=0.001)
+    sheared: list[xr.Dataset] = []
+    seconds = _seconds(lambda: sheared.append(deform(network, n_events=6)))
+    what = "to the sixth event in steps of 1e-4, 9600 atoms"
+    steps = round(float(sheared[0].event_strain[-1]) / 1e-4)
+    if not with_lammps:
+        return [(what, seconds, "s"), ("steps", steps, "")]
     lmp = lammps.build(network)
     lmp.command("min_modify dmax 0.05 line quadratic")
-    steps, jumped = amounts.reference_steps, []
+    few = range(1, N_LAMMPS_STEPS + 1)
+    other = _seconds(lambda: [lammps.strain_to(lmp, network.cell, 1e-4, step, 1e-9) for step in few])
+    reference = f"by LAMMPS cg, from {N_LAMMPS_STEPS} steps"
+    return [*_compared(what, seconds, reference, other * steps / N_LAMMPS_STEPS), ("steps", steps, "")]
 
-    def walk() -> None:
-        for step in range(1, steps + 1):
-            moved = lammps.strain_to(lmp, network.cell, 1e-4, step, 1e-9)
-            if np.max(np.linalg.norm(moved - moved.mean(axis=0), axis=1)) > 0.1:
-                jumped.append(step)
 
-    theirs = _seconds(walk) * STEPS / steps
-    left = np.max(np.abs(lammps.evaluate(lmp)[1]))
+def _probing(with_lammps: bool) -> list[Row]:
+    network, _ = _glass()
+    points = _points(network, N_PROBES)
+    probe(network, points=points[:1], workers=1)
+    results: list[xr.Dataset] = []
+    seconds = _seconds(lambda: results.append(probe(network, points=points, workers=1))) / N_PROBES
+    if not with_lammps:
+        return [("a probe", seconds, "s")]
+    strains: list[float] = []
+    other = _seconds(
+        lambda: strains.extend(lammps.probe(network, p, 11.0, 1e-3, 1e-8) for p in points[:N_LAMMPS_PROBES])
+    )
+    agree = np.abs(strains - results[0].critical_strain.values[:N_LAMMPS_PROBES]) < 1.1e-3
     return [
-        (f"{STEPS} steps of 1e-4, 9600 atoms", ours, "s"),
-        ("events on the way", found[0].sizes["event"], ""),
-        (f"LAMMPS cg, of which it did {steps} steps", theirs, "s"),
-        ("of these, steps in which an atom jumped by 0.1 Å", len(jumped), ""),
-        ("largest force left by LAMMPS (by ours: below 1e-10)", left, "energy/Å"),
-        ("LAMMPS / ours", theirs / ours, ""),
+        *_compared("a probe", seconds, "by LAMMPS in steps of 1e-3", other / N_LAMMPS_PROBES),
+        ("probes with the instability in the same step", float(agree.mean()), ""),
     ]
+
+
+def _map(with_lammps: bool) -> list[Row]:
+    network, _ = _glass()
+    probe(network, points=_points(network, 1), workers=1)
+    one, two = (
+        _seconds(lambda w=workers: probe(network, grid=(50, 50), workers=w), clock=time.perf_counter)
+        for workers in (1, 2)
+    )
+    return _compared("a map of 50 x 50 by probing on two cores, wall time", two, "on one core, wall time", one)
+
+
+def _prediction(with_lammps: bool) -> list[Row]:
+    from ..learning.predict import predict  # TensorFlow takes seconds to import
+
+    network, _ = _glass()
+    points = _points(network, N_PROBES)
+    probe(network, points=points[:1])
+    probed = _seconds(lambda: probe(network, points=points), clock=time.perf_counter) / N_PROBES * 2500
+    first = _seconds(lambda: predict(network), clock=time.perf_counter)
+    seconds = _seconds(lambda: predict(network), 5, time.perf_counter)
+    return [
+        *_compared("a map of 50 x 50 by listi, wall time", seconds, "by probing on all cores, wall time", probed),
+        ("the first map, TensorFlow and the network loaded, wall time", first, "s"),
+    ]
+
+
+FIRST_CALLS = """
+import listi
+glass = listi.relax(listi.generate(10, 12, seed=1))
+listi.probe(glass, points=[[5.0, 5.0]])
+listi.deform(glass, max_strain=1e-3)
+"""
+
+
+def _first_call(with_lammps: bool) -> list[Row]:
+    """In processes of their own, with an empty folder of compiled kernels and with what the first one left there."""
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    with tempfile.TemporaryDirectory() as kernels:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": kernels, "PYTHONPATH": path}
+        command = [sys.executable, "-c", FIRST_CALLS]
+        first, second = (
+            _seconds(lambda: subprocess.run(command, env=environment, check=True), clock=time.perf_counter)
+            for _ in range(2)
+        )
+    what = "generate, relax, probe and deform 600 atoms, kernels compiled, wall time"
+    return _compared(what, second, "the same in a new environment, wall time", first)
 
 
 def repeat(network: Network, nx: int, ny: int) -> Network:
-    """Return nx x ny copies of a sample side by side: a larger one of the same spots, at a minimum as it is."""
+    """Return nx x ny copies of a sample side by side, which is at an energy minimum as the sample is."""
     copies = np.stack(np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij"), -1).reshape(-1, 2)
     first, second = network.bonds.T
     positions = wrap(network.positions, network.cell)
@@ -240,7 +264,7 @@ def measure_sizes(
     Parameters
     ----------
     copies : sequence of (int, int)
-        How often the same glass stands along x and y: every size has the same spots.
+        Numbers of copies of the same glass along x and y.
     n_probes : int
         Probes timed in each copy, at the same points: a sample twice as large has twice as many, as a map has.
     rings : (int, int)
@@ -253,7 +277,7 @@ def measure_sizes(
     dict
         Number of atoms to ``force`` [s], ``probe`` [s] and ``memory`` [bytes] of positions, forces and neighbour list.
     """
-    found = {}
+    measured = {}
     glass = generate(*rings, seed=seed)
     points = _points(glass, n_probes)
     for nx, ny in copies:
@@ -263,16 +287,16 @@ def measure_sizes(
         corners = np.array([(i, j) for i in range(nx) for j in range(ny)]) * glass.cell
         everywhere = np.concatenate([points + corner for corner in corners])
         probe(network, points=points[:1], workers=1)
-        found[network.n_atoms] = {
+        measured[network.n_atoms] = {
             "force": _seconds(system.energy_forces, 20),
             "probe": _seconds(lambda n=network, p=everywhere: probe(n, points=p, workers=1), 2) / len(everywhere),
             "memory": system.partner.nbytes + system.first.nbytes + system.positions.nbytes + forces.nbytes,
         }
-    return found
+    return measured
 
 
 def measure_growth(rings: tuple[int, int], seed: int = 0, n_events: int = 6) -> dict[str, float]:
-    """Generate a sample and shear it to an event: what it takes, and what it is like.
+    """Measure the cost of generating a sample and shearing it to an event, and properties of the sample.
 
     Parameters
     ----------
@@ -308,9 +332,9 @@ def measure_growth(rings: tuple[int, int], seed: int = 0, n_events: int = 6) -> 
     }
 
 
-def _size(amounts: Amounts) -> list[tuple[str, float, str]]:
-    rows = []
-    for n, row in measure_sizes(SIZES, amounts.probes).items():
+def _size(with_lammps: bool) -> list[Row]:
+    rows: list[Row] = []
+    for n, row in measure_sizes(SIZES, N_PROBES).items():
         rows.append((f"force evaluation per atom, {n} atoms", 1e9 * row["force"] / n, "ns"))
         rows.append((f"one probe, {n} atoms", 1e3 * row["probe"], "ms"))
         rows.append((f"memory per atom, {n} atoms", row["memory"] / n, "bytes"))
@@ -319,10 +343,11 @@ def _size(amounts: Amounts) -> list[tuple[str, float, str]]:
 
 PARTS = {
     "generation": _generation,
-    "force": _force,
-    "probing": _probing,
-    "prediction": _prediction,
-    "cores": _cores,
+    "relaxation": _relaxation,
     "deformation": _deformation,
+    "probing": _probing,
+    "map": _map,
+    "prediction": _prediction,
+    "first call": _first_call,
     "size": _size,
 }

@@ -1,4 +1,4 @@
-"""The chain of notebooks: their order, what is up to date, running and resuming.
+"""The chain of notebooks: what is up to date, running side by side, resuming.
 
 Templates in `notebooks/` are never changed. A run has an output folder with
 
@@ -7,35 +7,52 @@ Templates in `notebooks/` are never changed. A run has an output folder with
     data/, figures/   what they made
     chain/NN.json     what each step was made from and what it made
 
-A step is up to date if its notebook, the code it uses, its parameters and the data of the steps it
-needs are what they were, and all that it made is still there as it was. Contents are compared, not
-clocks.
+A step is up to date if its notebook, the modules of this package that it imports, its parameters and the data of the
+steps it needs are what they were, and all that it made is still there as it was. Contents are compared, not dates.
+
+General tools (doit, pytask, snakemake) compare whole files and allow one step per file. Here three steps add groups to
+the same sample files, so variables are compared; the order and what may run at the same time come from `graphlib`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import functools
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
-from ..files import DataError, checksum, files_in, is_locked, locked, read_json, remove_unfinished, sha256, write_json
-from . import parameters, provenance, sample_files
-from .notebooks import ChainError, Step, execute, root, steps, verdict
+from dask.system import cpu_count
+
+from ..files import (
+    PACKAGE,
+    DataError,
+    checksum,
+    files_in,
+    is_locked,
+    locked,
+    read_json,
+    remove_unfinished,
+    sha256,
+    write_json,
+)
+from . import netcdf, parameters, provenance, sample_files
+from .notebooks import ChainError, Step, execute, root, steps, stop, verdict
 from .profiles import resolve
 
 RESULTS = "results"
 PARAMETERS = "parameters.json"
+MAX_RUNNING = 4  # notebooks at the same time, also where there are more cores: a notebook takes up to 2 GB
 _OURS = (PARAMETERS, "chain", "notebooks", "data", "figures")  # what a run makes
 
 
 @dataclass
 class State:
-    """How a step stands: `why` is empty if it is up to date, else it says why it is not."""
+    """State of a step: `why` is empty if it is up to date, otherwise it says why it is not."""
 
     step: Step
     why: str
@@ -62,21 +79,21 @@ def output_folder(profile: str | Path, output: str | Path | None = None) -> Path
 
 
 def state(all_steps: list[Step], values: Mapping, output: Path) -> list[State]:
-    """Return how every step stands with these parameters."""
+    """Return the state of every step for these parameters."""
     records = {step.number: _record(output, step) for step in all_steps}
-    found: dict[str, State] = {}
+    states: dict[str, State] = {}
     for step in all_steps:
         record = records[step.number]
         why = _why(step, values, output, record, records)
-        behind = [n for n in step.needs if found[n].why]
-        if not why and behind:
-            why = f"needs {behind[0]}, which is not up to date"
-        found[step.number] = State(step, why, record)
-    return list(found.values())
+        outdated = [number for number in step.needs if states[number].why]
+        if not why and outdated:
+            why = f"needs {outdated[0]}, which is not up to date"
+        states[step.number] = State(step, why, record)
+    return list(states.values())
 
 
 def _record(output: Path, step: Step) -> dict:
-    """What is written of a step's last run; empty if there is nothing whole."""
+    """Record of a step's last run; empty if there is none or it is damaged."""
     try:
         return read_json(output / "chain" / f"{step.number}.json")
     except DataError:
@@ -86,11 +103,14 @@ def _record(output: Path, step: Step) -> dict:
 def _why(step: Step, values: Mapping, output: Path, record: dict, records: dict) -> str:
     """Why a step must run; "" if it is up to date."""
     if record.get("state") != "done":
-        return {"failed": "failed", "running": "was interrupted"}.get(record.get("state"), "not run")
+        return {"failed": "failed", "running": "was interrupted", "interrupted": "was interrupted"}.get(
+            record.get("state"), "not run"
+        )
     if record["name"] != step.name or record["page"] != step.page:
         return "notebook changed"
-    if record["code"] != provenance.code_version():
-        return "code changed"
+    for source, written in record["code"].items():
+        if _contents(PACKAGE.parent / source).get("") != written:
+            return f"{source} changed"
     if record["parameters"] != _own(step, values):
         return "parameters changed"
     if record["inputs"] != _inputs(step, records):
@@ -108,48 +128,60 @@ def _own(step: Step, values: Mapping) -> dict:
 
 
 def _inputs(step: Step, records: Mapping[str, dict]) -> str:
-    """Sum over the data that the steps it needs have made."""
+    """Checksum of the data that the steps it needs have made."""
     made = [records[number].get("made", {}) for number in step.needs]
-    return checksum([{k: v for k, v in one.items() if k.startswith("data/")} for one in made])
+    return checksum([{name: sums for name, sums in files.items() if name.startswith("data/")} for files in made])
 
 
 def _contents(path: Path) -> dict[str, str]:
-    """Sums of what a file holds: of every variable of a sample file, of other files as a whole."""
+    """Checksums of the contents of a file: of every variable of a NetCDF file, of the bytes of any other."""
     if not path.is_file():
         return {}
-    now = path.stat()
-    return _contents_at(path, now.st_ino, now.st_size, now.st_mtime_ns)
+    status = path.stat()
+    return _contents_at(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=100_000)
 def _contents_at(path: Path, *_unchanged: int) -> dict[str, str]:
-    """The same, remembered while the file is not touched."""
+    """The same, remembered as long as the file is not touched."""
     if path.suffix != ".nc":
         return {"": sha256(path)}
     try:
-        return sample_files.variable_checksums(path)
+        return netcdf.variable_checksums(netcdf.read(path)[1])
     except DataError:
         return {}
 
 
-def _made(output: Path, step: Step, all_steps: list[Step]) -> dict[str, dict[str, str]]:
-    """Contents of the output folder that no other step has made."""
-    claims: dict[str, dict[str, str]] = {}
-    for other in all_steps:
-        if other is not step:
-            for relative, written in _record(output, other).get("made", {}).items():
-                claims.setdefault(relative, {}).update(written)
+def _made(output: Path, step: Step) -> dict[str, dict[str, str]]:
+    """Contents of those files of the output folder that this step makes."""
     made = {}
     for path in [*files_in(output / "data"), *files_in(output / "figures"), _executed(output, step)]:
         relative = path.relative_to(output).as_posix()
-        mine = {n: s for n, s in _contents(path).items() if n not in claims.get(relative, {})}
-        if mine:
-            made[relative] = mine
+        sums = {
+            name: total
+            for name, total in _contents(path).items()
+            if step.is_made_here(f"{relative}/{name}".rstrip("/"))
+        }
+        if sums:
+            made[relative] = sums
     return made
 
 
 def _executed(output: Path, step: Step) -> Path:
     return output / "notebooks" / f"{step.name}.ipynb"
+
+
+class Watch:
+    """Is informed of what a run does; this one ignores it."""
+
+    def begin(self, step: Step, why: str) -> None:
+        """A step begins, for this reason."""
+
+    def cell(self, step: Step, number: int, count: int) -> None:
+        """A cell of the step is executed next; `number` counts from 1. Called from several threads."""
+
+    def end(self, step: Step, record: Mapping) -> None:
+        """A step has ended, with this record."""
 
 
 def run(
@@ -159,9 +191,9 @@ def run(
     fresh: bool = False,
     output: str | Path | None = None,
     notebooks: str | Path | None = None,
-    watch: Callable[[Step, str, float | None], contextlib.AbstractContextManager] | None = None,
+    watch: Watch | None = None,
 ) -> list[State]:
-    """Execute the notebooks that are not up to date, in order.
+    """Execute the notebooks that are not up to date, those that do not need one another at the same time.
 
     Parameters
     ----------
@@ -170,15 +202,15 @@ def run(
     changes : mapping, optional
         Parameters to change, by name.
     only : str, optional
-        Number of the one notebook to execute.
+        Number of the only notebook to execute, or of the first and the last, as "00-11".
     fresh : bool
         Start over: remove what earlier runs made (with `only`: execute even if up to date).
     output : path, optional
         Output folder, `results/<profile>` by default.
     notebooks : path, optional
         Folder of the templates.
-    watch : callable, optional
-        Called with step, reason and expected seconds; its context spans the execution.
+    watch : Watch, optional
+        Is informed when steps and their cells begin and end.
 
     Returns
     -------
@@ -190,13 +222,14 @@ def run(
     ValueError
         If a parameter is refused; nothing has been done then.
     ChainError
-        If a notebook fails, or `only` needs a step that is not up to date.
+        If a notebook fails (notebooks that are running then are executed to their end), or one of `only` needs another
+        that is not up to date.
     DataError
         If another run holds the output folder, or it cannot be written.
     """
     values = resolve(profile, changes)
     all_steps = steps(notebooks and Path(notebooks))
-    chosen = _chosen(all_steps, only)
+    chosen = choose(all_steps, only)
     output = output_folder(profile, output)
     fresh_start = fresh and only is None
     if fresh_start and not (output / PARAMETERS).is_file() and any((output / name).exists() for name in _OURS):
@@ -205,41 +238,47 @@ def run(
         remove_unfinished(output)
         if fresh_start:
             _remove(output)
+        before = state(all_steps, values, output)
+        _check_needs(chosen, before)
+        for name in ("notebooks", "data", "figures"):
+            (output / name).mkdir(exist_ok=True)
         write_json(output / PARAMETERS, {"profile": str(profile), "parameters": values})
-        for step in chosen:
-            now = {s.step.number: s for s in state(all_steps, values, output)}
-            if only is not None:
-                _check_needs(step, now)
-            why = now[step.number].why or ("asked for" if fresh else "")
-            if why:
-                expected = expected_seconds(now[step.number], profile, changes)
-                with watch(step, why, expected) if watch else contextlib.nullcontext():
-                    _execute(step, values, output, all_steps)
+        _mark_interrupted(output, before)
+        job = _Job(all_steps, values, output, "--fresh" if fresh else "", watch or Watch())
+        job.execute(chosen, expected_seconds(before, profile, changes))
         return state(all_steps, values, output)
 
 
-def _chosen(all_steps: list[Step], only: str | None) -> list[Step]:
+def choose(all_steps: list[Step], only: str | None) -> list[Step]:
+    """Return the steps that `only` names, a number or a range of numbers; all of them if it is None.
+
+    Raises
+    ------
+    ValueError
+        If there is no such step.
+    """
     if only is None:
         return all_steps
-    chosen = [step for step in all_steps if step.number == str(only).zfill(2)]
-    if not chosen:
-        numbers = ", ".join(step.number for step in all_steps)
-        raise ValueError(f"only: {only!r} is not allowed; it must be one of {numbers}")
-    return chosen
+    numbers = [step.number for step in all_steps]
+    first, dash, last = (text.strip() for text in str(only).partition("-"))
+    first, last = first.zfill(2), (last if dash else first).zfill(2)
+    if first not in numbers or last not in numbers or last < first:
+        raise ValueError(
+            f"only: {only!r} is not allowed; it must be one of {', '.join(numbers)},"
+            f" or a range such as {numbers[0]}-{numbers[-1]}"
+        )
+    return [step for step in all_steps if first <= step.number <= last]
 
 
-def _check_needs(step: Step, now: Mapping[str, State]) -> None:
-    for number in step.needs:
-        if now[number].why:
-            needed = now[number]
-            raise ChainError(f"{step.name} needs {needed.step.name}, which is not up to date: {needed.why}")
-
-
-def expected_seconds(now: State, profile: str | Path = "demo", changes: Mapping | None = None) -> float | None:
-    """Seconds that a step will take, by its last run or the notebook (demo); None if unknown."""
-    if now.record.get("state") == "done":
-        return now.record["seconds"]
-    return now.step.seconds if str(profile) == "demo" and not changes else None
+def _check_needs(chosen: list[Step], states: list[State]) -> None:
+    """Refuse steps that need one which is neither up to date nor chosen."""
+    numbers = {step.number for step in chosen}
+    others = {now.step.number: now for now in states if now.why and now.step.number not in numbers}
+    for step in chosen:
+        for number in step.needs:
+            if number in others:
+                needed = others[number]
+                raise ChainError(f"{step.name} needs {needed.step.name}, which is not up to date: {needed.why}")
 
 
 def _remove(output: Path) -> None:
@@ -249,36 +288,137 @@ def _remove(output: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _execute(step: Step, values: Mapping, output: Path, all_steps: list[Step]) -> None:
-    """Execute one notebook and write down what it was made from and what it made."""
-    for name in ("notebooks", "data", "figures"):
-        (output / name).mkdir(exist_ok=True)
-    records = {s.number: _record(output, s) for s in all_steps}
-    record = {
-        "name": step.name,
-        "page": step.page,
-        "code": provenance.code_version(),
-        "parameters": _own(step, values),
-        "inputs": _inputs(step, records),
-        "made": records[step.number].get("made", {}),
-        "started": _now(),
-        **provenance.provenance(),
+def _mark_interrupted(output: Path, states: list[State]) -> None:
+    """Correct the records of steps that an earlier run was executing when it was killed."""
+    for now in states:
+        if now.record.get("state") == "running":
+            write_json(_place(output, now.step), {**now.record, "state": "interrupted"})
+
+
+def _place(output: Path, step: Step) -> Path:
+    return output / "chain" / f"{step.number}.json"
+
+
+def expected_seconds(
+    states: list[State], profile: str | Path = "demo", changes: Mapping | None = None
+) -> dict[str, float | None]:
+    """Return the seconds that each step will take, from its last run or from the notebook (demo); None if unknown."""
+    known = str(profile) == "demo" and not changes
+    return {
+        now.step.number: now.record["seconds"]
+        if now.record.get("state") == "done"
+        else now.step.seconds
+        if known
+        else None
+        for now in states
     }
-    place = output / "chain" / f"{step.number}.json"
-    write_json(place, {**record, "state": "running"})
-    start = time.monotonic()
-    try:
-        places = {"data_dir": "../data", "figure_dir": "../figures"}
-        own = {name: {**values, **places}[name] for name in step.defaults}
-        cells = execute(step.path, _executed(output, step), own)
-    except KeyboardInterrupt:
-        raise  # what is left "running" without a run is "interrupted"
-    except BaseException as error:
-        seconds = time.monotonic() - start
-        write_json(place, {**record, "state": "failed", "error": str(error), "seconds": seconds})
-        raise
-    record |= {"seconds": time.monotonic() - start, "finished": _now(), "verdict": verdict(cells)}
-    write_json(place, {**record, "made": _made(output, step, all_steps), "state": "done"})
+
+
+def time_left(all_steps: list[Step], seconds: Mapping[str, float]) -> float:
+    """Estimate how long steps take that run side by side [s].
+
+    Parameters
+    ----------
+    all_steps : list of Step
+        In order.
+    seconds : mapping
+        What is left of each step that has not ended, by its number.
+    """
+    longest = max(_to_the_end(all_steps, seconds).values(), default=0.0)
+    return max(longest, sum(seconds.values()) / min(cpu_count(), MAX_RUNNING))
+
+
+def _to_the_end(all_steps: list[Step], seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds from the beginning of each step to the end of the last that needs it, directly or not."""
+    times: dict[str, float] = {}
+    for step in reversed(all_steps):
+        after = [times[other.number] for other in all_steps if step.number in other.needs]
+        times[step.number] = (seconds.get(step.number) or 0.0) + max(after, default=0.0)
+    return times
+
+
+@dataclass
+class _Job:
+    """Executes steps, each as soon as those that it needs have ended."""
+
+    all_steps: list[Step]
+    values: Mapping
+    output: Path
+    reason: str  # to execute a step that is up to date
+    watch: Watch
+    running: dict[Future, tuple[Step, dict, float]] = field(default_factory=dict)
+
+    def execute(self, chosen: list[Step], seconds: Mapping[str, float | None]) -> None:
+        """Execute these steps; after a failure, only those that are running are executed to their end."""
+        named = {step.number: step for step in chosen}
+        order = TopologicalSorter({step.number: [n for n in step.needs if n in named] for step in chosen})
+        order.prepare()
+        urgency = _to_the_end(self.all_steps, seconds)
+        ready: list[str] = []
+        errors: list[BaseException] = []
+        most = min(cpu_count(), MAX_RUNNING)
+        with ThreadPoolExecutor(most) as pool:
+            try:
+                while self.running or (order.is_active() and not errors):
+                    ready = sorted([*ready, *order.get_ready()], key=lambda number: -urgency[number])
+                    while ready and len(self.running) < most and not errors:
+                        number = ready.pop(0)
+                        if not self._begin(named[number], pool):
+                            order.done(number)
+                            break  # others may be ready, and more urgent
+                    else:
+                        for step, error in self._ended():
+                            order.done(step.number)
+                            errors += [error] if error else []
+            except BaseException:
+                while self.running and wait(self.running, timeout=0.2).not_done:
+                    stop()
+                raise
+        if errors:
+            raise errors[0]
+
+    def _begin(self, step: Step, pool: ThreadPoolExecutor) -> bool:
+        """Begin to execute a step if it is not up to date; return whether it was begun."""
+        now = next(now for now in state(self.all_steps, self.values, self.output) if now.step is step)
+        if not (why := now.why or self.reason):
+            return False
+        records = {other.number: _record(self.output, other) for other in self.all_steps}
+        record = {
+            "name": step.name,
+            "page": step.page,
+            "parameters": _own(step, self.values),
+            "inputs": _inputs(step, records),
+            "made": now.record.get("made", {}),
+            "started": _now(),
+            **provenance.provenance(),
+        }
+        write_json(_place(self.output, step), {**record, "state": "running"})
+        # All cores for the first, half of them for a second, so that there are few more workers than cores.
+        workers = self.values["workers"] or max(1, cpu_count() // (len(self.running) + 1))
+        own = {**self.values, "data_dir": "../data", "figure_dir": "../figures", "workers": workers}
+        own = {name: own[name] for name in step.defaults}
+        self.watch.begin(step, why)
+        on_cell = functools.partial(self.watch.cell, step)
+        future = pool.submit(execute, step.path, _executed(self.output, step), own, on_cell)
+        self.running[future] = step, record, time.monotonic()
+        return True
+
+    def _ended(self) -> list[tuple[Step, BaseException | None]]:
+        """Wait for steps to end and record what they made."""
+        ended = []
+        for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+            step, record, begin = self.running.pop(future)
+            record |= {"seconds": time.monotonic() - begin, "finished": _now()}
+            error = future.exception()
+            if error is None:
+                cells, code = future.result()
+                record |= {"code": code, "verdict": verdict(cells), "made": _made(self.output, step), "state": "done"}
+            else:
+                record |= {"error": str(error), "state": "failed"}
+            write_json(_place(self.output, step), record)
+            self.watch.end(step, record)
+            ended.append((step, error))
+        return ended
 
 
 def _now() -> str:
@@ -291,7 +431,7 @@ def figures(record: Mapping) -> list[str]:
 
 
 def progress(now: State, output: Path) -> str:
-    """Say how a step stands in one word: done, stale, missing, failed, running or interrupted."""
+    """State of a step in one word: done, stale, missing, failed, running or interrupted."""
     word = now.record.get("state", "missing")
     if word == "running":
         return "running" if is_locked(output) else "interrupted"
@@ -310,6 +450,8 @@ def verify(folder: str | Path) -> dict[Path, str]:
     """
     folder = Path(folder)
     found = sample_files.verify(folder)
+    if not found:
+        raise DataError(f"{folder}: holds no files that can be verified")
     for place in sorted(folder.rglob("chain/[0-9][0-9].json")):
         if not found[place]:
             found |= _verify_record(place, found)

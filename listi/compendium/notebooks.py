@@ -1,4 +1,4 @@
-"""Notebooks: read as steps of the chain, executed through papermill, templates untouched."""
+"""Notebooks: read as steps of the chain, executed by nbclient, templates untouched."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import contextlib
 import json
 import os
 import re
+import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..files import PACKAGE, checksum, repository
+from ..files import PACKAGE, checksum, repository, sha256, write_bytes
 from . import parameters
 
 PATTERN = "[0-9][0-9]_*.ipynb"
+_SAVED_FIGURE = re.compile(r'figure_dir, "(\w+)"')  # as in figures.save(figure, figure_dir, "fig1")
 
 
 class ChainError(Exception):
@@ -34,8 +37,10 @@ class Step:
     defaults : dict
         Names and defaults of its parameters cell.
     needs : tuple of str
-        Numbers of the steps whose data it reads (`metadata.listi.needs` of the notebook; all
-        earlier ones if it does not say).
+        Numbers of the steps whose data it reads (`metadata.listi.needs` of the notebook).
+    makes : tuple of str
+        Patterns of what it makes in the output folder: itself executed, the figures that its cells save, and the data
+        in `metadata.listi.makes`. In a NetCDF file they name variables, as "data/samples/*.nc/shear/*" does.
     seconds : float or None
         How long it takes at the demo profile (`metadata.listi.seconds`).
     page : str
@@ -47,8 +52,13 @@ class Step:
     path: Path
     defaults: dict
     needs: tuple[str, ...]
+    makes: tuple[str, ...]
     seconds: float | None
     page: str
+
+    def is_made_here(self, name: str) -> bool:
+        """Whether this step makes the file, or the variable of a NetCDF file, of this name in the output folder."""
+        return any(fnmatchcase(name, pattern) for pattern in self.makes)
 
 
 def root() -> Path:
@@ -65,31 +75,44 @@ def steps(folder: Path | None = None) -> list[Step]:
         If a notebook cannot be read or its parameters cell disagrees with `listi.compendium.parameters`.
     """
     folder = root() / "notebooks" if folder is None else Path(folder)
-    found: list[Step] = []
+    earlier: dict[str, Step] = {}
     for path in sorted(folder.glob(PATTERN)):
         try:
-            found.append(_step(path, tuple(step.number for step in found)))
+            earlier[path.name[:2]] = _step(path, earlier)
         except (ValueError, SyntaxError, KeyError, TypeError) as error:
             raise ChainError(f"{path.name}: {error}") from error
-    return found
+    return list(earlier.values())
 
 
-def _step(path: Path, earlier: tuple[str, ...]) -> Step:
-    ours = json.loads(path.read_text("utf-8"))["metadata"].get("listi", {})
-    needs = tuple(ours.get("needs", earlier))
-    if not set(needs) <= set(earlier):
-        raise ValueError(f"needs {', '.join(needs)}; allowed are earlier steps: {', '.join(earlier)}")
+def _step(path: Path, earlier: Mapping[str, Step]) -> Step:
+    metadata = json.loads(path.read_text("utf-8"))["metadata"].get("listi", {})
     cells = read_cells(path)
-    own = [source for _, source, tags in cells if "parameters" in tags]
+    sources = [source for _, source, _ in cells]
+    figures = [f"figures/{name}.*" for source in sources for name in _SAVED_FIGURE.findall(source)]
+    data = [f"data/{pattern}" for pattern in metadata.get("makes", ())]
     return Step(
         number=path.name[:2],
         name=path.stem,
         path=path,
-        defaults=parameters.read_cell("\n".join(own)),
-        needs=needs,
-        seconds=ours.get("seconds"),
-        page=checksum([source for _, source, _ in cells]),
+        defaults=parameters.read_cell("\n".join(source for _, source, tags in cells if "parameters" in tags)),
+        needs=_checked_needs(metadata, earlier),
+        makes=(f"notebooks/{path.name}", *figures, *data),
+        seconds=metadata.get("seconds"),
+        page=checksum(sources),
     )
+
+
+def _checked_needs(metadata: Mapping, earlier: Mapping[str, Step]) -> tuple[str, ...]:
+    """Return the needs of a notebook; all must be earlier steps that make data."""
+    if "needs" not in metadata:
+        raise ValueError("metadata.listi.needs is missing; it lists the steps whose data the notebook reads")
+    needs = tuple(metadata["needs"])
+    if not set(needs) <= set(earlier):
+        raise ValueError(f"needs {', '.join(needs)}; allowed are earlier steps: {', '.join(earlier)}")
+    for number in needs:
+        if not any(pattern.startswith("data/") for pattern in earlier[number].makes):
+            raise ValueError(f"needs {number}, which makes no data; is its metadata.listi.makes missing?")
+    return needs
 
 
 def read_cells(path: Path) -> list[tuple[str, str, list[str]]]:
@@ -98,74 +121,118 @@ def read_cells(path: Path) -> list[tuple[str, str, list[str]]]:
     return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
 
 
-def execute(template: Path, executed: Path, parameters: Mapping[str, object]) -> list:
+# Executed after the last cell: the modules of this package that the notebook has imported, directly or not.
+_IMPORTED = """
+import sys
+for module in list(sys.modules.values()):
+    if getattr(module, "__name__", "").partition(".")[0] == "listi" and getattr(module, "__file__", None):
+        print(module.__file__)
+"""
+_running: set = set()  # clients of notebooks that are being executed
+
+
+def execute(
+    template: Path,
+    executed: Path,
+    values: Mapping[str, object],
+    on_cell: Callable[[int, int], object] = lambda number, count: None,
+) -> tuple[list, dict[str, str]]:
     """Execute a notebook in the folder of the executed one.
 
     Parameters
     ----------
     template, executed : Path
-        The notebook, and the file to write; up to the error if there is one.
-    parameters : mapping
+        The notebook, and the file to write. If a cell fails, it is written with the error.
+    values : mapping
         Values for its parameters cell.
+    on_cell : callable
+        Called with the number of each cell, from 1, and the number of cells before the cell is executed.
 
     Returns
     -------
-    list
+    cells : list
         Cells of the executed notebook.
+    code : dict
+        SHA-256 of each source file of this package that the notebook imported, by its path as in "listi/files.py".
 
     Raises
     ------
     ChainError
         Naming the notebook, the cell and the error.
     """
-    import papermill  # takes a second to import
-    from papermill.exceptions import PapermillExecutionError
-    from traitlets.config import Config
+    import nbformat  # these take seconds to import
+    from nbclient.exceptions import CellExecutionError
 
-    unfinished = executed.with_name(f".{executed.stem}.unfinished.ipynb")
+    notebook = nbformat.read(template, 4)
+    cells, started = notebook.cells, [0]
+    for cell in cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = "\n".join(parameters.line(name, value) for name, value in values.items())
+    imported = nbformat.v4.new_code_cell(_IMPORTED)
+
+    def begin(cell, cell_index: int) -> None:
+        if cell is not imported:
+            started.append(cell_index + 1)
+            on_cell(cell_index + 1, len(cells) - 1)
+
+    cells.append(imported)
+    error: Exception | None = None
     try:
-        with _environment():
-            notebook = papermill.execute_notebook(
-                template.absolute(),
-                unfinished,
-                parameters=dict(parameters),
-                kernel_name="python3",
-                language="python",
-                config=Config(
-                    KernelManager={"transport": "ipc"},  # closed to other users
-                    NotebookClient={"extra_arguments": ["--log-level=CRITICAL"]},  # shutting down is no error
-                ),
-                cwd=executed.parent,
-                progress_bar=False,
-            )
-    except PapermillExecutionError as error:
-        if error.ename == "KeyboardInterrupt":  # Ctrl-C in a terminal reaches the kernel, too
-            raise KeyboardInterrupt from error
-        os.replace(unfinished, executed)
-        sources = [source for _, source, _ in read_cells(template)]
-        number = sources.index(error.source) + 1 if error.source in sources else "of parameters"
-        where = f"{template.name}, cell {number} (In [{error.exec_count}])"
-        raise ChainError(f"{where}: {error.ename}: {error.evalue}") from error
-    except Exception as error:  # the kernel died or did not start, or the file cannot be written
-        raise ChainError(f"{template.name}: {error}") from error
-    os.replace(unfinished, executed)
-    return notebook.cells
+        _run_in_kernel(notebook, executed.parent, begin)
+    except CellExecutionError as failed:
+        where = f"{template.name}, cell {started[-1]} (In [{cells[started[-1] - 1].execution_count}])"
+        error = ChainError(f"{where}: {failed.ename}: {failed.evalue}")
+    except Exception as failed:  # the kernel died or did not start
+        raise ChainError(f"{template.name}: {failed}") from failed
+    cells.pop()
+    write_bytes(executed, nbformat.writes(notebook).encode())
+    if error:
+        raise error
+    files = "".join(output.text for output in imported.outputs).splitlines()
+    code = {Path(file).relative_to(PACKAGE.parent).as_posix(): sha256(file) for file in sorted(set(files))}
+    return cells, code
 
 
-@contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """Variables of the kernel: this environment's python3, this package, quiet TensorFlow."""
-    before = dict(os.environ)
-    path = [str(PACKAGE.parent), *filter(None, [before.get("PYTHONPATH")])]
-    os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "PYTHONPATH": os.pathsep.join(path)}
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        with tempfile.TemporaryDirectory(prefix="listi-") as sockets:
-            os.environ["JUPYTER_RUNTIME_DIR"] = sockets  # short, and on a disk that knows sockets
-            yield
-    finally:
-        os.environ.clear()
-        os.environ |= before
+def _run_in_kernel(notebook, folder: Path, on_cell: Callable) -> None:
+    """Execute all cells in a new kernel of this environment's Python."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from nbclient import NotebookClient
+
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=CRITICAL"],  # a kernel that is shut down is no error
+        startup_timeout=600,
+        iopub_timeout=600,  # where outputs come late, the machine is busy
+        raise_on_iopub_timeout=True,
+        on_cell_start=on_cell,
+        shutdown_kernel="immediate",  # after the last cell nothing is left to be done
+    )
+    with tempfile.TemporaryDirectory(prefix="listi-") as sockets:  # a short path, as sockets want it
+        manager = client.create_kernel_manager()
+        manager.transport = "ipc"  # closed to other users
+        manager.connection_file = os.path.join(sockets, "kernel.json")
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])  # no python3 but this one
+        _running.add(client)
+        try:
+            client.execute(env=_environment())
+        finally:
+            _running.remove(client)
+
+
+def _environment() -> dict[str, str]:
+    """Variables of a kernel: this package; TensorFlow quiet and on one core, as other notebooks run meanwhile."""
+    tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    return {**tensorflow, **os.environ, "PYTHONPATH": path}
+
+
+def stop() -> None:
+    """Kill the kernels of all notebooks that this process is executing; `execute` then raises ChainError."""
+    for client in list(_running):
+        with contextlib.suppress(AttributeError, OSError):  # the kernel has not started yet, or has ended
+            os.kill(client.km.provisioner.pid, signal.SIGKILL)
 
 
 def verdict(cells: list) -> str:

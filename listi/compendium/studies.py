@@ -46,8 +46,6 @@ STUDIES = (
     *("radius", "boundary", "probes", "moved", "events", "imaged", "noise", "scaling", "bench"),
 )
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
-N_TIMED = 200  # probes timed in each copy of a glass
-N_LAMMPS = 100  # of these probes, and of the steps of a deformation, how many LAMMPS does too
 N_RANKED = 100  # random probes that the first event is ranked among, for radius and boundary
 N_WALKED, N_EVENTS = 200, 3  # probes of each sample walked step by step; samples sheared so
 DISTANCES, AROUND = (0.1, 0.2, 0.4, 0.8), 0.4  # by how much probes are moved [Å]; where four are, all around
@@ -411,7 +409,7 @@ def update(
         elif name == "noise":
             kept[name] = {patch: against_noise(imaged_patch(patch), DOSES).to_dict() for patch in IMAGED.values()}
         elif name == "bench":
-            kept[name] = bench.run((), N_TIMED, N_LAMMPS, N_LAMMPS, work / name / "bench.json")
+            kept[name] = bench.run((), work / name / "bench.json")
         elif name == "scaling":
             kept[name] = {}
             for rings in bench.RINGS:

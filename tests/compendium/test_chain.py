@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,21 +17,22 @@ from listi.compendium import chain, notebooks
 
 
 def run(executed, *arguments, **settings):
-    """Run the chain and return the numbers of the steps that were executed."""
+    """Run the chain and return the numbers of the steps that were executed, sorted."""
     executed.clear()
     chain.run(*arguments, **settings)
-    return [name[:2] for name in executed]
+    return sorted(name[:2] for name in executed)
 
 
 def test_runs_all_in_order_and_leaves_what_it_should(checkout, executed):
     before = {path: path.read_bytes() for path in (checkout / "notebooks").iterdir()}
     states = chain.run("demo", {"seed": 3})
-    assert executed == ["01_make", "02_measure", "03_draw", "04_alone"]
+    assert sorted(executed) == ["01_make", "02_measure", "03_draw", "04_alone"]
+    assert [name for name in executed if name != "04_alone"] == ["01_make", "02_measure", "03_draw"]
     assert [state.why for state in states] == [""] * 4
     assert {path: path.read_bytes() for path in (checkout / "notebooks").iterdir()} == before
     results = checkout / "results" / "demo"
     found = {path.relative_to(results).as_posix() for path in files.files_in(results)}
-    made = {"data/sample_0000.nc", "data/measured.json", "figures/figure.png", "parameters.json"}
+    made = {"data/samples/sample_0000.nc", "data/measured.json", "figures/figure.png", "parameters.json"}
     assert made <= found and {f"chain/{n}.json" for n in ALL} <= found
     assert files.read_json(results / "parameters.json")["parameters"]["seed"] == 3
     record = states[2].record
@@ -55,25 +57,93 @@ def test_runs_only_what_a_change_touches(checkout, executed):
 def test_runs_what_another_text_code_or_comment_touches(checkout, executed):
     alpha = ["alpha: float = 0.3  # alpha"]
     run(executed)
-    write("04_alone", alpha, ALONE, [], text="# Better said")
+    write("04_alone", alpha, ALONE, [], text="# Better worded")
     assert run(executed) == ["04"]
     data = ["seed: int = 0  # seed", "data_dir: str = 'data'  # data"]
-    write("01_make", data, MAKE + "# said\n", [])
+    write("01_make", data, MAKE + "# a comment\n", [])
     assert run(executed) == ["01"], "its data are the same, so nothing after it runs"
     write("02_measure", ["n_events: int = 6  # x", data[1]], MEASURE + "n_atoms += 1\n", ["01"])
     assert run(executed) == ["02"]
 
 
-def test_all_run_again_when_an_algorithm_has_another_number(checkout, executed, monkeypatch):
+def test_a_step_runs_again_when_a_module_that_it_imports_has_changed(checkout, executed, monkeypatch):
+    goodness = "listi/analysis/prediction_goodness.py"
+    source = chain.PACKAGE.parent / goodness
+    in_fixture = chain.execute
+    sums = {"02_measure": {goodness: files.sha256(source)}}
+    monkeypatch.setattr(chain, "execute", lambda path, *more: (in_fixture(path, *more)[0], sums.get(path.stem, {})))
     run(executed)
-    monkeypatch.setitem(chain.provenance.ALGORITHMS, "probing", 99)
+    assert run(executed) == []
+    changed = checkout / goodness
+    changed.parent.mkdir(parents=True)
+    changed.write_text(source.read_text().replace("1.0 - ", "1.0 + ", 1))
+    monkeypatch.setattr(chain, "PACKAGE", checkout / "listi")
+    states = chain.state(notebooks.steps(), chain.resolve("demo"), checkout / "results" / "demo")
+    assert [state.why for state in states] == ["", f"{goodness} changed", "needs 02, which is not up to date", ""]
+
+
+def test_only_what_a_step_makes_counts_as_made_by_it(checkout, executed):
+    """Not the figure that it made under another name, and nothing that someone put into the folder."""
+    run(executed)
+    output = checkout / "results" / "demo"
+    (output / "figures" / "mine.png").write_text("x")
+    (output / "data" / "mine.json").write_text("x")
+    renamed = Path("notebooks/03_draw.ipynb")
+    renamed.write_text(renamed.read_text().replace('\\"figure\\"', '\\"renamed\\"'))
+    assert run(executed) == ["03"]
+    record = files.read_json(output / "chain" / "03.json")
+    assert chain.figures(record) == ["figures/renamed.png"]
+    run(executed, fresh=False, only="02")
+    (output / "figures" / "mine.png").unlink()
+    assert run(executed) == []
+
+
+def test_steps_that_do_not_need_one_another_run_at_the_same_time(checkout, executed, monkeypatch):
+    """The first may use all cores, the second half of them."""
+    both, workers = threading.Barrier(2), {}
+    in_fixture = chain.execute
+
+    def execute(template, target, values, on_cell):
+        if template.stem in ("01_make", "04_alone"):
+            both.wait(30)
+        workers[template.stem] = values.get("workers")
+        return in_fixture(template, target, values, on_cell)
+
+    monkeypatch.setattr(chain, "execute", execute)
+    monkeypatch.setattr(chain, "cpu_count", lambda: 8)
+    write("01_make", ["seed: int = 0  # s", "data_dir: str = 'd'  # d", "workers: int = 0  # w"], MAKE, [])
+    write("04_alone", ["alpha: float = 0.3  # alpha", "workers: int = 0  # w"], ALONE, [])
     assert run(executed) == ALL
+    assert (workers["01_make"], workers["04_alone"]) == (8, 4)
+    assert run(executed, fresh=True, changes={"workers": 3}) == ALL
+    assert (workers["01_make"], workers["04_alone"]) == (3, 3)
+
+
+def test_after_a_failure_running_steps_are_executed_to_their_end(checkout, executed, monkeypatch):
+    failed = threading.Event()
+    in_fixture = chain.execute
+
+    def execute(template, target, values, on_cell):
+        if template.stem == "04_alone":
+            failed.set()
+            raise chain.ChainError("04_alone.ipynb, cell 3: as it must be here")
+        failed.wait(30)
+        time.sleep(0.2)
+        return in_fixture(template, target, values, on_cell)
+
+    monkeypatch.setattr(chain, "execute", execute)
+    monkeypatch.setattr(chain, "cpu_count", lambda: 2)
+    with pytest.raises(chain.ChainError, match="04_alone.ipynb, cell 3"):
+        chain.run()
+    output = checkout / "results" / "demo"
+    states = chain.state(notebooks.steps(), chain.resolve("demo"), output)
+    assert [chain.progress(state, output) for state in states] == ["done", "missing", "missing", "failed"]
 
 
 @pytest.mark.parametrize(
     ("name", "again"),
     [
-        ("data/sample_0000.nc", ["01"]),
+        ("data/samples/sample_0000.nc", ["01"]),
         ("data/measured.json", ["02"]),
         ("figures/figure.png", ["03"]),
         ("notebooks/04_alone.ipynb", ["04"]),
@@ -103,18 +173,22 @@ def test_only_and_fresh(checkout, executed):
     assert run(executed, only="02") == []
     assert run(executed, only="02", fresh=True) == ["02"]
     assert run(executed, fresh=True) == ALL
-    with pytest.raises(ValueError, match="only: '9' is not allowed; it must be one of 01, 02, 03, 04"):
-        chain.run(only="9")
+    assert run(executed, only="1-3", fresh=True) == ["01", "02", "03"]
+    for refused in ("9", "3-1", "1-"):
+        with pytest.raises(
+            ValueError, match=f"only: '{refused}' is not allowed; it must be one of 01, 02, 03, 04, or a"
+        ):
+            chain.run(only=refused)
 
 
 def test_failed_step_stops_the_chain_and_is_tried_again(checkout, executed):
     with pytest.raises(AssertionError):
         chain.run(changes={"alpha": 0.9})
-    assert [name[:2] for name in executed] == ALL
     output = checkout / "results" / "demo"
     states = chain.state(notebooks.steps(), chain.resolve("demo", {"alpha": 0.9}), output)
-    assert [chain.progress(state, output) for state in states] == ["done"] * 3 + ["failed"]
-    assert run(executed, changes={"alpha": 0.4}) == ["04"]
+    assert chain.progress(states[3], output) == "failed" and states[3].record["error"] == "alpha is too large"
+    assert "04" in run(executed, changes={"alpha": 0.4})
+    assert run(executed, changes={"alpha": 0.4}) == []
 
 
 def test_second_run_in_the_same_folder_stops(checkout, executed):
@@ -128,9 +202,9 @@ def test_data_made_by_hand_are_taken_on(checkout, executed):
     chain.run()
     for path in [*checkout.rglob("chain/*.json"), *checkout.rglob("parameters.json")]:
         path.unlink()
-    before = (checkout / "results" / "demo" / "data" / "sample_0000.nc").read_bytes()
+    before = (checkout / "results" / "demo" / "data" / "samples" / "sample_0000.nc").read_bytes()
     assert run(executed) == ALL
-    assert (checkout / "results" / "demo" / "data" / "sample_0000.nc").read_bytes() == before
+    assert (checkout / "results" / "demo" / "data" / "samples" / "sample_0000.nc").read_bytes() == before
     assert run(executed) == []
 
 
@@ -159,10 +233,14 @@ def test_nothing_is_removed_from_a_folder_that_no_run_made(checkout, executed):
         (["seed: float = 0.0"], [], "seed: type float is not allowed; it must be int"),
         (["nx: int = 3"], [], "nx: 3 is not allowed"),
         (["seed: int = 0"], ["03"], "needs 03; allowed are earlier steps: 01"),
+        (["seed: int = 0"], None, "metadata.listi.needs is missing"),
     ],
 )
 def test_notebook_that_disagrees_with_the_table_is_named(checkout, executed, lines, needs, message):
     write("02_measure", lines, MEASURE, needs)
+    if needs is None:
+        text = Path("notebooks/02_measure.ipynb").read_text()
+        Path("notebooks/02_measure.ipynb").write_text(text.replace('"needs"', '"need"'))
     with pytest.raises(chain.ChainError, match=f"02_measure.ipynb: {message}"):
         chain.run()
     assert executed == [] and not (checkout / "results").exists()
@@ -171,11 +249,20 @@ def test_notebook_that_disagrees_with_the_table_is_named(checkout, executed, lin
 def test_real_kernel_gets_parameters_and_reports_the_failing_cell(checkout):
     with pytest.raises(chain.ChainError) as failure:
         chain.run(changes={"alpha": 0.9}, only="04")
-    message = "04_alone.ipynb, cell 3 (In [3]): AssertionError: alpha is too large"
+    message = "04_alone.ipynb, cell 3 (In [2]): AssertionError: alpha is too large"
     assert str(failure.value) == message
     output = checkout / "results" / "demo"
     assert "alpha is too large" in (output / "notebooks" / "04_alone.ipynb").read_text()
+    assert "alpha: float = 0.9  # wanted" in (output / "notebooks" / "04_alone.ipynb").read_text()
     assert not list(output.rglob(".*.ipynb"))
+
+
+def test_real_kernel_reports_what_it_imported(checkout):
+    write("04_alone", ["alpha: float = 0.3  # alpha"], "from listi.network import units", [])
+    chain.run(only="04")
+    code = files.read_json(checkout / "results" / "demo" / "chain" / "04.json")["code"]
+    assert code["listi/network/units.py"] == files.sha256(chain.PACKAGE / "network" / "units.py")
+    assert "listi/__init__.py" in code and "listi/cli.py" not in code
 
 
 def test_killed_and_started_again_ends_as_if_it_had_not_been(checkout):

@@ -161,16 +161,11 @@ def test_rows_of_another_file_or_by_another_model_are_made_again(tmp_path):
 
 
 def test_benchmarks_and_scaling_are_kept(folder, monkeypatch):
-    def part(amounts):
-        return [("probes", amounts.probes, ""), ("of LAMMPS", amounts.reference_probes, "")]
-
-    monkeypatch.setattr(studies.bench, "PARTS", {"quick": part})
-    monkeypatch.setattr(studies, "N_TIMED", 2)
-    monkeypatch.setattr(studies, "N_LAMMPS", 1)
+    monkeypatch.setattr(studies.bench, "PARTS", {"quick": lambda with_lammps: [("probes", 2, "")]})
     monkeypatch.setattr(studies.bench, "RINGS", ((10, 12),))
     studies.update(folder, ("bench", "scaling"), workers=1)
     kept = files.read_json(folder / studies.FILE)
-    assert kept["bench"]["parts"] == {"quick": [["probes", 2, ""], ["of LAMMPS", 1, ""]]}
+    assert kept["bench"]["parts"] == {"quick": [["probes", 2, ""]]}
     assert kept["bench"]["cores"] > 0
     row = kept["scaling"]["600"]
     assert row["atoms"] == 600 and row["generate"] > 0 and row["shear"] > 0 and row["memory"] > 1e8
