@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from .. import files
@@ -21,7 +22,7 @@ from ..files import shipped
 from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
 from ..network.geometry import is_whole
-from . import sample_files
+from . import sample_files, studies
 from .trained import history_of, model_file
 
 ROLES = ("train", "validation", "test", "extra_test")
@@ -191,9 +192,9 @@ def write_trace(folder: str | Path, trace: xr.Dataset, point: np.ndarray, r_free
 
 
 def example(folder: Path) -> Cutouts:
-    """The cut-out that stands for all in the figures of the networks: in the middle of a sample."""
+    """The cut-out in the figures of the networks: in the middle of a sample, as large as the discs of its map."""
     sample = first_unseen(folder)
-    return cutouts(sample.network, sample.network.cell[None] / 2)
+    return cutouts(sample.network, sample.network.cell[None] / 2, studies.radius_of(sample))
 
 
 class Learned(NamedTuple):
@@ -241,14 +242,12 @@ def compared(folder: Path, *roles: str) -> xr.DataArray:
     return xr.concat(each, dim=xr.Variable("model", names))
 
 
-def shipped_study(name: str) -> object:
-    """Result of a study at the paper's scale, as it ships with the repository.
+def shipped_study(name: str) -> pd.DataFrame:
+    """Table of a study at the paper's scale, as it ships with the repository.
 
     Raises
     ------
     DataError
-        If the file is missing or not whole.
-    KeyError
-        If it holds no study of this name.
+        If no study of this name ships.
     """
-    return files.read_json(shipped() / "studies.json")[name]
+    return studies.read(shipped(), name)
