@@ -14,7 +14,7 @@ from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import inputs, learning, reach
 from .maps import fig9, yield_stress
 from .mechanics import fig1, fig2
-from .prediction import forecast, fresh, late, predictors, rules, strains
+from .prediction import forecast, fresh, late, predictors, strains
 from .statistics import fig3, fig7, fig8, scores
 from .structure import curves, glass, rings
 from .style import save
@@ -41,7 +41,6 @@ __all__ = [
     "published",
     "reach",
     "rings",
-    "rules",
     "save",
     "scores",
     "strains",

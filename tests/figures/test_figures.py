@@ -76,7 +76,7 @@ def deformation(network):
 def rows_of_events():
     """Columns of the studies of events: 6 events of each of 8 samples."""
     numbers = np.random.default_rng(7)
-    columns = ("goodness_threshold", "goodness_strain", "stale", "carried", "fresh", "probed", "irreversible", "drop")
+    columns = ("goodness_threshold", "goodness_strain", "stale", "carried", "fresh", "probed")
     made_up = {name: numbers.uniform(0.5, 1.0, 48) for name in columns}
     made_up |= {"sample": np.repeat(np.arange(8), 6), "event": np.tile(np.arange(1, 7), 8)}
     made_up |= {
@@ -158,7 +158,6 @@ def drawn(network, goodness):
                 for base, more in (("threshold", 0.01), ("listi", 0.02))
             },
         ),
-        "rules": figures.rules(made_up, target, 0.9 * target),
         "yield_stress": figures.yield_stress(directions(threshold), shear, network.cell),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
@@ -179,7 +178,7 @@ def drawn(network, goodness):
 
 OURS = ["glass", "curves", "rings", "inputs"]
 IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
-BEYOND = ["reach", "forecast", "strains", "fresh", "late", "predictors", "rules", "yield_stress"]
+BEYOND = ["reach", "forecast", "strains", "fresh", "late", "predictors", "yield_stress"]
 NAMES = [*OURS, *IMAGED, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
