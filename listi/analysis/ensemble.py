@@ -32,8 +32,15 @@ def bootstrap(values: np.ndarray, n_bootstrap: int = 10_000, confidence: float =
         Probability the interval covers, between 0 and 1.
     seed : int
         Of the resampling: the same seed gives the same interval.
+
+    Raises
+    ------
+    ValueError
+        If no value is a number.
     """
     values = values[~np.isnan(values)]
+    if not len(values):
+        raise ValueError("values: none of them is a number")
     mean = values.mean()
     if len(values) == 1:
         return np.full(3, mean)
@@ -118,7 +125,7 @@ def correlation_length(correlation: xr.DataArray) -> float:
     Raises
     ------
     ValueError
-        If it does not fall that far.
+        If it does not fall to 1/e within the map.
     """
     values, at = correlation.values, correlation.distance.values
     below = np.flatnonzero(values < np.exp(-1.0))

@@ -61,6 +61,8 @@ def test_bootstrap_interval():
     assert mean == pytest.approx(np.nanmean(values))
     assert high - low == pytest.approx(2 * 1.96 * 0.2 / 10, rel=0.2)
     np.testing.assert_array_equal(ensemble.bootstrap(values), [mean, low, high])
+    with pytest.raises(ValueError, match="values: none of them is a number"):
+        ensemble.bootstrap(np.array([np.nan]))
     narrow = ensemble.bootstrap(values, confidence=0.5)
     assert low < narrow[1] < mean < narrow[2] < high
 
