@@ -154,7 +154,7 @@ echo "Submitted batch job $!"
 
 
 def test_workers_that_are_batch_jobs(tmp_path, monkeypatch):
-    """As notebook 17 does under SLURM, whose commands are stood in for: a job is a process here."""
+    """As notebook 13 does under SLURM, whose commands are stood in for: a job is a process here."""
     from dask_jobqueue import SLURMCluster
 
     for name, text in {"sbatch": SBATCH, "scancel": '#!/bin/bash\nkill -- "-$1"\n'}.items():

@@ -1,1 +1,1 @@
-"""What a threshold map predicts: goodness, ensemble statistics, sensitivity to choices."""
+"""What a threshold map predicts: goodness, statistics of events and maps, other predictors."""

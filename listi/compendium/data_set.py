@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from .. import files
@@ -21,7 +22,7 @@ from ..files import shipped
 from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
 from ..network.geometry import is_whole
-from . import sample_files
+from . import sample_files, studies
 from .trained import history_of, model_file, radius
 
 ROLES = ("train", "validation", "test", "extra_test")
@@ -231,14 +232,12 @@ def compared(folder: Path, *roles: str) -> xr.DataArray:
     return xr.concat(each, dim=xr.Variable("model", names))
 
 
-def shipped_study(name: str) -> object:
-    """Result of a study at the paper's scale, as it ships with the repository.
+def shipped_study(name: str) -> pd.DataFrame:
+    """Table of a study at the paper's scale, as it ships with the repository.
 
     Raises
     ------
     DataError
-        If the file is missing or not whole.
-    KeyError
-        If it holds no study of this name.
+        If no study of this name ships.
     """
-    return files.read_json(shipped() / "studies.json")[name]
+    return studies.read(shipped(), name)

@@ -10,25 +10,17 @@ Examples
 """
 
 from . import published
-from .ensemble import events, thresholds
-from .glasses import glasses
-from .goodness_variants import boxes, readings
 from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import inputs, learning, reach
 from .maps import fig9, yield_stress
 from .mechanics import fig1, fig2
-from .prediction import forecast, fresh, late, predictors, rules, strains
-from .sensitivity import boundary, cost, hysteresis, independence, radius
+from .prediction import forecast, fresh, late, predictors, strains
 from .statistics import fig3, fig7, fig8, scores
 from .structure import curves, glass, rings
 from .style import save
 
 __all__ = [
-    "boundary",
-    "boxes",
-    "cost",
     "curves",
-    "events",
     "fig1",
     "fig2",
     "fig3",
@@ -40,9 +32,6 @@ __all__ = [
     "forecast",
     "fresh",
     "glass",
-    "glasses",
-    "hysteresis",
-    "independence",
     "inputs",
     "late",
     "learning",
@@ -50,15 +39,11 @@ __all__ = [
     "overlay",
     "predictors",
     "published",
-    "radius",
     "reach",
-    "readings",
     "rings",
-    "rules",
     "save",
     "scores",
     "strains",
     "structure_beside",
-    "thresholds",
     "yield_stress",
 ]

@@ -1,6 +1,6 @@
-"""Figures of what else predicts events: strain to failure, fresh maps, structural predictors, other ends of a probe.
+"""Figures of what else predicts events: strain to failure, fresh maps, structural predictors.
 
-Tables are mappings of columns of equal length, a row per event of a sample, as `compendium.studies` makes them.
+Tables are mappings of columns of equal length, a row per event of a sample (`notebooks/studies/forecast.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.ensemble import bootstrap
-from . import panels, published
-from .style import BLUE, GREY, RED, STRESS_SCALE, styled
+from . import panels
+from .style import BLUE, GREY, RED, styled
 
 Table = Mapping[str, Sequence]
 GREEN = "#3d9a6b"
@@ -243,40 +243,4 @@ def predictors(
         axes.axvline(0.0, color=GREY, linewidth=0.7)
         for row in range(len(order)):  # the rows are many, and far from their names
             axes.axhline(row, color=GREY, linewidth=0.2, zorder=0)
-    return figure
-
-
-@styled
-def rules(rows: Table, irreversible: np.ndarray, drop: np.ndarray) -> Figure:
-    """Where a probe ends: goodness and thresholds by the first irreversible step and by the first drop of the stress.
-
-    Parameters
-    ----------
-    rows : mapping
-        Columns event, irreversible and drop: goodness of each event.
-    irreversible, drop : ndarray
-        Thresholds of the same probes.
-    """
-    figure = Figure(figsize=(6.2, 2.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _means(left, rows, "irreversible", "first irreversible step", BLUE, "o", -0.08)
-    _means(left, rows, "drop", "first stress drop", RED, "s", 0.08)
-    paper = {n: value for n, value in published.PROBING_MEAN.items() if n in set(rows["event"])}
-    left.plot(
-        list(paper), list(paper.values()), "*", color="white", mec="black", ms=9, label="paper (its text)", zorder=5
-    )
-    _goodness_axes(left, np.asarray(rows["event"]))
-    top = STRESS_SCALE * 1.05 * max(np.nanmax(irreversible), np.nanmax(drop))
-    right.plot([0, top], [0, top], color=GREY, linewidth=0.7)
-    right.plot(
-        STRESS_SCALE * irreversible, STRESS_SCALE * drop, ".", color=BLUE, markersize=2, alpha=0.6, rasterized=True
-    )
-    right.set(xlim=(0, top), ylim=(0, top), aspect="equal")
-    right.set_yticks(right.get_xticks()[right.get_xticks() <= top])
-    unit = "($10^{-3}$ reduced energy/Å$^2$)"
-    right.set(
-        xlabel=f"$\\Delta\\tau$, first irreversible step\n{unit}", ylabel=f"$\\Delta\\tau$, first stress drop\n{unit}"
-    )
-    panels.letter(left, "a")
-    panels.letter(right, "b")
     return figure

@@ -21,13 +21,14 @@ from .style import BLUE, STRESS_LABEL, STRESS_SCALE, styled
 
 @styled
 def glass(network: Network, diameters: Mapping[str, float] | None = None, length: str = "Å") -> Figure:
-    """One sample: its rings coloured by their size or, where there are no bonds, its atoms.
+    """Draw a sample: its rings coloured by their size or, where there are no bonds, its atoms.
 
     Parameters
     ----------
     network : Network
     diameters : mapping, optional
-        Name of each species, in their order, to the diameter [`length`] of its atoms: they are drawn, not the rings.
+        Names of the species, in their order, to the diameters [`length`] of their atoms. With them, atoms are drawn
+        instead of rings.
     length : str
         Unit of length.
     """
@@ -54,7 +55,7 @@ def _draw_rings(axes: Axes, network: Network) -> None:
 
 
 def _draw_atoms(axes: Axes, network: Network, diameters: Mapping[str, float]) -> None:
-    """Draw atoms as discs, a colour for each species; those at a border on both sides."""
+    """Draw atoms as discs, a colour for each species; atoms at a border are drawn on both sides."""
     position = np.concatenate([wrap(network.positions, network.cell) + shift for shift in _shifts(network.cell)])
     species = np.tile(network.species, len(position) // network.n_atoms)
     style = {"units": "xy", "offset_transform": axes.transData, "edgecolor": "black", "linewidth": 0.3}
@@ -69,12 +70,12 @@ def _draw_atoms(axes: Axes, network: Network, diameters: Mapping[str, float]) ->
 
 
 def _shifts(cell: np.ndarray) -> np.ndarray:
-    """From a periodic cell to itself and its eight neighbours."""
+    """Displacements from a periodic cell to itself and its eight neighbours."""
     return np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)]) * cell
 
 
 def _inside_cell(network: Network, face: np.ndarray) -> list[np.ndarray]:
-    """Corners of a ring, and of its periodic images, wherever any of it lies in the cell."""
+    """Corners of a ring and of those of its periodic images of which a part lies in the cell."""
     first = network.positions[face[0]]
     corners = np.mod(first, network.cell) + minimum_image(network.positions[face] - first, network.cell)
     images = [corners + shift for shift in _shifts(network.cell)]
@@ -83,7 +84,7 @@ def _inside_cell(network: Network, face: np.ndarray) -> list[np.ndarray]:
 
 @styled
 def curves(sheared: Sequence[xr.Dataset]) -> Figure:
-    """Stress-strain curves of all samples, the events marked on one of them.
+    """Draw stress-strain curves of all samples, with the events of the first.
 
     Parameters
     ----------
@@ -109,12 +110,12 @@ def rings(
     alphas: Sequence[float],
     target_alpha: float,
 ) -> Figure:
-    """Ring statistics and Aboav-Weaire parameter of the samples beside their targets.
+    """Draw ring statistics and Aboav-Weaire parameter of the samples, with their targets.
 
     Parameters
     ----------
     fractions : sequence of mappings n -> p_n
-        One per sample, as `network.ring_statistics` gives them.
+        One per sample, from `network.rings.ring_statistics`.
     target : mapping n -> p_n
     alphas : sequence of float
         Aboav-Weaire parameter of every sample.

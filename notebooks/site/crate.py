@@ -25,6 +25,7 @@ KINDS = {  # of files, by pattern; the first that fits
     "models/*.json": (JSON, "losses of its training, and what it was made from"),
     "models/*.md": ("text/markdown", "its card: data, training, scores, limits"),
     "*split.json": (JSON, "which sample has which role"),
+    "studies/*.csv": ("text/csv", "table of a study at the paper's scale"),
     "*.json": (JSON, "results of studies at the paper's scale"),
     "*SHA256SUMS": (TEXT, "checksums of all files"),
 }

@@ -1,197 +1,143 @@
-"""Studies over a folder of small samples: rows of plain values, kept beside what is there."""
+"""Tables of studies: completed item by item, computed again when what they were made from has changed."""
 
-from dataclasses import replace
+import multiprocessing
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
-import listi
 from listi import files
-from listi.analysis import sensitivity
 from listi.compendium import data_set, sample_files, studies
+from listi.compendium.studies import Study, complete, read
 
-R_FREE, GRID = 11.0, (5, 6)
-
-
-@pytest.fixture(scope="module")
-def folder(glass, tmp_path_factory):
-    """Two samples of the same glass, seen and unseen, the first with its states."""
-    folder = tmp_path_factory.mktemp("data")
-    shear = listi.deform(glass, n_events=2, max_strain=0.2).assign_attrs(parameters={"max_strain": 0.2})
-    probing = listi.probe(glass, GRID, r_free=R_FREE)
-    sets = data_set.split(folder, train=1, validation=0, test=1, extra_test=0)
-    data_set.write_split(folder, sets)
-    for path, kept in ((sets["train"][0], shear), (sets["test"][0], shear.drop_vars(["configuration", "non_affine"]))):
-        sample_files.save_sample(path, glass, kept, probing, attrs={"seed": 0, "parameters": {}})
-    files.write_json(folder / studies.FILE, {"other": 1})
-    files.write_checksums(folder)
-    return folder
+computed = []
 
 
-def test_studies_are_kept_beside_what_is_there_and_checked(folder):
-    studies.update(folder, ("load", "fresh_maps", "predictors", "rules"), workers=1)
-    kept = files.read_json(folder / studies.FILE)
-    assert set(kept) == {"other", "load", "fresh_maps", "predictors", "rules"}
+def rows_of(seed, factor=0.1):
+    computed.append(seed)
+    if len(computed) == rows_of.stop:
+        raise KeyboardInterrupt
+    return [{"event": 1, "strain": factor * seed}, {"event": 2, "strain": np.nan}]
+
+
+rows_of.stop = None
+
+
+@pytest.fixture(autouse=True)
+def nothing_computed():
+    computed.clear()
+
+
+def seeds(*numbers):
+    return lambda folder: numbers
+
+
+def test_a_study_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    study = Study(rows_of, seeds(3, 1, 2), key="seed")
+    monkeypatch.setattr(rows_of, "stop", 3)
+    with pytest.raises(KeyboardInterrupt):
+        complete(tmp_path, "late", study, workers=1)
+    assert len(read(tmp_path, "late")) == 4  # of the two that were done
+    monkeypatch.setattr(rows_of, "stop", None)
+    complete(tmp_path, "late", study, workers=1)
+    assert sorted(computed) == sorted([1, 2, 3, computed[2]])
+    expected = pd.DataFrame({"seed": [1, 1, 2, 2, 3, 3], "event": [1, 2] * 3})
+    expected["strain"] = [0.1, np.nan, 0.2, np.nan, 0.1 * 3, np.nan]
+    pd.testing.assert_frame_equal(read(tmp_path, "late"), expected)
+    before = (tmp_path / "studies/late.csv").read_bytes()
+    complete(tmp_path, "late", study, workers=1)
+    assert len(computed) == 4 and (tmp_path / "studies/late.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("changed", ["argument", "script", "version", "file"])
+def test_rows_are_computed_again_when_what_they_were_made_from_has_changed(changed, tmp_path, monkeypatch):
+    (tmp_path / "network.keras").write_text("weights")
+    study = Study(partial(rows_of, factor=0.1), seeds(1, 2), "seed", ("*.keras",))
+    complete(tmp_path, "late", study, workers=1)
+    if changed == "argument":
+        study = study._replace(rows_of=partial(rows_of, factor=0.2))
+    elif changed == "script":
+        monkeypatch.setattr(studies.inspect, "getsource", lambda module: "N = 2")
+    elif changed == "version":
+        monkeypatch.setattr(studies, "code_version", lambda: {"shear": 99})
+    else:
+        (tmp_path / "network.keras").write_text("other weights")
+    complete(tmp_path, "late", study, workers=1)
+    assert sorted(computed) == [1, 1, 2, 2]
+    table = read(tmp_path, "late")
+    assert table.seed.tolist() == [1, 1, 2, 2]  # new rows take the place of old ones
+    assert table.strain[0] == (0.2 if changed == "argument" else 0.1)
+
+
+def test_comments_in_a_script_change_nothing(monkeypatch):
+    monkeypatch.setattr(studies.inspect, "getsource", lambda module: "N = 1  # probes\n")
+    before = studies._program(rows_of)
+    monkeypatch.setattr(studies.inspect, "getsource", lambda module: "# of every sample\nN = 1\n")
+    assert studies._program(rows_of) == before
+
+
+def _write(folder, numbers):
+    complete(folder, "late", Study(rows_of, seeds(*numbers), "seed"), workers=1)
+
+
+def test_two_writers_lose_no_rows_of_each_other(tmp_path):
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write, args=(tmp_path, range(first, 20, 2))) for first in (0, 1)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    table = read(tmp_path, "late")
+    assert table.seed.tolist() == np.repeat(np.arange(20), 2).tolist()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sample of the demo with a seventh event and a record that its discs had 8 Å, and checksums."""
+    sample = data_set.of_roles(files.repository() / "data" / "demo", "test")[0]
+    shear = sample.shear.isel(event=[0, 1, 2, 3, 4, 5, 5]).assign_coords(event=np.arange(1, 8))
+    sets = data_set.split(tmp_path, train=0, validation=0, test=1, extra_test=0)
+    data_set.write_split(tmp_path, sets)
+    probing = sample.probing.assign_attrs(r_free=8.0)
+    sample_files.save_sample(sets["test"][0], sample.network, shear, probing, attrs={"seed": 0, "parameters": {}})
+    files.write_checksums(tmp_path)
+    return tmp_path
+
+
+def sample_rows(sample):
+    assert studies.radius_of(sample) == 8.0
+    return studies.rows(sample.shear[["event_strain"]])
+
+
+def test_a_sample_is_loaded_with_six_events_and_the_table_is_checked(folder):
+    study = Study(sample_rows, lambda folder: data_set.read_split(folder)["test"])
+    complete(folder, "events", study, workers=1)
+    table = read(folder, "events")
+    assert table["sample"].tolist() == [0] * 6 and table.event.tolist() == [1, 2, 3, 4, 5, 6]
     assert not any(sample_files.verify(folder).values())
-    assert kept["load"]["sample"] == [0, 0, 1, 1]
-    assert kept["load"]["event"] == [1, 2, 1, 2]
-    assert kept["load"]["distance"][0] is None
-    fresh = kept["fresh_maps"]
-    assert fresh["sample"] == [0, 0, 1, 1]  # the same glass; of the second the states are not kept
-    assert fresh["fresh"] == fresh["fresh"][:2] * 2
-    assert fresh["fresh"][0] == fresh["stale"][0]
-    assert [value is None for value in fresh["whole"]] == [False, False, True, True]
-    assert kept["predictors"]["fitted"] == [True, False]
-    assert np.shape(kept["predictors"]["goodness"]["soft_modes"]) == (2, 2)
-    assert set(kept["predictors"]["added"]) == {"threshold"}
-    assert kept["rules"]["irreversible"][:2] == kept["load"]["goodness_threshold"][:2]
-
-
-def test_a_sample_whose_events_are_others_now_is_told(folder):
+    before = (folder / "studies/events.csv").read_bytes()
     sample = data_set.of_roles(folder, "test")[0]
-    strange = sample.shear.assign(event_atom=sample.shear.event_atom + 1)
-    as_kept, other = (studies.fresh_rows(replace(sample, shear=shear)) for shear in (sample.shear, strange))
-    assert [row["same_events"] for row in as_kept + other] == [True, True, False, False]
-    assert [row["fresh"] for row in as_kept] == [row["fresh"] for row in other]
+    later = sample.shear.assign(event_strain=2.0 * sample.shear.event_strain)
+    path = data_set.read_split(folder)["test"][0]
+    sample_files.save_sample(path, sample.network, later, sample.probing, attrs={"seed": 0, "parameters": {}})
+    complete(folder, "events", study, workers=1)
+    assert len(read(folder, "events")) == 6 and (folder / "studies/events.csv").read_bytes() != before
 
 
-def test_probes_and_events_are_walked_and_radius_and_boundary_varied(folder, monkeypatch):
-    sample = data_set.of_roles(folder, "train")[0]
-    monkeypatch.setattr(studies, "N_RANKED", 8)
-    monkeypatch.setattr(studies, "RADII", (8.0, 11.0))  # of those that fit
-    assert set(studies.radius_rows(sample)[0]) == {"8", "11"}
-    found = studies.boundary_rows(sample)[0]
-    expected = sensitivity.first_event_goodness([sample], studies.BOUNDARIES, 8, grid=GRID, workers=1)
-    assert found["tether 1"] == float(expected.sel(variant="tether 1")[0])
-    (row,) = studies.probe_rows(sample, 3)
-    assert row.pop("largest") < 1e-6
-    assert row == {"sample": 0, "probes": 3, "differ": 0, "wrong": 0, "wrong_walked": 0, "loops": []}
-    monkeypatch.setattr(studies, "APART", -1.0)  # all are walked again, and agree
-    (row,) = studies.probe_rows(sample, 2)
-    assert row == {"sample": 0, "probes": 2, "differ": 2, "wrong": 0, "wrong_walked": 0, "largest": 0, "loops": []}
-
-    def early(*of, **how):
-        found = listi.probe(*of, **how)
-        return found if how.get("every_step") else found.assign(critical_strain=found.critical_strain - 0.001)
-
-    monkeypatch.setattr(studies, "probe", early)
-    (row,) = studies.probe_rows(sample, 2)
-    assert (row["wrong"], row["wrong_walked"]) == (2, 0)
-    loop = studies._loop(sample.network, np.array([20.0, 20.0]), 0.001)  # a smooth step leads back, too
-    assert loop == {"x": 20.0, "y": 20.0, "strain": 0.001, "open": 0.0}
-    walked = sample.shear.assign(event_strain=2 * sample.shear.event_strain)  # tests of the shear walk in earnest
-    monkeypatch.setattr(studies, "deform", lambda network, n_events, every_step: walked if every_step else sample.shear)
-    event = studies.event_rows(sample, 2)[1]
-    assert event["strain_walked"] == 2 * event["strain"] == 2 * float(sample.shear.event_strain[1])
-    assert event["atom"] == event["atom_walked"] == int(sample.shear.event_atom[1]) and event["event"] == 2
+def test_the_cutout_of_the_figures_is_as_large_as_the_discs(folder):
+    assert data_set.example(folder).r_free == 8.0
 
 
-def test_maps_of_moved_points_agree_the_less_the_further(folder, monkeypatch):
-    sample = data_set.of_roles(folder, "train")[0]
-    monkeypatch.setattr(studies, "DISTANCES", (1e-9, 4.0))
-    monkeypatch.setattr(studies, "AROUND", 1e-9)
-    predicted = sample.probing[["threshold"]].rename(threshold="own") ** 2
-    (row,) = studies.moved_rows(replace(sample, predictions=predicted))
-    assert row["correlation"]["1e-09"] == pytest.approx(1.0, abs=1e-6)
-    assert row["correlation"]["4"] < 0.99
-    told = listi.goodness(sample.probing.threshold, sample.shear.event_position).values
-    assert row["mean"] == row["goodness"] == pytest.approx(told, abs=1e-5)
-    assert 0.5 < row["own"][0] < 1.0
-    assert row["own"][1] == pytest.approx(row["own"][0], abs=1e-5)
-    map_ = sample.probing.threshold.transpose("x", "y")
-    told = sensitivity.moved_probes(sample.network, map_, (4.0,), 4.0)
-    a, b = 4.0 * np.cos(np.pi / 6), 4.0 * np.sin(np.pi / 6)
-    points = np.stack(np.meshgrid(map_.x, map_.y, indexing="ij"), -1).reshape(-1, 2)
-    five = [map_.values] + [
-        listi.probe(sample.network, points=points + shift).threshold.values.reshape(map_.shape)
-        for shift in ((a, b), (-b, a), (-a, -b), (b, -a))
-    ]
-    assert told.moved.values[0] == pytest.approx(five[1], rel=1e-9)
-    assert told["mean"].values == pytest.approx(np.mean(five, axis=0), rel=1e-9)
-    with pytest.raises(ValueError, match="around: 0.3 Å is not one of the distances 0.1, 0.2"):
-        sensitivity.moved_probes(sample.network, sample.probing.threshold, (0.1, 0.2), 0.3)
+def test_rows_are_plain_and_short():
+    values = {"goodness": ("event", [1 / 3, np.nan]), "foreseen": ("event", [True, False])}
+    first, second = studies.rows(xr.Dataset(values, coords={"event": [1, 2]}))
+    assert first == {"event": 1, "goodness": 0.333333, "foreseen": True}
+    assert np.isnan(second["goodness"])
 
 
-def test_a_study_that_was_stopped_goes_on(folder, tmp_path, monkeypatch):
-    """What was done is not done again, unless by other code; nothing is left of it when the study is whole."""
-    done, stops = [], [3001]
-
-    def rows(seed):
-        if seed in stops:
-            raise KeyboardInterrupt
-        done.append(seed)
-        return [{"sample": seed, "strain": 0.1 * seed}, {"sample": seed, "strain": None}]
-
-    monkeypatch.setattr(studies, "late_rows", rows)
-    monkeypatch.setattr(studies, "LATE_SEEDS", (3000, 3001, 3002))
-    before = files.read_json(folder / studies.FILE)
-    with pytest.raises(KeyboardInterrupt):
-        studies.update(folder, ("late",), workers=1, work=tmp_path)
-    assert files.read_json(folder / studies.FILE) == before
-    stops.clear()
-    studies.update(folder, ("late",), workers=1, work=tmp_path)
-    assert sorted(done) == [3000, 3001, 3002]
-    assert files.read_json(folder / studies.FILE)["late"] == {
-        "sample": [3000, 3000, 3001, 3001, 3002, 3002],
-        "strain": [300.0, None, 0.1 * 3001, None, 0.1 * 3002, None],
-    }
-    assert list(tmp_path.iterdir()) == []
-    stops.append(3001)
-    with pytest.raises(KeyboardInterrupt):
-        studies.update(folder, ("late",), workers=1, work=tmp_path)
-    monkeypatch.setattr(studies, "code_version", lambda: {"listi": "another"})
-    stops.clear()
-    studies.update(folder, ("late",), workers=1, work=tmp_path)
-    assert sorted(done[-3:]) == [3000, 3001, 3002]
-
-
-def test_rows_of_another_file_or_by_another_model_are_made_again(tmp_path):
-    done = []
-
-    def rows(item):
-        done.append(item)
-        return [{"n": len(done)}]
-
-    one, other = (tmp_path / name / "sample_0000.nc" for name in ("a", "b"))
-    for path in (one, other):
-        files.write_bytes(path, path.parent.name.encode())
-    for path, model, expected in ((one, None, 1), (one, None, 1), (one, "listi", 2), (other, "listi", 3)):
-        assert studies._once(rows, tmp_path / "work", model, path) == [{"n": expected}]
-
-
-def test_benchmarks_and_scaling_are_kept(folder, monkeypatch):
-    monkeypatch.setattr(studies.bench, "PARTS", {"quick": lambda with_lammps: [("probes", 2, "")]})
-    monkeypatch.setattr(studies.bench, "RINGS", ((10, 12),))
-    studies.update(folder, ("bench", "scaling"), workers=1)
-    kept = files.read_json(folder / studies.FILE)
-    assert kept["bench"]["parts"] == {"quick": [["probes", 2, ""]]}
-    assert kept["bench"]["cores"] > 0
-    row = kept["scaling"]["600"]
-    assert row["atoms"] == 600 and row["generate"] > 0 and row["shear"] > 0 and row["memory"] > 1e8
-    assert 0.01 < row["strain"] < 0.2 and row["order"] < 0.16 and 0.003 < row["tension"] < 0.008
-
-
-def test_glasses_are_compared_with_those_compared_before(folder, monkeypatch):
-    monkeypatch.setattr(studies, "IMAGED", {})  # its coordinates are not everywhere
-    former = studies.compare_glasses(folder, {"radius": [1]})
-    renamed = {
-        name: xr.Dataset.from_dict(former[name]).isel(glass=[0]).assign_coords(glass=["former"]).to_dict()
-        for name in ("mechanics", "structure")
-    }
-    found = studies.compare_glasses(folder, former | renamed)
-    assert found["radius"] == [1]
-    mechanics, structure = (xr.Dataset.from_dict(found[name]) for name in ("mechanics", "structure"))
-    assert mechanics.glass.values.tolist() == ["both lattices", "former"]
-    assert structure.glass.values.tolist() == ["both lattices", "former"]
-    xr.testing.assert_allclose(mechanics.isel(glass=0, drop=True), mechanics.isel(glass=1, drop=True))
-    assert structure.n_rings.sel(glass="former") == 240
-
-
-def test_bad_input_is_refused(folder):
-    with pytest.raises(ValueError, match="^names: 'loads'"):
-        studies.update(folder, ("loads",))
-    sample = data_set.of_roles(folder, "train")[0]
-    old = type(sample)(sample.network, sample.shear, sample.probing.drop_vars("peak_stress"), None, sample.attrs)
-    with pytest.raises(ValueError, match="^probing: holds no peak_stress"):
-        studies.rules_rows(old)
+def test_a_study_that_is_not_there_is_named(tmp_path):
+    complete(tmp_path, "late", Study(rows_of, seeds(1), "seed"), workers=1)
+    with pytest.raises(files.DataError, match=r"loads\.csv: no such study; there are: late"):
+        read(tmp_path, "loads")

@@ -1,4 +1,4 @@
-"""The explorer's page holds the sample's own values and nothing else; what cannot be explored is refused. The film."""
+"""The explorer's page holds the sample's own values and nothing else; what cannot be explored is refused."""
 
 import base64
 import dataclasses
@@ -10,14 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from PIL import Image
 
 import listi
-from listi.analysis.follow import live_maps
 from listi.analysis.sample import Sample
 from listi.compendium import sample_files
 from listi.figures import explorer
-from listi.figures import film as films
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = ROOT / "paper_figures" / "explorer.html"
@@ -170,22 +167,3 @@ def test_the_page_that_ships_is_what_the_command_makes_of_an_unseen_sample():
         np.testing.assert_allclose(numbers(shipped["values"]), numbers(made["values"]), rtol=1e-5, err_msg=again)
     assert len(data["live"]) == len(data["states"]) == 1 + len(data["events"]) and data["curves"]["parts"] == 13
     assert all(len(numbers(event["moved"])) > 0 for event in data["events"])
-
-
-def test_the_film_goes_from_the_undeformed_sample_through_its_events(sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(films, "LOADING", 1)
-    monkeypatch.setattr(films, "EVENT", 2)
-    shear = sample.shear.isel(event=[0])
-    shown = list(films.moments(sample.network, shear))
-    assert len(shown) == 4
-    np.testing.assert_allclose(shown[0].positions * sample.network.cell, sample.network.positions)
-    event = shear.isel(event=0)
-    np.testing.assert_allclose(shown[-1].positions * event.event_cell.values, event.configuration.values)
-    assert shown[-1].strain == float(event.event_strain) and (shown[0].state, shown[-1].state) == (0, 1)
-    jump = np.mod(shown[-2].positions - shown[1].positions + 0.5, 1.0) - 0.5
-    np.testing.assert_allclose(jump * event.event_cell.values, event.non_affine.values, atol=1e-4)
-    maps = live_maps(sample.network, shear, grid=(5, 4))
-    with Image.open(films.film(sample.network, shear, maps, tmp_path / "film.webp")) as picture:
-        assert picture.n_frames == len(shown)
-    with pytest.raises(ValueError, match="shear: holds no configuration"):
-        films.film(sample.network, shear.drop_vars("configuration"), maps, tmp_path / "none.webp")

@@ -17,10 +17,8 @@ from skimage.color import rgb2lab
 
 from listi import figures
 from listi.analysis import load
-from listi.analysis.sample import Sample
 from listi.compendium.data_set import Learned
 from listi.figures import panels, published, style
-from listi.figures.ensemble import overlap
 from listi.figures.mechanics import drop_of_event
 from listi.imaging.circle import Circle
 from listi.imaging.picture import Imaged
@@ -75,27 +73,10 @@ def deformation(network):
     )
 
 
-def ensemble_map(seed):
-    """Smooth positive thresholds and an initial stress that lowers them."""
-    noise = np.random.default_rng(seed).random((20, 20))
-    smooth = sum(np.roll(noise, (i, j), (0, 1)) for i in range(4) for j in range(4)) / 16
-    coords = {name: 4.0 * np.arange(20) for name in "xy"}
-    fields = {"threshold": 0.01 * smooth, "initial_stress": 0.003 - 0.01 * smooth}
-    return xr.Dataset({name: (("x", "y"), field) for name, field in fields.items()}, coords=coords)
-
-
-def of_events(network, seed):
-    """A sample with the made-up deformation and sizes of its events."""
-    size = 10.0 + 90 * np.random.default_rng(seed).random(6)
-    made = {"size": size, "stress_drop": 1e-6 * size, "displacement": size / 50}
-    shear = deformation(network).assign({f"event_{k}": ("event", v) for k, v in made.items()})
-    return Sample(network, shear, None, None, {})
-
-
 def rows_of_events():
     """Columns of the studies of events: 6 events of each of 8 samples."""
     numbers = np.random.default_rng(7)
-    columns = ("goodness_threshold", "goodness_strain", "stale", "carried", "fresh", "probed", "irreversible", "drop")
+    columns = ("goodness_threshold", "goodness_strain", "stale", "carried", "fresh", "probed")
     made_up = {name: numbers.uniform(0.5, 1.0, 48) for name in columns}
     made_up |= {"sample": np.repeat(np.arange(8), 6), "event": np.tile(np.arange(1, 7), 8)}
     made_up |= {
@@ -123,34 +104,6 @@ def directions(threshold):
     return xr.Dataset({"threshold": threshold * (1.0 + 0.01 * angle.angle), "yield_stress": 0.7 * threshold})
 
 
-def two_glasses():
-    """Compare two glasses, one of which has no sixth event."""
-    mean = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [0.95, 0.9, 0.85, 0.8, 0.7, np.nan]])
-    over = {
-        f"{name}{end}": (("glass", "event"), scale * mean + shift)
-        for name, scale in (("strain", 0.05), ("goodness", 1.0))
-        for end, shift in (("", 0.0), ("_low", -0.02), ("_high", 0.02))
-    }
-    return xr.Dataset(
-        over | {"samples": ("glass", [13, 20])}, coords={"glass": ["one", "other"], "event": np.arange(1, 7)}
-    )
-
-
-def structures():
-    """Structure of one of them and of an image, whose radial distribution was not kept."""
-    sizes, distance = np.arange(3, 13), np.linspace(0.05, 11.95, 120)
-    g = np.array([np.exp(-((distance - 3.0) ** 2)), np.full(120, np.nan)])
-    fraction = np.array([np.exp(-((sizes - 6.0) ** 2)) / 1.8] * 2)
-    return xr.Dataset(
-        {
-            "fraction": (("glass", "size"), fraction),
-            "fraction_error": (("glass", "size"), 0.1 * fraction),
-            "radial_distribution": (("glass", "distance"), g),
-        },
-        coords={"glass": ["one", "image"], "size": sizes, "distance": distance},
-    )
-
-
 @pytest.fixture(scope="module")
 def drawn(network, goodness):
     """Every figure, drawn once from data made up here."""
@@ -167,15 +120,6 @@ def drawn(network, goodness):
     )
     target = threshold.values.ravel()
     points = xr.Dataset({"target": ("point", target), "predicted": ("point", target[::-1])})
-    told = xr.Dataset(
-        {
-            "strain": goodness.copy(data=np.random.default_rng(4).random((9, 6))),
-            "distance": goodness.copy(data=50 * np.random.default_rng(5).random((9, 6))),
-        }
-    )
-    probed = [ensemble_map(seed) for seed in range(3)]
-    maps = np.array([one.threshold.values for one in probed])
-    read = goodness.expand_dims(reading=["at the nearest grid point", "another"])
     models = goodness.expand_dims(model=["probing", "lstm", "cnn", "gcn", "ours"])
     patch = free_patch(network, 36.0)
     imaged = Imaged(patch, 4.0 * patch.positions[patch.silicon], 0.25, np.zeros(2), {})
@@ -190,25 +134,11 @@ def drawn(network, goodness):
     dosed = {name: ("dose", [0.5, 0.9, 1.0]) for name in ("atoms", "bonds", "correlation")}
     learned = Learned(LAYERS, history, points, points, points)
     made_up = rows_of_events()
-    settings = threshold.stack(point=("x", "y"), create_index=False).expand_dims(setting=["tolerance 1e-6", "skin 2 Å"])
-    varied = xr.Dataset({"reference": 1.001 * settings[0], "threshold": settings})
-    ways = {"way": ["forth", "back"], "part": [0.0, 0.5, 1.0]}
-    stress = xr.DataArray([[5e-3, 4e-3, 2e-3], [5e-3, 3e-3, 2e-3]], ways, ["way", "part"])
-    loop = stress.to_dataset(name="stress").assign_attrs(strain=0.0501)
     return {
         "glass": figures.glass(network),
         "curves": figures.curves([shear, shear]),
         "rings": figures.rings([{5: 0.3, 6: 0.7}, {5: 0.4, 7: 0.6}], {6: 1.0}, [0.29, 0.33], 0.3),
         "inputs": figures.inputs(one, 32),
-        "thresholds": figures.thresholds(probed),
-        "events": figures.events([of_events(network, seed) for seed in range(4)]),
-        "readings": figures.readings(read, told),
-        "boxes": figures.boxes([told, told], [maps, 2 * maps], [goodness, goodness]),
-        "independence": figures.independence(varied),
-        "hysteresis": figures.hysteresis([loop, loop]),
-        "radius": figures.radius({5.0: [0.1, 0.8, 0.6], 11.0: [1.0, 0.9, 0.95]}),
-        "boundary": figures.boundary(target, {10.0: 0.9 * target, 0.1: 0.5 * target}),
-        "cost": figures.cost({"one probe": {600: 0.01, 2400: 0.01}, "one force": {600: 1e-4, 2400: 4e-4}}),
         "reach": figures.reach(
             {"a curve": {2: [0.5, 0.6], 40: [0.9, 0.95]}, "another": {10: [0.92, 0.96]}},
             {"gcn": 0.7},
@@ -228,8 +158,6 @@ def drawn(network, goodness):
                 for base, more in (("threshold", 0.01), ("listi", 0.02))
             },
         ),
-        "rules": figures.rules(made_up, target, 0.9 * target),
-        "glasses": figures.glasses(two_glasses(), structures()),
         "yield_stress": figures.yield_stress(directions(threshold), shear, network.cell),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
@@ -248,11 +176,10 @@ def drawn(network, goodness):
     }
 
 
-OURS = ["glass", "curves", "rings", "inputs", "thresholds", "events", "readings", "boxes"]
+OURS = ["glass", "curves", "rings", "inputs"]
 IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
-STUDIES = ["independence", "hysteresis", "radius", "boundary", "cost"]
-BEYOND = ["reach", "forecast", "strains", "fresh", "late", "predictors", "rules", "glasses", "yield_stress"]
-NAMES = [*OURS, *IMAGED, *STUDIES, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
+BEYOND = ["reach", "forecast", "strains", "fresh", "late", "predictors", "yield_stress"]
+NAMES = [*OURS, *IMAGED, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -443,40 +370,6 @@ def test_training_and_validation_points_are_told_apart(drawn):
 def test_several_cutouts_at_once_are_refused(network):
     with pytest.raises(ValueError, match="cutout: 2 cut-outs"):
         figures.inputs(cutouts(network, np.zeros((2, 2))), 32)
-
-
-def test_thresholds_show_decay_over_space_and_the_fall_with_initial_stress(drawn):
-    words = texts(drawn["thresholds"])
-    assert any(text == "mean, r = -1.00" for text in words)
-    (length,) = [float(text.split()[-2]) for text in words if text.startswith("1/e at")]
-    assert 4.0 < length < 16.0  # boxes of four points, 4 Å apart
-
-
-def test_event_rate_counts_all_events(drawn):
-    (steps,) = [p for p in drawn["events"].axes[1].patches if not p.get_fill()]
-    # Six events in each of four samples, all within the 7 % they are sheared to.
-    assert steps.get_data().values.sum() == pytest.approx(6)
-
-
-def test_readings_and_boxes_draw_means(drawn, goodness):
-    means = goodness.mean("sample").values
-    first = drawn["readings"].findobj(matplotlib.axes.Axes)[0]
-    assert any(len(y) == 6 and np.allclose(y, means) for y in (i.get_ydata() for i in first.lines))
-    right = drawn["boxes"].axes[2]
-    drawn_at = {round(float(y[0]), 9) for y in (i.get_ydata() for i in right.lines) if len(y) == 1}
-    assert set(means.round(9)) <= drawn_at
-
-
-def test_a_loop_within_a_step_is_drawn_in_parts_of_the_step(drawn):
-    forth, back = drawn["hysteresis"].axes[0].lines
-    np.testing.assert_allclose(forth.get_xdata(), [0.0, 0.5, 1.0])
-    np.testing.assert_allclose(forth.get_ydata(), [5.0, 4.0, 2.0])
-    np.testing.assert_allclose(back.get_ydata(), [5.0, 3.0, 2.0])
-
-
-def test_discs_overlap_wholly_at_the_same_place_and_not_when_apart():
-    np.testing.assert_allclose(overlap(np.array([0.0, 11.0, 22.0, 30.0]), 11.0), [1, 0.391, 0, 0],
-                               atol=1e-3)  # fmt: skip
 
 
 def test_strains_are_drawn_in_per_cent_first_events_apart(drawn):

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from numbers_of_the_paper import cases
 
-from listi import files
 from listi.analysis.ensemble import bootstrap
-from listi.compendium import data_set
+from listi.compendium import data_set, studies
 from listi.figures import published
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "paper"
@@ -138,8 +137,9 @@ def test_networks_that_learn_more_predict_better(one, better):
 
 def test_networks_agree_better_with_the_mean_of_five_probes_than_with_one():
     """They smooth what is chance in one probe; what they miss above is no more than one probe tells of the next."""
-    moved = files.read_json(DATA / "studies.json")["moved"]
-    assert len(set(moved["sample"])) == 60
-    one, five = np.array(moved["listi_folds"]).T  # each sample predicted by a network that did not see it
-    assert bootstrap(five - one)[1] > 0.0
-    assert bootstrap(np.array([by_distance["0.2"] for by_distance in moved["correlation"]]))[2] < 0.975
+    moved = studies.read(DATA, "moved").pivot(index="sample", columns=["quantity", "case"], values="value")
+    assert len(moved) == 60
+    # Each sample was predicted by a network that did not see it.
+    gain = moved["network, mean of five", "listi_folds"] - moved["network", "listi_folds"]
+    assert bootstrap(gain.to_numpy())[1] > 0.0
+    assert bootstrap(moved["correlation", "0.2"].to_numpy())[2] < 0.975
