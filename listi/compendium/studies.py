@@ -21,8 +21,7 @@ import numpy as np
 import xarray as xr
 
 from .. import files, parallel
-from ..analysis import glasses, load, predictors, rules, sensitivity
-from ..analysis.comparison import Case, contributions, goodness_of_maps, rank_correlations
+from ..analysis import glasses, load, rules, sensitivity
 from ..analysis.ensemble import distance_to_earlier
 from ..analysis.follow import MOVED, FreshMap, follow, until_fractured
 from ..analysis.prediction_goodness import first_events, goodness
@@ -42,7 +41,7 @@ from .provenance import code_version
 
 FILE = "studies.json"
 STUDIES = (
-    *("load", "fresh_maps", "predictors", "rules", "angles", "late", "glasses"),
+    *("load", "fresh_maps", "rules", "angles", "late", "glasses"),
     *("radius", "boundary", "probes", "moved", "events", "imaged", "noise", "scaling", "bench"),
 )
 N_SOME, N_PROBES = 20, 500  # samples probed in other ways, and random probes in each in other directions
@@ -127,34 +126,6 @@ def _sheared_again(sample: Sample) -> xr.Dataset:
     """
     how = {"strain_step": sample.shear.strain_step, "max_strain": sample.shear.attrs["parameters"]["max_strain"]}
     return deform(sample.network, n_events=sample.shear.sizes["event"], **how)
-
-
-def case_of(sample: Sample) -> Case:
-    """Maps of one sample to be compared: thresholds, probed and predicted, their strains to failure, and predictors."""
-    grid, r_free = grid_of(sample), radius_of(sample)
-    rate = load.stress_rate(sample.network, grid, r_free)
-    learnt = {} if sample.predictions is None else dict(sample.predictions.data_vars)
-    thresholds = {"threshold": sample.probing.threshold, **learnt}
-    strains = {
-        "strain_to_failure" if name == "threshold" else f"{name}_strain_to_failure": load.strain_to_failure(one, rate)
-        for name, one in thresholds.items()
-    }
-    maps = xr.Dataset({**thresholds, **strains, **predictors.maps(sample.network, grid, r_free)})
-    return Case(maps, sample.shear.event_position, sample.network.cell)
-
-
-def compare(cases: Sequence[Case], fitted: Sequence[bool]) -> dict:
-    """Goodness of all maps, correlations with the threshold, what each adds to it and to each network's prediction."""
-    names = [str(name) for name in cases[0].maps]
-    scores = goodness_of_maps(cases)
-    bases = [name for name in names if name not in predictors.PREDICTORS and not name.endswith("strain_to_failure")]
-    added = {base: contributions(cases, fitted, base).to_dataframe() for base in bases}
-    return {
-        "goodness": {name: [_there(row) for row in scores.sel(map=name).values] for name in names},
-        "correlation": {name: [float(rank_correlations(case).sel(map=name)) for case in cases] for name in names},
-        "added": {base: {column: dict(table[column]) for column in table} for base, table in added.items()},
-        "fitted": [bool(one) for one in fitted],
-    }
 
 
 def rules_rows(sample: Sample) -> list[dict]:
@@ -342,10 +313,6 @@ def _short(value: float) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def _there(row: np.ndarray) -> list[float]:
-    return [_short(value) for value in row[~np.isnan(row)]]
-
-
 def begin(file: Path, names: Sequence[str], allowed: Sequence[str]) -> dict:
     """Return what a file keeps of studies done before, or nothing.
 
@@ -374,7 +341,7 @@ def update(
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of load, fresh_maps, predictors (weights chosen on those not called test), rules (samples with
+        Which of load, fresh_maps, rules (samples with
         `peak_stress`), angles (the first twenty), late (ten small glasses, made here), glasses (beside the
         imaged patches and the glasses that are compared already), radius and boundary (the first twenty),
         probes (walked step by step), moved (probes, a little), events (the first three), imaged (patches,
@@ -399,7 +366,6 @@ def update(
     kept = begin(folder / FILE, names, STUDIES)
     sets = data_set.read_split(folder)
     paths = [path for role in sets.values() for path in role if path.is_file()]
-    unseen = {path for role in data_set.UNSEEN for path in sets[role]}
     for name in names:
         run = partial(parallel.run, workers=workers, processes=workers != 1, label=name)
         if name == "late":
@@ -419,8 +385,6 @@ def update(
                     row = pool.submit(bench.measure_growth, rings).result()
                 kept[name][str(row["atoms"])] = row
                 files.write_json(folder / FILE, kept)
-        elif name == "predictors":
-            kept[name] = compare(run(partial(_of_file, case_of), paths), [path not in unseen for path in paths])
         else:
             one = partial(fresh_rows, model=model) if name == "fresh_maps" else _ROWS[name]
             chosen = paths[: _OF_SOME.get(name, len(paths))]

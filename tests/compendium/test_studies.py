@@ -30,9 +30,9 @@ def folder(glass, tmp_path_factory):
 
 
 def test_studies_are_kept_beside_what_is_there_and_checked(folder):
-    studies.update(folder, ("load", "fresh_maps", "predictors", "rules"), workers=1)
+    studies.update(folder, ("load", "fresh_maps", "rules"), workers=1)
     kept = files.read_json(folder / studies.FILE)
-    assert set(kept) == {"other", "load", "fresh_maps", "predictors", "rules"}
+    assert set(kept) == {"other", "load", "fresh_maps", "rules"}
     assert not any(sample_files.verify(folder).values())
     assert kept["load"]["sample"] == [0, 0, 1, 1]
     assert kept["load"]["event"] == [1, 2, 1, 2]
@@ -42,9 +42,6 @@ def test_studies_are_kept_beside_what_is_there_and_checked(folder):
     assert fresh["fresh"] == fresh["fresh"][:2] * 2
     assert fresh["fresh"][0] == fresh["stale"][0]
     assert [value is None for value in fresh["whole"]] == [False, False, True, True]
-    assert kept["predictors"]["fitted"] == [True, False]
-    assert np.shape(kept["predictors"]["goodness"]["soft_modes"]) == (2, 2)
-    assert set(kept["predictors"]["added"]) == {"threshold"}
     assert kept["rules"]["irreversible"][:2] == kept["load"]["goodness_threshold"][:2]
 
 
