@@ -1,46 +1,71 @@
-"""Many maps of the same samples compared: goodness of each, and what one adds to another."""
+"""Comparison of maps and of predictors: correlation, means with bootstrap intervals, paired differences.
+
+Points without a value (NaN) are left out wherever maps are compared: as if they were not in the map.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
-from scipy.stats import rankdata, spearmanr
 
 from .ensemble import bootstrap
-from .prediction_goodness import goodness
 
-WEIGHTS = (-0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4)
+Values = TypeVar("Values", xr.DataArray, xr.Dataset)
+BOUNDS = ("mean", "low", "high")
 
 
-class Case(NamedTuple):
-    """A sample with maps to be compared.
+def correlation(first: xr.DataArray | np.ndarray, second: xr.DataArray | np.ndarray) -> float:
+    """Pearson's r of two maps or arrays of the same points.
 
-    Attributes
-    ----------
-    maps : Dataset over (x, y)
-        Each low where the glass should be soft.
-    events : DataArray, shape (n_events, 2)
-        Positions in the undeformed cell [Å].
-    cell : ndarray, shape (2,)
-        Edge lengths [Å].
+    Points where either has no value (NaN) are left out. A constant map says nothing: r is 0. With fewer than two
+    points r is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the coordinates of two DataArrays.
     """
+    if isinstance(first, xr.DataArray) and isinstance(second, xr.DataArray):
+        if set(first.dims) != set(second.dims):
+            raise ValueError(f"second: dimensions {second.dims} are not those of the first, {first.dims}")
+        second = second.transpose(*first.dims)
+        for name in first.indexes.keys() & second.indexes.keys():
+            if len(first[name]) == len(second[name]) and not np.allclose(first[name], second[name]):
+                raise ValueError(f"second: {name} is not that of the first; the maps are of different points")
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.shape != b.shape:
+        raise ValueError(f"second: shape {b.shape} is not that of the first, {a.shape}")
+    valued = np.isfinite(a) & np.isfinite(b)
+    a, b = a[valued], b[valued]
+    if a.size < 2:
+        return np.nan
+    return 0.0 if np.ptp(a) == 0.0 or np.ptp(b) == 0.0 else float(np.corrcoef(a, b)[0, 1])
 
-    maps: xr.Dataset
-    events: xr.DataArray
-    cell: np.ndarray
+
+def intervals(values: Values) -> Values:
+    """Mean over samples with its 95 % bootstrap interval.
+
+    Parameters
+    ----------
+    values : DataArray or Dataset over sample
+        NaN are left out.
+
+    Returns
+    -------
+    DataArray or Dataset over bound
+        "mean", "low", "high" in place of the samples; NaN where no sample has a value.
+    """
+    found = xr.apply_ufunc(
+        _interval, values, input_core_dims=[["sample"]], output_core_dims=[["bound"]], vectorize=True, keep_attrs=True
+    )
+    return found.assign_coords(bound=list(BOUNDS))
 
 
-def goodness_of_maps(cases: Sequence[Case]) -> xr.DataArray:
-    """Goodness of every map over (map, sample, event); NaN where a sample had fewer events."""
-    names = [str(name) for name in cases[0].maps]
-    each = [
-        xr.concat([goodness(case.maps[name], case.events, case.cell) for name in names], xr.Variable("map", names))
-        for case in cases
-    ]
-    return xr.concat(each, "sample", join="outer").transpose("map", "sample", "event")
+def _interval(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    return np.full(3, np.nan) if np.isnan(values).all() else bootstrap(values)
 
 
 def paired_differences(goodness: xr.DataArray, base: str = "probing") -> xr.Dataset:
@@ -58,73 +83,5 @@ def paired_differences(goodness: xr.DataArray, base: str = "probing") -> xr.Data
     Dataset over model
         `difference` with its 95 % bootstrap interval over samples, `low` and `high`; the base is left out.
     """
-    each = (goodness - goodness.sel(model=base)).mean("event").drop_sel(model=base)
-    rows = np.array([bootstrap(values) for values in each.transpose("model", "sample").values])
-    names = ("difference", "low", "high")
-    return xr.Dataset({name: ("model", rows[:, n]) for n, name in enumerate(names)}, {"model": each.model})
-
-
-def rank_correlations(case: Case, base: str = "threshold") -> xr.DataArray:
-    """Rank correlation (Spearman) of every map with the base, over map; 0 where a map is constant."""
-    own = {str(name): field.transpose("x", "y").values.ravel() for name, field in case.maps.items()}
-    values = [
-        spearmanr(own[base], other, nan_policy="omit").statistic if np.nanstd(other) > 0.0 else 0.0
-        for other in own.values()
-    ]
-    return xr.DataArray(values, {"map": list(own)}, "map")
-
-
-def combined(base: xr.DataArray, other: xr.DataArray, weight: float) -> xr.DataArray:
-    """Rank of the base plus a weight times the rank of another map, ranks from 0 to 1."""
-    base, other = (one.transpose("x", "y") for one in (base, other))
-    ranks = [rankdata(one, nan_policy="omit").reshape(base.shape) / base.size for one in (base, other)]
-    return base.copy(data=ranks[0] + weight * ranks[1])
-
-
-def contributions(
-    cases: Sequence[Case], fitted: Sequence[bool], base: str = "threshold", weights: Sequence[float] = WEIGHTS
-) -> xr.Dataset:
-    """What each map adds to the base: change of the mean goodness over events when both are combined.
-
-    The weight is the one of `weights` that is best on the samples that are `fitted`; the change is that on the others.
-
-    Parameters
-    ----------
-    cases : sequence of Case
-        The samples, with the same maps.
-    fitted : sequence of bool
-        Which samples the weight may be chosen on; some must be left.
-    base : str
-        The map to add to.
-    weights : sequence of float
-        To choose from; 0 among them.
-
-    Returns
-    -------
-    Dataset over map
-        `weight`, `change`, `low` and `high`: its mean over samples and the paired 95 % bootstrap interval.
-
-    Raises
-    ------
-    ValueError
-        If no sample is fitted, or none left.
-    """
-    chosen = np.asarray(fitted, dtype=bool)
-    if chosen.all() or not chosen.any():
-        raise ValueError(f"fitted: {chosen.sum()} of {len(chosen)} samples; some must be fitted and some left")
-    alone = np.array([_mean_goodness(case, case.maps[base]) for case in cases])
-    names = [str(name) for name in cases[0].maps if name != base]
-    rows = []
-    for name in names:
-        both = [
-            [_mean_goodness(case, combined(case.maps[base], case.maps[name], w)) for case in cases] for w in weights
-        ]
-        gains = np.array(both) - alone
-        best = int(np.argmax(gains[:, chosen].mean(axis=1)))
-        rows.append((weights[best], *bootstrap(gains[best, ~chosen])))
-    columns = zip(("weight", "change", "low", "high"), np.array(rows).T, strict=True)
-    return xr.Dataset({name: ("map", values) for name, values in columns}, {"map": names})
-
-
-def _mean_goodness(case: Case, field: xr.DataArray) -> float:
-    return float(goodness(field, case.events, case.cell).mean())
+    change = (goodness - goodness.sel(model=base, drop=True)).mean("event").drop_sel(model=base)
+    return intervals(change).to_dataset("bound").rename(mean="difference")

@@ -1,12 +1,13 @@
-"""How fast a spot is loaded when the whole sample is sheared, and at which strain it should therefore give.
+"""Local loading rate under remote strain, and the strain at which each disc should therefore fail.
 
-A probe tells how much stress a spot takes; the sample decides how fast that stress comes. To first order in strain the
-atoms move affinely and, on top, by what keeps all forces zero (Lemaître, Maloney, J. Stat. Phys. 123, 415 (2006)):
-one linear solve for the whole sample. Strain to failure = threshold / stress rate.
+A probe measures the stress that a disc can take; the sample decides how fast that stress rises. To first order in strain
+the atoms move affinely and, in addition, so that all forces stay zero (Lemaître, Maloney, J. Stat. Phys. 123, 415
+(2006)): one linear solve for the sample. Strain to failure = threshold / stress rate.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +22,11 @@ from ..network.geometry import crossings, minimum_image, nearest_point
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .discs import R_FREE, as_map, membership
+from .spots import softest_spots
 
 UNBALANCED = 0.01  # share of the affine change of the forces that the non-affine motion may leave at most
 PURE_SHEAR = np.array([1.0, -1.0])  # diagonal of the strain per unit strain
+RATE_PROTOCOL = {"mode": "pure shear", "angle": 0.0}  # for which the stress rate is known
 
 
 class Pairs(NamedTuple):
@@ -79,7 +82,7 @@ def pairs_of(system: System) -> Pairs:
 
 
 def check_in_one_piece(pairs: Pairs, n_atoms: int) -> None:
-    """Refuse a network in pieces between which no force acts: shear does not tell how they move.
+    """Refuse a network in pieces between which no force acts: how they move under shear is not determined.
 
     Raises
     ------
@@ -93,12 +96,12 @@ def check_in_one_piece(pairs: Pairs, n_atoms: int) -> None:
         largest = np.bincount(piece).max()
         raise ValueError(
             f"network: is torn into {n_pieces} pieces, the largest of {largest} of {n_atoms} atoms, between which no "
-            "force acts; how shear loads a spot is known within one piece only"
+            "force acts; the response to shear is determined within one piece only"
         )
 
 
-def shared(pairs: Pairs, values: np.ndarray, n_atoms: int) -> np.ndarray:
-    """Give half of each pair's value to either atom; shape (n_atoms,)."""
+def per_atom_sum(pairs: Pairs, values: np.ndarray, n_atoms: int) -> np.ndarray:
+    """Sum over pairs of half of each pair's value for either atom; shape (n_atoms,)."""
     return 0.5 * (np.bincount(pairs.first, values, n_atoms) + np.bincount(pairs.second, values, n_atoms))
 
 
@@ -108,27 +111,30 @@ def respond(network: Network, potential: Potential = SILICA) -> Response:
     Raises
     ------
     ValueError
-        If the sample is not at an energy minimum, is torn in pieces, or hardly held together.
+        If the sample is not at an energy minimum, is torn in pieces, or is so near an instability that the linear
+        response does not converge.
     """
     system = system_of(network, potential)
     pairs = pairs_of(system)
     check_in_one_piece(pairs, network.n_atoms)
     velocity = system.affine_response(PURE_SHEAR)
     affine = pairs.vector * PURE_SHEAR
-    whole = affine + velocity[pairs.second] - velocity[pairs.first]
-    left = np.abs(_force_rate(pairs, whole, network.n_atoms)).max()
-    if left > UNBALANCED * np.abs(_force_rate(pairs, affine, network.n_atoms)).max():
-        raise ValueError(f"network: forces change by {left:.3g} per unit strain at best; is it about to break?")
-    rates = (shared(pairs, _virial_rate(pairs, change), network.n_atoms) for change in (whole, affine))
+    total = affine + velocity[pairs.second] - velocity[pairs.first]
+    residual = np.abs(_force_rate(pairs, total, network.n_atoms)).max()
+    if residual > UNBALANCED * np.abs(_force_rate(pairs, affine, network.n_atoms)).max():
+        raise ValueError(
+            f"network: forces change by {residual:.3g} per unit strain at best; the sample may be near an instability"
+        )
+    rates = (per_atom_sum(pairs, _virial_rate(pairs, change), network.n_atoms) for change in (total, affine))
     return Response(velocity, *rates)
 
 
 def _force_rate(pairs: Pairs, change: np.ndarray, n_atoms: int) -> np.ndarray:
     """Change of the force on each atom (n_atoms, 2) where the vectors of pairs change by `change` (n_pairs, 2)."""
     (cx, cy), (xx, xy, yy) = change.T, pairs.stiffness.T
-    of_pairs = xx * cx + xy * cy, xy * cx + yy * cy
-    each = [np.bincount(pairs.first, f, n_atoms) - np.bincount(pairs.second, f, n_atoms) for f in of_pairs]
-    return np.stack(each, axis=1)
+    components = xx * cx + xy * cy, xy * cx + yy * cy
+    forces = [np.bincount(pairs.first, f, n_atoms) - np.bincount(pairs.second, f, n_atoms) for f in components]
+    return np.stack(forces, axis=1)
 
 
 def _virial_rate(pairs: Pairs, change: np.ndarray) -> np.ndarray:
@@ -145,8 +151,8 @@ def stress_rate(
 ) -> xr.DataArray:
     """Map of the local stress per unit strain of the whole sample, d tau_loc / d gamma, in the state given.
 
-    The sample is sheared as by `listi.deform`; the stress is that of the disc of `listi.probe`, over the same atoms.
-    Spots with a high rate are loaded fast. It costs one linear solve.
+    The sample is sheared by pure shear along x, as by `listi.deform`; the stress is that of the disc of `listi.probe`,
+    over the same atoms. It costs one linear solve.
 
     Parameters
     ----------
@@ -157,7 +163,7 @@ def stress_rate(
     r_free : float
         Radius of the discs [Å]; the paper's is 11.
     potential : Potential
-        What atoms do to each other; the paper's by default.
+        Of the pairs; the paper's by default.
 
     Returns
     -------
@@ -179,36 +185,44 @@ def stress_rate(
     """
     inside = membership(network.positions, network.cell, grid, r_free)
     values = inside @ respond(network, potential).virial_rate / (np.pi * r_free**2)
-    return as_map(values, network.cell, grid, "stress_rate", STRESS_UNIT, "local shear stress per unit remote strain")
+    rate = as_map(values, network.cell, grid, "stress_rate", STRESS_UNIT, "local shear stress per unit remote strain")
+    return rate.assign_attrs(RATE_PROTOCOL, r_free=float(r_free))
 
 
-def strain_to_failure(threshold: xr.DataArray, rate: xr.DataArray) -> xr.DataArray:
-    """Strain of the whole sample at which each spot should give: its threshold over its stress rate.
+def strain_to_failure(threshold: xr.DataArray | xr.Dataset, rate: xr.DataArray) -> xr.DataArray:
+    """Strain of the whole sample at which each disc should fail: its threshold divided by its stress rate.
 
     Parameters
     ----------
-    threshold, rate : DataArray over (x, y)
-        Of the same sample, on the same grid.
+    threshold : DataArray over (x, y), or Dataset
+        Of pure shear along x, as probed or predicted; a Dataset with `threshold` is what `listi.probe` returns.
+    rate : DataArray over (x, y)
+        From `stress_rate`, of the same sample on the same grid.
 
     Returns
     -------
     DataArray over (x, y)
-        NaN where there is no threshold, or a spot is not loaded (rate <= 0).
+        NaN where there is no threshold, or a disc is not loaded (rate <= 0).
 
     Raises
     ------
     ValueError
-        If the grids differ.
+        If the grids differ, or the protocol recorded with the thresholds (mode, angle, r_free) is not that of the rate.
 
     Examples
     --------
     >>> import listi
     >>> glass = listi.generate(nx=10, ny=12)
     >>> probed = listi.probe(glass, grid=(10, 10))
-    >>> strain = listi.strain_to_failure(probed.threshold, listi.stress_rate(glass, grid=(10, 10)))
+    >>> strain = listi.strain_to_failure(probed, listi.stress_rate(glass, grid=(10, 10)))
     >>> float(strain.min().round(3))
     0.026
     """
+    for name in (*RATE_PROTOCOL, "r_free"):
+        recorded, needed = (attrs.get(name) for attrs in (threshold.attrs, rate.attrs))
+        if recorded is not None and needed is not None and recorded != needed:
+            raise ValueError(f"threshold: was made with {name} = {recorded!r}; the rate is of {needed!r}")
+    threshold = threshold.threshold if isinstance(threshold, xr.Dataset) else threshold
     places = [name for name in ("x", "y") if name in rate.coords or name in threshold.coords]
     same = dict(threshold.sizes) == dict(rate.sizes) and all(name in threshold.coords for name in places)
     if not same or not all(name in rate.coords and np.allclose(threshold[name], rate[name]) for name in places):
@@ -216,13 +230,13 @@ def strain_to_failure(threshold: xr.DataArray, rate: xr.DataArray) -> xr.DataArr
     aligned = rate.transpose(*threshold.dims).values
     with np.errstate(divide="ignore"):
         strain = threshold.copy(data=np.where(aligned > 0.0, threshold.values / aligned, np.nan))
-    return strain.rename("strain_to_failure").assign_attrs(units="1", long_name="remote strain at which a spot gives")
+    return strain.rename("strain_to_failure").assign_attrs(units="1", long_name="remote strain at which a disc fails")
 
 
 def forecast(strain: xr.DataArray, cell: np.ndarray, n_events: int = 6, apart: float = R_FREE) -> xr.Dataset:
     """Where and when the first events should come, from the undeformed sample alone.
 
-    The spot that gives first, then the first of those farther than `apart` from all before, and so on.
+    The point that fails first, then the first of those further than `apart` from all before, and so on.
 
     Parameters
     ----------
@@ -233,7 +247,7 @@ def forecast(strain: xr.DataArray, cell: np.ndarray, n_events: int = 6, apart: f
     n_events : int
         How many.
     apart : float
-        Least distance of two spots [Å].
+        Least distance of two expected events [Å].
 
     Returns
     -------
@@ -243,29 +257,24 @@ def forecast(strain: xr.DataArray, cell: np.ndarray, n_events: int = 6, apart: f
     Raises
     ------
     ValueError
-        If the map has fewer such spots.
+        If the map has fewer such points.
     """
     strain = strain.transpose("x", "y")
-    points, values = crossings(strain.x.values, strain.y.values), strain.values.ravel().copy()
-    chosen: list[int] = []
-    found = []
-    for number in range(1, n_events + 1):
-        if np.all(np.isnan(values)):
-            raise ValueError(f"n_events: {n_events} is more than the {number - 1} spots {apart:g} Å apart")
-        chosen.append(int(np.nanargmin(values)))
-        found.append(values[chosen[-1]])
-        near = np.linalg.norm(minimum_image(points - points[chosen[-1]], cell), axis=1) <= apart
-        values[near] = np.nan
+    spots = list(islice(softest_spots(strain, cell, apart), n_events))
+    if len(spots) < n_events:
+        raise ValueError(f"n_events: {n_events} is more than the {len(spots)} points {apart:g} Å apart")
+    at_x, at_y = np.array(spots).T
     attrs = {"units": "1", "long_name": "strain at which the event is expected"}
     where = {"units": LENGTH_UNIT, "long_name": "position at which it is expected"}
+    position = np.column_stack([strain.x.values[at_x], strain.y.values[at_y]])
     return xr.Dataset(
-        {"strain": ("event", np.array(found), attrs), "position": (("event", "xy"), points[chosen], where)},
+        {"strain": ("event", strain.values[at_x, at_y], attrs), "position": (("event", "xy"), position, where)},
         coords={"event": np.arange(1, n_events + 1), "xy": ["x", "y"]},
     )
 
 
 def strains_of_events(strain: xr.DataArray, shear: xr.Dataset, cell: np.ndarray, near: float = R_FREE) -> xr.Dataset:
-    """What a map of strain to failure says of the events that came.
+    """Predicted strains of the events that came, from a map of strain to failure.
 
     Parameters
     ----------
@@ -276,14 +285,13 @@ def strains_of_events(strain: xr.DataArray, shear: xr.Dataset, cell: np.ndarray,
     cell : ndarray, shape (2,)
         Edge lengths [Å].
     near : float
-        A forecast spot this near to an event, or nearer, is that event's [Å].
+        Largest distance of an event from the expected event that it is counted as [Å].
 
     Returns
     -------
     Dataset over event
         `actual` strain; `at_site`, strain to failure of the grid point nearest to the event; `forecast`, strain of the
-        event of this number in `forecast`; `foreseen`, whether the event is near one of as many forecast spots as
-        there are events.
+        event of this number in `forecast`; `foreseen`, whether it is near one of as many expected events as came.
     """
     position = shear.event_position.transpose("event", "xy").values
     points = crossings(strain.x.values, strain.y.values)

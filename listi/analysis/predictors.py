@@ -1,29 +1,42 @@
-"""Maps of what the structure alone might tell about where a glass breaks.
+"""Maps of what the structure alone might tell about where a glass breaks: baselines for `listi.score`.
 
-Each predictor is a function of (network, grid, r_free) that returns a map over (x, y): a mean over the disc that
-`listi.probe` would free, with its sign chosen so that low means soft if the usual conjecture holds. So `listi.goodness`
-takes each as it is, and a negative goodness says that the conjecture is wrong.
+Each predictor is a function of (network, points, r_free) that returns one value per point (n_points,): a mean or an
+extreme over the disc that `listi.probe` would free there, with its sign chosen so that low means soft if the usual
+conjecture holds. A negative goodness says that the conjecture is wrong.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.spatial import Voronoi
 
 from ..mechanics.system import System, system_of
-from ..network.geometry import minimum_image, wrap
+from ..network.geometry import crossings, minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import rings
-from .discs import R_FREE, as_map, disc_max, disc_mean, disc_variance, membership
-from .load import check_in_one_piece, pairs_of, respond, shared
+from .discs import R_FREE, disc_max, disc_mean, disc_variance, membership
+from .load import check_in_one_piece, pairs_of, respond
+from .sample import Sample, threshold_of
 
-Grid = tuple[int, int]
+Baseline = Callable[..., np.ndarray]
 UNSTRESSED = 3.01465  # Si-Si distance of the honeycomb crystal at zero pressure [Å]
 N_MODES = 30  # softest vibrational modes whose participation is summed
+N_SOURCES = 500  # Si from which shortest paths are found at a time: memory of some 10 MB per 1000 Si
+PENALTY = 1.0  # of the ridge regression, on standardised descriptors
+
+
+def density(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Minus the mean area of an atom's Voronoi cell (free volume), minus the mean of its species [Å²]."""
+    areas = voronoi_areas(network)
+    mean = np.bincount(network.species, areas) / np.maximum(np.bincount(network.species), 1)
+    return _mean_of_atoms(network, points, r_free, mean[network.species] - areas)
 
 
 def voronoi_areas(network: Network) -> np.ndarray:
@@ -34,57 +47,55 @@ def voronoi_areas(network: Network) -> np.ndarray:
     inner = (diagram.ridge_points < n).any(axis=1)
     pairs = diagram.ridge_points[inner]
     begin, end = diagram.vertices[np.array(diagram.ridge_vertices)[inner]].transpose(1, 0, 2)
-    apart = np.linalg.norm(diagram.points[pairs[:, 0]] - diagram.points[pairs[:, 1]], axis=1)
-    triangle = 0.25 * apart * np.linalg.norm(end - begin, axis=1)  # from an atom to the wall between two
+    distance = np.linalg.norm(diagram.points[pairs[:, 0]] - diagram.points[pairs[:, 1]], axis=1)
+    triangle = 0.25 * distance * np.linalg.norm(end - begin, axis=1)  # from an atom to the wall between two
     return np.bincount(pairs.ravel(), np.repeat(triangle, 2), 9 * n)[:n]
 
 
-def density(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the mean area of an atom's Voronoi cell (free volume), each less the mean of its species [Å²]."""
-    return _mean_of_atoms(network, grid, r_free, -_beyond_species(network, voronoi_areas(network)), "density")
+def ring_size(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Minus the mean size of the rings whose centre is in the disc."""
+    _require_bonds(network)
+    found = rings(network)
+    centres = np.array([_centre(network.positions[ring], network.cell) for ring in found])
+    sizes = np.array([len(ring) for ring in found], dtype=float)
+    return -disc_mean(sizes, membership(centres, network.cell, points, r_free))
 
 
-def energy(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the mean potential energy of an atom, each less the mean of its species."""
-    system = system_of(network)
-    pairs = pairs_of(system)
-    distance = np.linalg.norm(pairs.vector, axis=1)
-    own = np.empty(len(distance))
-    kinds = network.species[pairs.first] * system.potential.n_species + network.species[pairs.second]
-    for kind in np.unique(kinds):
-        a, b = divmod(int(kind), system.potential.n_species)
-        own[kinds == kind] = system.potential.pair(distance[kinds == kind], a, b)[0]
-    of_atom = shared(pairs, own, network.n_atoms)
-    return _mean_of_atoms(network, grid, r_free, -_beyond_species(network, of_atom), "energy")
+def bond_variance(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Minus the variance of the Si-Si distances of bonds whose middle is in the disc [Å²]."""
+    vector, inside = _bonds_in_discs(network, points, r_free)
+    return -disc_variance(np.linalg.norm(vector, axis=1), inside)
 
 
-def initial_stress(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the local shear stress (sigma_xx - sigma_yy)/2: what is loaded already has less to go."""
-    return _minus_virial(network, grid, r_free, [0.5, -0.5], "initial_stress")
+def longest_bond(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Minus the largest Si-Si distance of the bonds whose middle is in the disc [Å]."""
+    vector, inside = _bonds_in_discs(network, points, r_free)
+    return -disc_max(np.linalg.norm(vector, axis=1)[inside.indices], inside)
 
 
-def initial_tension(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the local tension (sigma_xx + sigma_yy)/2."""
-    return _minus_virial(network, grid, r_free, [0.5, 0.5], "initial_tension")
+def stretched_bond(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Minus the largest elongation of a bond in the disc along x: beyond the unstressed length, times |cos a| [Å].
+
+    The bond that is nearest to breaking, if it also lies so that the shear stretches it further.
+    """
+    vector, inside = _bonds_in_discs(network, points, r_free)
+    length = np.linalg.norm(vector, axis=1)
+    along_x = (length - UNSTRESSED) * np.abs(vector[:, 0]) / length
+    return -disc_max(along_x[inside.indices], inside)
 
 
-def shear_modulus(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Local stress per unit elongation (`listi.stress_rate`), twice the shear modulus: compliant spots are low."""
-    return _mean_of_atoms(network, grid, r_free, respond(network).virial_rate, "shear_modulus")
+def initial_stress(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Minus the local shear stress (sigma_xx - sigma_yy)/2, as a mean of the virials of atoms [energy]."""
+    virials = System(network.positions, network.species, network.cell).virials()
+    return _mean_of_atoms(network, points, r_free, 0.5 * (virials[:, 2] - virials[:, 0]))
 
 
-def affine_modulus(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Local shear modulus if atoms moved affinely (the Born term)."""
-    return _mean_of_atoms(network, grid, r_free, respond(network).affine_rate, "affine_modulus")
+def local_modulus(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Local stress per unit remote strain (`listi.stress_rate`), as a stiffness: compliant discs are low."""
+    return _mean_of_atoms(network, points, r_free, respond(network).virial_rate)
 
 
-def non_affinity(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the mean squared non-affine displacement per unit strain, of first order [Å²]."""
-    squared = np.sum(respond(network).velocity ** 2, axis=1)
-    return _mean_of_atoms(network, grid, r_free, -squared, "non_affinity")
-
-
-def soft_modes(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
+def soft_modes(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
     """Minus the mean participation in the softest vibrational modes.
 
     The sum of the squared eigenvectors of the `N_MODES` lowest eigenvalues of the Hessian, translations left out
@@ -94,129 +105,143 @@ def soft_modes(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
     check_in_one_piece(pairs_of(system), network.n_atoms)
     shape, n = network.positions.shape, network.positions.size
 
-    def soften(force: np.ndarray) -> np.ndarray:
+    def solve(force: np.ndarray) -> np.ndarray:
         force = force.reshape(shape)
         return system.solve(force - force.mean(axis=0), relative=1e-5)[0].ravel()
 
-    inverse = LinearOperator((n, n), matvec=soften, dtype=float)
+    inverse = LinearOperator((n, n), matvec=solve, dtype=float)
     start = np.random.default_rng(0).normal(size=n)
     _, modes = eigsh(inverse, min(N_MODES, n // 10), which="LA", v0=start, tol=1e-3)
     participation = np.sum(modes.reshape(*shape, -1) ** 2, axis=(1, 2))
-    return _mean_of_atoms(network, grid, r_free, -participation, "soft_modes")
+    return _mean_of_atoms(network, points, r_free, -participation)
 
 
-def ring_size(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the mean size of the rings whose centre is in the disc."""
-    sizes, inside = _rings_in(network, grid, r_free)
-    return _map(-disc_mean(sizes, inside), network, grid, "ring_size")
+def geodesic_betweenness(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Minus the mean betweenness of the bonds in the disc: shortest paths between Si that run along a bond.
 
-
-def ring_variance(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the variance of these sizes."""
-    sizes, inside = _rings_in(network, grid, r_free)
-    return _map(-disc_variance(sizes, inside), network, grid, "ring_variance")
-
-
-def bond_variance(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the variance of the Si-Si distances of bonds whose middle is in the disc [Å²]."""
-    vector, inside = _bonds_in(network, grid, r_free)
-    return _map(-disc_variance(np.linalg.norm(vector, axis=1), inside), network, grid, "bond_variance")
-
-
-def longest_bond(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the largest Si-Si distance of the bonds whose middle is in the disc [Å]."""
-    vector, inside = _bonds_in(network, grid, r_free)
-    length = np.linalg.norm(vector, axis=1)
-    return _map(-disc_max(length[inside.indices], inside), network, grid, "longest_bond")
-
-
-def stretched_bond(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the largest elongation of a bond in the disc along x: beyond the unstressed length, times |cos a| [Å].
-
-    The bond that is nearest to breaking, if it also lies so that the shear stretches it further.
+    The length of a path is that of its bonds. Bonds of high geodesic edge betweenness break first in disordered
+    lattices (Berthier, Porter, Daniels, PNAS 116, 16742 (2019)).
     """
-    vector, inside = _bonds_in(network, grid, r_free)
-    length = np.linalg.norm(vector, axis=1)
-    along = (length - UNSTRESSED) * np.abs(vector[:, 0]) / length
-    return _map(-disc_max(along[inside.indices], inside), network, grid, "stretched_bond")
+    vector, inside = _bonds_in_discs(network, points, r_free)
+    ends, number = np.unique(network.bonds, return_inverse=True)
+    first, second = number.reshape(network.bonds.shape).T
+    n, length = len(ends), np.linalg.norm(vector, axis=1)
+    graph = csr_array((length, (first, second)), (n, n))
+    order = np.argsort(first * n + second)
+    keys, on_bond = (first * n + second)[order], np.zeros(len(order))
+    for begin in range(0, n, N_SOURCES):
+        sources = np.arange(begin, min(n, begin + N_SOURCES))
+        distance, before = dijkstra(graph, directed=False, indices=sources, return_predecessors=True)
+        row, paths = np.arange(len(sources)), np.ones_like(distance)
+        for node in np.argsort(-distance, axis=1).T:  # from the furthest inwards: paths through a node pass the next
+            joins = before[row, node] >= 0
+            paths[row[joins], before[row, node][joins]] += paths[row, node][joins]
+        joins = before >= 0
+        to, fro = np.broadcast_to(np.arange(n), before.shape)[joins], before[joins]
+        forward = fro * n + to
+        place = np.searchsorted(keys, forward).clip(max=len(keys) - 1)
+        place = np.where(keys[place] == forward, place, np.searchsorted(keys, to * n + fro).clip(max=len(keys) - 1))
+        on_bond += np.bincount(place, paths[joins], len(keys))
+    betweenness = np.empty(len(order))
+    betweenness[order] = on_bond / (n * (n - 1))
+    return -disc_mean(betweenness, inside)
 
 
-def bond_alignment(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the mean of cos 2a over bonds at angle a to x: bonds along the stretch carry it (fabric tensor xx - yy)."""
-    cosine, _, inside = _fabric(network, grid, r_free)
-    return _map(-disc_mean(cosine, inside), network, grid, "bond_alignment")
+def shortest_winding_path(network: Network, points: np.ndarray, r_free: float = R_FREE) -> np.ndarray:
+    """Length of the shortest closed path of bonds around the cell along x that meets the disc [Å].
 
-
-def anisotropy(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the size of the deviator of the fabric tensor of the bonds, whatever its direction."""
-    cosine, sine, inside = _fabric(network, grid, r_free)
-    size = np.sqrt(disc_mean(cosine, inside) ** 2 + disc_mean(sine, inside) ** 2)
-    return _map(-size, network, grid, "anisotropy")
-
-
-def centrosymmetry(network: Network, grid: Grid, r_free: float) -> xr.DataArray:
-    """Minus the mean of |sum d|² / sum |d|² over Si, d to its bonded Si: 0 where they balance, as in the crystal."""
-    _need_bonds(network)
-    vector = _bond_vectors(network)
-    total, squared = np.zeros((network.n_atoms, 2)), np.zeros(network.n_atoms)
-    for end, sign in ((0, 1.0), (1, -1.0)):
-        np.add.at(total, network.bonds[:, end], sign * vector)
-        np.add.at(squared, network.bonds[:, end], np.sum(vector**2, axis=1))
-    bonded = np.flatnonzero(squared)
-    values = np.sum(total[bonded] ** 2, axis=1) / squared[bonded]
-    inside = membership(network.positions[bonded], network.cell, grid, r_free)
-    return _map(-disc_mean(values, inside), network, grid, "centrosymmetry")
-
-
-PREDICTORS: dict[str, Callable[[Network, Grid, float], xr.DataArray]] = {
-    one.__name__: one
-    for one in (
-        density, ring_size, ring_variance, bond_variance, longest_bond, stretched_bond, bond_alignment, anisotropy,
-        centrosymmetry, energy, initial_stress, initial_tension, shear_modulus, affine_modulus, non_affinity,
-        soft_modes,
-    )
-}  # fmt: skip
-
-
-def maps(
-    network: Network,
-    grid: Grid = (50, 50),
-    r_free: float = R_FREE,
-    predictors: Mapping[str, Callable[[Network, Grid, float], xr.DataArray]] = PREDICTORS,
-) -> xr.Dataset:
-    """Return the maps of all predictors over (x, y).
-
-    Raises
-    ------
-    ValueError
-        If the sample lacks what a predictor needs: bonds, an energy minimum, being in one piece.
+    Such a path is pulled straight, and so loaded, before longer ones (Yu, Jackson, Macromolecules 58, 1728 (2025)).
     """
-    return xr.Dataset({name: one(network, grid, r_free) for name, one in predictors.items()})
+    _require_bonds(network)
+    vector, cell = _bond_vectors(network), network.cell
+    ends, number = np.unique(network.bonds, return_inverse=True)
+    first, second = number.reshape(network.bonds.shape).T
+    at = wrap(network.positions[ends], cell)
+    across = np.rint((at[first] + vector - at[second])[:, 0] / cell[0]).astype(int)  # +1: over the right border
+    # Unfold the cell to five copies along x. A closed path from Si i passes a Si v with a bond across the border:
+    # from v to i in copy c, and on to v in copy 1, which is as long as from v to i in copy c - 1.
+    copies, n = np.arange(5), len(ends)
+    source, target = (copies[:, None] * n + first).ravel(), ((copies[:, None] + across) * n + second).ravel()
+    valid = (target >= 0) & (target < len(copies) * n)
+    length = np.tile(np.linalg.norm(vector, axis=1), len(copies))
+    graph = csr_array((length[valid], (source[valid], target[valid])), (len(copies) * n, len(copies) * n))
+    middle = 2 * n + np.unique(first[across != 0])
+    away = dijkstra(graph, directed=False, indices=middle).reshape(len(middle), len(copies), n)
+    around = (away[:, 1:] + away[:, :-1]).min(axis=(0, 1))
+    inside = membership(at, cell, points, r_free)
+    return -disc_max(-around[inside.indices], inside)
 
 
-def _minus_virial(network: Network, grid: Grid, r_free: float, weight: Sequence[float], name: str) -> xr.DataArray:
-    virials = System(network.positions, network.species, network.cell).virials()
-    along_x, along_y = weight
-    return _mean_of_atoms(network, grid, r_free, -(along_x * virials[:, 0] + along_y * virials[:, 2]), name)
+DESCRIPTORS: dict[str, Baseline] = {
+    function.__name__: function
+    for function in (density, ring_size, bond_variance, longest_bond, stretched_bond, initial_stress)
+}
+PREDICTORS: dict[str, Baseline] = DESCRIPTORS | {
+    function.__name__: function for function in (local_modulus, soft_modes, geodesic_betweenness, shortest_winding_path)
+}
 
 
-def _mean_of_atoms(network: Network, grid: Grid, r_free: float, values: np.ndarray, name: str) -> xr.DataArray:
-    inside = membership(network.positions, network.cell, grid, r_free)
-    return _map(disc_mean(values, inside), network, grid, name)
+def ridge(samples: Sequence[Sample], descriptors: Mapping[str, Baseline] = DESCRIPTORS) -> Baseline:
+    """Fit a ridge regression of probed thresholds on descriptors, and return it as a predictor.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Training samples, probed on a grid.
+    descriptors : mapping
+        Predictors whose values at a point the threshold there is predicted from.
+    """
+    described, targets = [], []
+    for sample in samples:
+        threshold = threshold_of(sample, "probing").transpose("x", "y")
+        described.append(_described(sample.network, crossings(threshold.x.values, threshold.y.values), descriptors))
+        targets.append(threshold.values.ravel())
+    x, y = np.concatenate(described), np.concatenate(targets)
+    valued = np.isfinite(y)
+    x, y = x[valued], y[valued]
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    x = (x - mean) / spread
+    weights = np.linalg.solve(x.T @ x + PENALTY * np.eye(x.shape[1]), x.T @ (y - y.mean()))
+
+    def predict_ridge(network: Network, points: np.ndarray) -> np.ndarray:
+        return (_described(network, points, descriptors) - mean) / spread @ weights + y.mean()
+
+    return predict_ridge
 
 
-def _beyond_species(network: Network, values: np.ndarray) -> np.ndarray:
-    """Values of atoms less the mean of their species: discs hold more of one species or of the other."""
-    mean = np.bincount(network.species, values) / np.maximum(np.bincount(network.species), 1)
-    return values - mean[network.species]
+def over_load(threshold: Callable[..., xr.DataArray | np.ndarray], r_free: float = R_FREE) -> Callable[..., xr.Dataset]:
+    """Return a predictor of thresholds divided by the local stress rate, with the strains to failure.
+
+    Parameters
+    ----------
+    threshold : predictor
+        Of thresholds, of (network, points) or of a network alone, as in `listi.score`; such as
+        `listi.analysis.score.stored_map`.
+    r_free : float
+        Radius of the discs [Å].
+    """
+    takes_points = "points" in inspect.signature(threshold).parameters
+
+    def predict_over_load(network: Network, points: np.ndarray) -> xr.Dataset:
+        returned = threshold(network, points=points) if takes_points else threshold(network)
+        if isinstance(returned, xr.DataArray) and set(returned.dims) == {"x", "y"}:
+            returned = returned.transpose("x", "y")
+        values = np.asarray(returned).ravel()
+        inside = membership(network.positions, network.cell, points, r_free)
+        rate = inside @ respond(network).virial_rate / (np.pi * r_free**2)
+        # Minus the inverse ranks as the strain does, and puts points that are not loaded (rate <= 0) last.
+        strain = np.divide(values, rate, out=np.full(len(rate), np.nan), where=rate > 0.0)
+        return xr.Dataset({"threshold": ("point", -rate / values), "strain_to_failure": ("point", strain)})
+
+    return predict_over_load
 
 
-def _rings_in(network: Network, grid: Grid, r_free: float):
-    """Sizes of all rings, and which have their centre in which disc."""
-    _need_bonds(network)
-    around = rings(network)
-    centres = np.array([_centre(network.positions[ring], network.cell) for ring in around])
-    return np.array([len(ring) for ring in around], dtype=float), membership(centres, network.cell, grid, r_free)
+def _described(network: Network, points: np.ndarray, descriptors: Mapping[str, Baseline]) -> np.ndarray:
+    return np.column_stack([describe(network, points) for describe in descriptors.values()])
+
+
+def _mean_of_atoms(network: Network, points: np.ndarray, r_free: float, values: np.ndarray) -> np.ndarray:
+    return disc_mean(values, membership(network.positions, network.cell, points, r_free))
 
 
 def _centre(corners: np.ndarray, cell: np.ndarray) -> np.ndarray:
@@ -228,28 +253,14 @@ def _bond_vectors(network: Network) -> np.ndarray:
     return minimum_image(second - first, network.cell)
 
 
-def _bonds_in(network: Network, grid: Grid, r_free: float):
+def _bonds_in_discs(network: Network, points: np.ndarray, r_free: float) -> tuple[np.ndarray, csr_array]:
     """Vectors of all bonds (n_bonds, 2) [Å], and which have their middle in which disc."""
-    _need_bonds(network)
+    _require_bonds(network)
     vector = _bond_vectors(network)
     middle = network.positions[network.bonds[:, 0]] + vector / 2
-    return vector, membership(middle, network.cell, grid, r_free)
+    return vector, membership(middle, network.cell, points, r_free)
 
 
-def _fabric(network: Network, grid: Grid, r_free: float):
-    """Cosine and sine of twice the angle of all bonds to x, and which are in which disc."""
-    vector, inside = _bonds_in(network, grid, r_free)
-    x, y = vector.T
-    squared = x * x + y * y
-    return (x * x - y * y) / squared, 2.0 * x * y / squared, inside
-
-
-def _need_bonds(network: Network) -> None:
+def _require_bonds(network: Network) -> None:
     if len(network.bonds) == 0:
         raise ValueError("network: has no bonds; this predictor needs them")
-
-
-def _map(values: np.ndarray, network: Network, grid: Grid, name: str) -> xr.DataArray:
-    return as_map(
-        values, network.cell, grid, name, "1", f"{name.replace('_', ' ')}, low where soft if conjectures hold"
-    )

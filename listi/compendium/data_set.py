@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from .. import files
+from ..analysis import comparison
 from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample, threshold_of
 from ..files import shipped
@@ -156,10 +157,8 @@ def points_of(samples: Sequence[Sample], source: str) -> xr.Dataset:
 
 
 def correlation(points: xr.Dataset) -> float:
-    """Pearson correlation of `target` and `predicted`; 0 where all predictions are the same."""
-    if np.ptp(points.predicted.values) == 0:
-        return 0.0
-    return float(xr.corr(points.target, points.predicted))
+    """Correlation of `target` and `predicted`, see `listi.analysis.comparison.correlation`."""
+    return comparison.correlation(points.target, points.predicted)
 
 
 def pictured(folder: Path) -> Sample:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ..analysis.comparison import correlation
 from ..network.network import Network
 from . import panels
 from .style import look, styled
@@ -33,7 +34,7 @@ def fig9(network: Network, shear: xr.Dataset, probed: xr.DataArray, predicted: x
         mesh = panels.draw_map(panel, _normalised(threshold), network.cell, scale=1.0, vmin=0, vmax=1)
         panels.mark_events(panel, first.event_position.values, first.event.values, network.cell)
     panels.letter(axes[0], "a", "mechanical probing")
-    r = float(xr.corr(probed, predicted))
+    r = correlation(probed, predicted)
     panels.letter(axes[1], "b", f"LISTI with the {look(model)['label']}, r = {r:.2f}")
     axes[1].set_ylabel("")
     panels.colour_bar(mesh, list(axes), "normalised threshold (1)")

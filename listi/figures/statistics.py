@@ -144,7 +144,7 @@ def scores(scores: xr.Dataset) -> Figure:
     scores : Dataset over (model, sample, event)
         From `listi.score`.
     """
-    return _comparison(scores.goodness, {})
+    return _comparison(scores.goodness.sel(resolution="event", drop=True), {})
 
 
 def _comparison(goodness: xr.DataArray, paper: Mapping[str, float]) -> Figure:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
+from ..analysis.comparison import correlation
 from ..network.network import Network
 from ..probing.probe import probe
 from .circle import SPACING, largest_circle, map_points, relaxed_freely
@@ -100,5 +101,4 @@ def _correlation(true: Network, points: np.ndarray, thresholds, rendered: Render
     there = read.positions[read.silicon][away < MATCHED]
     moved = np.column_stack([points, np.ones(len(points))]) @ np.linalg.lstsq(here, there)[0]
     again = probe(read, points=moved).threshold.values
-    both = np.isfinite(thresholds) & np.isfinite(again)
-    return float(np.corrcoef(thresholds[both], again[both])[0, 1])
+    return correlation(thresholds, again)

@@ -143,7 +143,9 @@ def probe(
         whole[chosen] = np.concatenate(each)
     _warn(found.status, centres, max_strain)
     dataset = _dataset(found, load, network.cell, grid, None if points is None else centres)
-    return dataset.assign_attrs(protocol_attrs(network.cell, potential, every_step, **how))
+    protocol = protocol_attrs(network.cell, potential, every_step, **how)
+    dataset.threshold.attrs |= {name: protocol[name] for name in ("mode", "angle", "r_free")}  # for strain_to_failure
+    return dataset.assign_attrs(protocol)
 
 
 def yield_stress(
@@ -197,7 +199,9 @@ def yield_stress(
         raise ValueError(f"{unknown.pop()}: is not allowed; yield_stress probes in pure shear along direction + angles")
     maps = [probe(network, grid, points, angle=direction + a, **settings) for a in each_angle]
     threshold = xr.concat(
-        [one.threshold for one in maps], dim=xr.Variable("angle", each_angle, _attrs("degree", "direction of probing"))
+        [one.threshold for one in maps],
+        dim=xr.Variable("angle", each_angle, _attrs("degree", "direction of probing")),
+        combine_attrs="drop_conflicts",
     )
     projected = threshold / np.cos(np.radians(2.0 * threshold.angle))
     empty = projected.isnull().all("angle")

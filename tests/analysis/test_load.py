@@ -92,6 +92,21 @@ def test_forecast_beside_what_came():
     assert found.foreseen.values.tolist() == [True, False]
 
 
+def test_thresholds_of_another_mode_direction_or_radius_are_refused(glass):
+    rate = listi.stress_rate(glass, (1, 2), r_free=7.0)
+    for changes, message in (
+        ({"mode": "simple shear"}, "mode = 'simple shear'; the rate is of 'pure shear'"),
+        ({"angle": 30.0}, "angle = 30.0; the rate is of 0.0"),
+        ({"r_free": 8.0}, "r_free = 8.0; the rate is of 7.0"),
+    ):
+        probed = listi.probe(glass, (1, 2), **{"r_free": 7.0, "workers": 1} | changes)
+        for threshold in (probed, probed.threshold):
+            with pytest.raises(ValueError, match=f"^threshold: was made with {message}"):
+                listi.strain_to_failure(threshold, rate)
+    probed = listi.probe(glass, (1, 2), r_free=7.0, workers=1)
+    xr.testing.assert_equal(listi.strain_to_failure(probed, rate), listi.strain_to_failure(probed.threshold, rate))
+
+
 def test_bad_input_is_refused(glass, shaken):
     with pytest.raises(ValueError, match="^r_free: 40"):
         listi.stress_rate(glass, r_free=40.0)
@@ -107,9 +122,9 @@ def test_a_network_torn_in_pieces_is_refused(glass):
     positions = [[10.0, 10.0], [10.0 + bond, 10.0], [40.0, 40.0], [40.0, 40.0 + bond], [10.0, 60.0]]
     torn = Network(positions, [0, 1, 0, 1, 1], None, [80.0, 80.0])
     told = "network: is torn into 3 pieces, the largest of 2 of 5 atoms, between which"
-    for one in (listi.stress_rate, predictors.soft_modes):
+    for respond in (listi.stress_rate, lambda *given: predictors.soft_modes(torn, np.zeros((1, 2)), 7.0)):
         with pytest.raises(ValueError, match=told):
-            one(torn, (4, 4), 7.0)
+            respond(torn, (4, 4), 7.0)
     once = glass.replace(positions=glass.positions + [12.0, 0.0], cell=glass.cell + [12.0, 0.0], bonds=None)
     assert listi.stress_rate(listi.relax(once), (4, 4), 7.0).notnull().all()  # a single strip is in one piece
 

@@ -1,15 +1,22 @@
 """Structural predictors on crystals, where they are known, and against other ways to compute them."""
 
+import networkx as nx
 import numpy as np
 import pytest
 from handmade import honeycomb
 
 import listi
 from listi.analysis import predictors
-from listi.analysis.discs import membership
+from listi.analysis.comparison import correlation
+from listi.analysis.discs import as_map, membership
 from listi.mechanics.system import system_of
+from listi.network.geometry import grid_points, minimum_image
 
 GRID, R_FREE = (4, 3), 9.0
+
+
+def points_of(network, grid=GRID):
+    return grid_points(network.cell, grid)
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +33,10 @@ def test_voronoi_cells_fill_the_cell(glass, crystal):
 
 
 def test_a_crystal_is_the_same_everywhere(crystal):
-    found = predictors.maps(crystal, GRID, R_FREE, {n: predictors.PREDICTORS[n] for n in CRYSTAL})
-    for name, value in CRYSTAL.items():
-        np.testing.assert_allclose(found[name], value, atol=1e-9)
-
-
-CRYSTAL = {"ring_size": -6, "ring_variance": 0, "bond_variance": 0, "centrosymmetry": 0}
-
-
-def test_stretched_bonds_are_aligned(crystal):
-    stretch = np.array([1.2, 1 / 1.2])
-    stretched = crystal.replace(positions=crystal.positions * stretch, cell=crystal.cell * stretch)
-    assert predictors.bond_alignment(stretched, GRID, R_FREE).max() < -0.1
-    assert predictors.anisotropy(stretched, GRID, R_FREE).max() < -0.1
+    for name, value in {"ring_size": -6, "bond_variance": 0, "shortest_winding_path": 60.0}.items():
+        np.testing.assert_allclose(predictors.PREDICTORS[name](crystal, points_of(crystal), R_FREE), value, atol=1e-9)
+    betweenness = predictors.geodesic_betweenness(crystal, points_of(crystal), R_FREE)
+    assert np.all(betweenness < 0)
 
 
 def test_one_stretched_bond_is_seen_from_discs_that_hold_it(crystal):
@@ -46,24 +44,70 @@ def test_one_stretched_bond_is_seen_from_discs_that_hold_it(crystal):
     positions = crystal.positions.copy()
     atom = int(np.argmin(np.linalg.norm(positions - crystal.cell / 2, axis=1) + 99 * crystal.species))
     positions[atom, 0] += 0.2
-    found = predictors.stretched_bond(crystal.replace(positions=positions), (5, 7), R_FREE)
-    middle = found.sel(x=crystal.cell[0] / 2, y=crystal.cell[1] / 2, method="nearest")
-    assert -0.2 < middle.item() < -0.1
+    moved, points = crystal.replace(positions=positions), points_of(crystal, (5, 7))
+    found = predictors.stretched_bond(moved, points, R_FREE)
+    middle = np.argmin(np.linalg.norm(points - crystal.cell / 2, axis=1))
+    assert -0.2 < found[middle] < -0.1
     assert found.max() == pytest.approx(0.0, abs=1e-9)  # bonds across x, not stretched by the shear
-    longest = predictors.longest_bond(crystal.replace(positions=positions), (5, 7), R_FREE)
+    longest = predictors.longest_bond(moved, points, R_FREE)
     assert longest.max() == pytest.approx(-3.0)
     assert longest.min() < -3.1
 
 
-def test_stress_and_energy_are_those_of_the_mechanics(glass):
-    counts = membership(glass.positions, glass.cell, GRID, R_FREE).sum(axis=1).reshape(GRID)
-    probed = listi.probe(glass, grid=GRID, r_free=R_FREE).initial_tensor
-    xx, yy = probed.sel(component="xx").values, probed.sel(component="yy").values
-    for name, stress in (("initial_stress", (xx - yy) / 2), ("initial_tension", (xx + yy) / 2)):
-        found = predictors.PREDICTORS[name](glass, GRID, R_FREE).values
-        np.testing.assert_allclose(-found * counts / (np.pi * R_FREE**2), stress, rtol=1e-7, atol=1e-10)
-    everything = predictors.energy(glass, (1, 1), 26.0).item()
-    assert abs(everything) < 0.02  # nearly all atoms: nearly the mean, which is left out
+def test_initial_stress_is_that_of_the_mechanics(glass):
+    counts = membership(glass.positions, glass.cell, GRID, R_FREE).sum(axis=1)
+    probed = listi.probe(glass, grid=GRID, r_free=R_FREE).initial_stress.values.ravel()
+    found = predictors.initial_stress(glass, points_of(glass), R_FREE)
+    np.testing.assert_allclose(-found * counts / (np.pi * R_FREE**2), probed, rtol=1e-7, atol=1e-10)
+
+
+def graph_of(network, copies=1):
+    """The bonds as a networkx graph of so many copies of the cell along x, by another way than the package's."""
+    graph = nx.Graph()
+    for a, b in network.bonds:
+        vector = minimum_image(network.positions[b] - network.positions[a], network.cell)
+        image = round((network.positions[a] + vector - network.positions[b])[0] / network.cell[0])
+        for copy in range(copies):
+            if copies == 1:
+                graph.add_edge(a, b, length=np.hypot(*vector))
+            elif 0 <= copy + image < copies:
+                graph.add_edge((copy, a), (copy + image, b), length=np.hypot(*vector))
+    return graph
+
+
+def test_betweenness_is_that_of_networkx(glass):
+    wanted = nx.edge_betweenness_centrality(graph_of(glass), weight="length")
+    vector, inside = predictors._bonds_in_discs(glass, points_of(glass), R_FREE)
+    values = np.array([wanted.get((a, b), wanted.get((b, a))) for a, b in glass.bonds])
+    found = predictors.geodesic_betweenness(glass, points_of(glass), R_FREE)
+    np.testing.assert_allclose(found, -(inside @ values) / inside.sum(axis=1), rtol=1e-9)
+
+
+def test_winding_paths_are_those_of_networkx(glass):
+    graph, silicon = graph_of(glass, 5), np.unique(glass.bonds)
+    around = np.array([nx.dijkstra_path_length(graph, (1, a), (2, a), "length") for a in silicon])
+    inside = membership(glass.positions[silicon], glass.cell, GRID, R_FREE).toarray() > 0
+    wanted = [around[chosen].min() for chosen in inside]
+    np.testing.assert_allclose(predictors.shortest_winding_path(glass, points_of(glass), R_FREE), wanted)
+
+
+def test_ridge_finds_the_descriptor_that_the_thresholds_are_made_of(glass):
+    points, descriptors = points_of(glass), {n: predictors.PREDICTORS[n] for n in ("density", "longest_bond")}
+    wanted = predictors.longest_bond(glass, points)
+    threshold = as_map(2.0 * wanted + 7.0, glass.cell, GRID, "threshold", "1", "made up")
+    predict = predictors.ridge([listi.Sample(glass, probing=threshold.to_dataset())], descriptors)
+    assert correlation(predict(glass, points), wanted) > 0.99
+    assert predict(glass, points).mean() == pytest.approx(float(threshold.mean()))
+
+
+def test_over_load_ranks_as_the_strain_to_failure(glass):
+    probed = listi.probe(glass, GRID, r_free=R_FREE)
+    strain = listi.strain_to_failure(probed, listi.stress_rate(glass, GRID, R_FREE)).values.ravel()
+    found = predictors.over_load(lambda network: probed.threshold, R_FREE)(glass, points_of(glass))
+    np.testing.assert_allclose(found.strain_to_failure, strain, rtol=1e-9)
+    loaded = np.isfinite(strain)
+    np.testing.assert_array_equal(np.argsort(found.threshold.values[loaded]), np.argsort(strain[loaded]))
+    assert np.isfinite(found.threshold).all()
 
 
 def test_participation_is_that_of_the_hessians_softest_eigenvectors(glass):
@@ -77,20 +121,19 @@ def test_participation_is_that_of_the_hessians_softest_eigenvectors(glass):
     participation = np.sum(softest**2, axis=(1, 2))
     inside = membership(glass.positions, glass.cell, GRID, R_FREE)
     wanted = (inside @ participation) / inside.sum(axis=1)
-    np.testing.assert_allclose(-predictors.soft_modes(glass, GRID, R_FREE).values.ravel(), wanted, rtol=0.02)
+    np.testing.assert_allclose(-predictors.soft_modes(glass, points_of(glass), R_FREE), wanted, rtol=0.02)
 
 
-def test_all_predictors_make_whole_maps_that_differ(glass):
-    found = predictors.maps(glass, GRID, R_FREE)
-    values = np.array([found[name].values.ravel() for name in found])
-    assert np.all(np.isfinite(values)) and list(found) == list(predictors.PREDICTORS)
+def test_all_predictors_give_values_that_differ(glass):
+    values = np.array([predict(glass, points_of(glass), R_FREE) for predict in predictors.PREDICTORS.values()])
+    assert values.shape == (len(predictors.PREDICTORS), 12) and np.all(np.isfinite(values))
     assert np.all(np.ptp(values, axis=1) > 0)
     assert np.abs(np.corrcoef(values) - np.eye(len(values))).max() < 0.99
 
 
 def test_without_bonds_those_that_need_them_say_so(glass):
     bare = glass.replace(bonds=None)
-    assert predictors.density(bare, GRID, R_FREE).shape == GRID
-    for name in ("ring_size", "bond_variance", "centrosymmetry", "anisotropy"):
+    assert predictors.density(bare, points_of(bare), R_FREE).shape == (12,)
+    for name in ("ring_size", "bond_variance", "geodesic_betweenness", "shortest_winding_path"):
         with pytest.raises(ValueError, match="^network: has no bonds"):
-            predictors.PREDICTORS[name](bare, GRID, R_FREE)
+            predictors.PREDICTORS[name](bare, points_of(bare), R_FREE)
