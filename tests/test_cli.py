@@ -116,7 +116,7 @@ def test_output_and_profile_file(command, checkout):
 def test_refusals(command, checkout, arguments, code, message):
     returned, _, errors = command(*arguments)
     assert returned == code and message in errors and errors.count("\n") == 1
-    assert [path.name for path in checkout.iterdir()] == ["notebooks"]
+    assert {path.name for path in checkout.iterdir()} == {"notebooks", "pyproject.toml"}
 
 
 COMMANDS = next(action.choices for action in cli._parser()._actions if action.metavar == "COMMAND")
