@@ -1,4 +1,4 @@
-"""Plain files: where shipped files are, writing that leaves whole files only, checksums, and a lock on a folder."""
+"""Plain files: where shipped files are, writing in one step, checksums, and a lock on a folder."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         raise _unwritable(path, error) from error
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)  # not there any more if all went well
+            os.unlink(temporary)  # renamed if all went well
 
 
 def _permissions(path: Path) -> int | None:

@@ -167,7 +167,7 @@ def test_output_and_profile_file(command, checkout):
 def test_refusals(command, checkout, arguments, code, message):
     returned, _, errors = command(*arguments)
     assert returned == code and message in errors and errors.count("\n") == 1
-    assert [path.name for path in checkout.iterdir()] == ["notebooks"]
+    assert {path.name for path in checkout.iterdir()} == {"notebooks", "pyproject.toml"}
 
 
 def test_results_of_another_image_are_not_overwritten(command, checkout):

@@ -62,7 +62,7 @@ def read_split(folder: str | Path) -> dict[str, list[Path]]:
     Raises
     ------
     DataError
-        If the file is missing, not whole, or lacks a role.
+        If the file is missing, damaged, or lacks a role.
     """
     path = Path(folder) / SPLIT
     names = files.read_json(path)
@@ -87,7 +87,7 @@ def open_sample(which: int | str | Path) -> Sample:
     Raises
     ------
     DataError
-        If there is no such sample, or it is not whole. The data set comes with the repository only.
+        If there is no such sample, or it is damaged. The data set comes with the repository only.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Datasets in one NetCDF file, a group each, written whole or not at all and checked before they are read.
+"""Datasets in one NetCDF file, a group each, written in one step and checked before they are read.
 
 A file is plain NetCDF, followed by one line with the SHA-256 of all bytes before it, which readers of NetCDF ignore.
 The line is there because a damaged file can keep the HDF5 library busy for ever, so the check must come before the file
@@ -28,7 +28,7 @@ _MAPPINGS = ("parameters", "versions")  # attributes that are stored as JSON tex
 
 
 def write(path: Path, groups: Mapping[str, xr.Dataset], attrs: Mapping) -> None:
-    """Write datasets, compressed, by the names of their groups, and attributes of the file.
+    """Write datasets, compressed, each in the group of its name, and attributes of the file.
 
     Mappings among the attributes of groups are stored as JSON text.
 

@@ -14,7 +14,7 @@ from .. import __version__
 ALGORITHMS = {"network": 2, "shear": 2, "probing": 1, "predictions": 2, "training": 2}
 """Version of the algorithm behind each kind of result.
 
-The rule: whoever changes what one of them computes, by more than rounding, raises its number by one here. Stored
+The rule: whoever changes the results of an algorithm by more than rounding raises its number by one here. Stored
 results of a lower number are then made again. `tests/compendium/test_provenance.py` compares small results of the first
 three with `small_results.json` and fails if they change while the number does not.
 
@@ -48,13 +48,13 @@ def code_version() -> dict[str, object]:
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that results depend on."""
-    found = {"python": platform.python_version(), "listi": __version__}
+    used = {"python": platform.python_version(), "listi": __version__}
     for name in _DISTRIBUTIONS:
         try:
-            found[name] = version(name)
+            used[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return used
 
 
 @functools.cache

@@ -40,7 +40,7 @@ def save_sample(
     predictions: xr.Dataset | None = None,
     attrs: Mapping | None = None,
 ) -> None:
-    """Write a sample file; the old one stays whole until the new one is.
+    """Write a sample file; an existing one is replaced once the new one is complete.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def add_group(path: str | Path, name: str, dataset: xr.Dataset, parameters: Mapp
     Raises
     ------
     DataError
-        If the file is not whole, a variable or its units are missing, or the file cannot be written.
+        If the file is damaged, a variable or its units are missing, or the file cannot be written.
     """
     if name not in GROUPS:
         raise ValueError(f"group: {name!r} is not allowed; it must be one of {', '.join(GROUPS)}")
@@ -111,7 +111,7 @@ def load_sample(path: str | Path, expect: Mapping | None = None) -> Sample:
 
 
 def has_group(path: str | Path, name: str, parameters: Mapping) -> bool:
-    """Whether a whole file has the group, made with just these parameters by the present version of its algorithm.
+    """Whether an intact file has the group, made with just these parameters by the present version of its algorithm.
 
     So a run that is started again computes what is missing, damaged, or was made otherwise, and nothing else.
     """
@@ -129,7 +129,7 @@ def verify(folder: str | Path) -> dict[Path, str]:
     Returns
     -------
     dict
-        Every file that was checked, with "" if it is whole, else what is wrong. Files of other
+        Every file that was checked, with "" if it is intact, else what is wrong. Files of other
         kinds that no SHA256SUMS lists are not in it.
 
     Raises
@@ -167,7 +167,7 @@ def _problem(path: Path) -> str:
 
 
 def variable_checksums(path: str | Path) -> dict[str, str]:
-    """SHA-256 of every variable of a sample file by its name, as in "shear/stress"; DataError if it is not whole."""
+    """SHA-256 of every variable of a sample file by its name, as in "shear/stress"; DataError if it is damaged."""
     return netcdf.variable_checksums(_read(Path(path)))
 
 
@@ -182,7 +182,7 @@ def _write(path: Path, groups: Mapping[str, xr.Dataset]) -> None:
 
 
 def _read(path: Path) -> dict[str, xr.Dataset]:
-    """Read the groups of a whole file."""
+    """Read the groups of an intact file."""
     attrs, groups = netcdf.read(path)
     if attrs.get("schema") != SCHEMA:
         raise DataError(f"{path}: schema {attrs.get('schema')}; this version reads schema {SCHEMA}")

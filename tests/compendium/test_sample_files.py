@@ -20,7 +20,7 @@ from handmade import dataset, honeycomb
 
 import listi
 from listi import files
-from listi.compendium import netcdf, notebooks, provenance, sample_files
+from listi.compendium import netcdf, notebooks, predicted, provenance, sample_files
 from listi.files import DataError
 from listi.probing import protocol
 
@@ -396,6 +396,17 @@ def test_write_that_really_fails_midway(sample):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert sample.read_bytes() == before and list(sample.parent.iterdir()) == [sample]
+
+
+def test_predictions_for_another_grid_are_left_out(tmp_path):
+    path, network = tmp_path / "samples" / "a.nc", honeycomb(4, 4)
+    structure = predicted.structure_of(network)
+    predicted.write(predicted.file_of(path, "gcn"), {"a.nc": (structure, np.ones((3, 2)))}, {}, "made up")
+    for shape in ((3, 2), (2, 3), (4, 5)):
+        coords = {name: (name, np.arange(float(n)), {"units": "angstrom"}) for name, n in zip("xy", shape, strict=True)}
+        sample_files.save_sample(path, network, probing=dataset("probing", 1, shape).assign_coords(coords))
+        predictions = sample_files.load_sample(path).predictions
+        assert (predictions is not None) == (shape == (3, 2))
 
 
 def test_a_checkout_is_found_from_below_and_folders_of_the_same_names_are_not_taken_for_one(tmp_path, monkeypatch):
