@@ -22,7 +22,6 @@ import data_set_figures as figures
 import film as films
 import forecast
 import imaged
-import predictors
 import probe_choices
 
 R_FREE, GRID = 8.0, (4, 5)
@@ -173,20 +172,6 @@ def test_fresh_maps_of_stored_and_of_repeated_states(sample):
     assert all(np.isnan(row["all_reprobed"]) for row in again)
     far = forecast.rows_far(sample.network, sample.shear, GRID)
     assert [row["event"] for row in far] == [1, 2] and 0 < far[0]["stress"] < far[0]["peak"]
-
-
-def test_predictors_are_put_together_from_their_tables(sample, monkeypatch):
-    case = predictors.case_of(sample)
-    xr.testing.assert_allclose(case.maps.energy, listi.analysis.predictors.energy(sample.network, GRID, R_FREE))
-    rate = listi.stress_rate(sample.network, GRID, R_FREE)
-    xr.testing.assert_allclose(case.maps.strain_to_failure, listi.strain_to_failure(sample.probing.threshold, rate))
-    monkeypatch.setattr(predictors, "case_of", lambda sample: case)
-    compared = predictors.compare([sample, sample], [True, False])
-    assert [row["map"] for row in predictors.map_rows(sample)] == list(compared["goodness"])
-    assert np.shape(compared["goodness"]["soft_modes"]) == (2, 2)
-    assert compared["correlation"]["threshold"] == [1.0, 1.0]
-    assert set(compared["added"]) == {"threshold", "own"}
-    assert set(compared["added"]["threshold"]) == {"weight", "change", "low", "high"}
 
 
 def test_structure_of_a_glass(monkeypatch, glass):
