@@ -93,9 +93,14 @@ def _parser() -> argparse.ArgumentParser:
 
     image = add("image", _image, "read a patch of silica from an image and map its weak spots")
     image.add_argument("file", type=Path, help="PNG, TIFF, ...; DM3, DM4 and others with rosettasciio")
-    image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: the file's, or estimated)")
+    image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: by the file, or estimated)")
     image.add_argument("--dark", action="store_true", help="atoms are dark on a bright ground")
-    image.add_argument("--model", help="trained network that predicts a map: a file, or the name of one that ships")
+    image.add_argument("--frame", type=int, metavar="N", help="which image, from 0, of a file that holds several")
+    image.add_argument(
+        "--model",
+        default="listi",
+        help="trained network that predicts a map: a file, or the name of one that ships (default: listi)",
+    )
     image.add_argument("--output", type=Path, metavar="FOLDER", help="where to (default: beside the image)")
 
     explore = add("explore", _explore, "write a page on which a sample can be seen and touched, for any browser")
@@ -350,39 +355,27 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _image(given: argparse.Namespace) -> int:
-    import xarray as xr
-
     from . import figures
     from .compendium import sample_files
-    from .imaging.circle import changed_bonds, gridded, inner_points, relaxed_freely
-    from .imaging.picture import patch_in
+    from .imaging.mapped import map_image
     from .imaging.read import read_image
-    from .learning import models
-    from .learning.predict import predict
     from .network.formats import write_extxyz
-    from .probing.probe import probe
 
-    if given.model:
-        models.find(given.model)  # or it is refused before any work
-    folder, stem = given.output or given.file.parent, f"{given.file.stem}_listi"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--output: {folder} is a file; it must be a folder")
-    image = read_image(given.file)
-    imaged = patch_in(image.pixels, image.scale if given.scale is None else given.scale, given.dark)
-    patch = relaxed_freely(imaged.patch).patch
-    points = inner_points(patch)
-    maps = {"probed": gridded(probe(patch, points=points).threshold)}
-    if given.model:
-        maps["predicted"] = gridded(predict(patch, given.model, points=points).threshold)
+    folder = given.output or given.file.parent
+    stem = f"{given.file.stem}_{given.file.suffix[1:].lower()}_listi"
+    if folder.exists() and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ValueError(f"--output: {folder} is not a folder that can be written to")
+    image = read_image(given.file, given.frame)
+    scale = image.scale if given.scale is None else given.scale
+    mapped = map_image(image.pixels, scale, given.dark, given.model)
     folder.mkdir(parents=True, exist_ok=True)
-    made = {"image": given.file.name, "scale": imaged.scale}
-    sample_files.save_sample(folder / f"{stem}.nc", patch, predictions=xr.Dataset(maps), attrs={"parameters": made})
-    write_extxyz(patch, folder / f"{stem}.xyz")
-    drawn = figures.save(figures.overlay(image.pixels, imaged, patch, maps), folder, stem)
-    print(f"{len(imaged.silicon)} Si, {len(imaged.patch.bonds)} bonds; a pixel is {imaged.scale:.4g} Å")
-    print("repaired:", ", ".join(f"{number} {what}" for what, number in imaged.repairs.items()))
-    print("strain of the image taken out: {:.2%} and {:.2%}".format(*imaged.drift))
-    print(f"bonds changed by the energy minimum: {changed_bonds(imaged.patch, patch)}")
+    made = {"parameters": {"image": given.file.name, "scale": mapped.imaged.scale}}
+    sample_files.save_sample(folder / f"{stem}.nc", mapped.patch, predictions=mapped.to_dataset(), attrs=made)
+    write_extxyz(mapped.patch, folder / f"{stem}.xyz")
+    drawn = figures.save(figures.overlay(image.pixels, mapped.imaged, mapped.patch, mapped.maps), folder, stem)
+    if image.scale is not None:
+        print(f"a pixel is {image.scale:.4g} Å by the file" + ("" if given.scale is None else "; --scale replaces it"))
+    print(mapped.summary())
     print("written:", ", ".join(_short(path) for path in (folder / f"{stem}.nc", folder / f"{stem}.xyz", *drawn)))
     return 0
 
