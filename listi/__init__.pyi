@@ -9,7 +9,10 @@ from .analysis.prediction_goodness import goodness as goodness
 from .analysis.sample import Sample as Sample
 from .analysis.score import score as score
 from .compendium.data_set import open_sample as open_sample
+from .compendium.results import load as load
+from .compendium.results import save as save
 from .figures.explorer import explore as explore
+from .figures.plot import plot as plot
 from .generation.generate import generate as generate
 from .generation.quench import quench as quench
 from .learning.predict import predict as predict

@@ -99,9 +99,14 @@ def _parser() -> argparse.ArgumentParser:
 
     image = add("image", _image, "read a patch of silica from an image and map its weak spots")
     image.add_argument("file", type=Path, help="PNG, TIFF, ...; DM3, DM4 and others with rosettasciio")
-    image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: the file's, or estimated)")
+    image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: by the file, or estimated)")
     image.add_argument("--dark", action="store_true", help="atoms are dark on a bright ground")
-    image.add_argument("--model", help="trained network that predicts a map: a file, or the name of one that ships")
+    image.add_argument("--frame", type=int, metavar="N", help="which image, from 0, of a file that holds several")
+    image.add_argument(
+        "--model",
+        default="listi",
+        help="trained network that predicts a map: a file, or the name of one that ships (default: listi)",
+    )
     image.add_argument(
         "--output", type=Path, metavar="FOLDER", help="folder of the results (default: that of the image)"
     )
@@ -371,38 +376,27 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _image(arguments: argparse.Namespace) -> int:
-    import xarray as xr
-
     from . import figures
     from .compendium import sample_files
-    from .imaging.circle import changed_bonds, gridded, inner_points, relaxed_freely
-    from .imaging.picture import patch_in
+    from .imaging.mapped import map_image
     from .imaging.read import read_image
-    from .learning import models
-    from .learning.predict import predict
     from .network.formats import write_extxyz
-    from .probing.probe import probe
 
-    if arguments.model:
-        models.find(arguments.model)  # or it is refused before any work
-    folder, stem = arguments.output or arguments.file.parent, f"{arguments.file.stem}_listi"
+    folder = arguments.output or arguments.file.parent
+    stem = f"{arguments.file.stem}_{arguments.file.suffix[1:].lower()}_listi"
     _refuse_unwritable(folder, "--output")
-    _refuse_results_of_another(folder / f"{stem}.nc", arguments.file.name)
-    image = read_image(arguments.file)
-    imaged = patch_in(image.pixels, image.scale if arguments.scale is None else arguments.scale, arguments.dark)
-    patch = relaxed_freely(imaged.patch).patch
-    points = inner_points(patch)
-    maps = {"probed": gridded(probe(patch, points=points).threshold)}
-    if arguments.model:
-        maps["predicted"] = gridded(predict(patch, arguments.model, points=points).threshold)
-    made = {"image": arguments.file.name, "scale": imaged.scale}
-    sample_files.save_sample(folder / f"{stem}.nc", patch, predictions=xr.Dataset(maps), attrs={"parameters": made})
-    write_extxyz(patch, folder / f"{stem}.xyz")
-    drawn = figures.save(figures.overlay(image.pixels, imaged, patch, maps), folder, stem)
-    print(f"{len(imaged.silicon)} Si, {len(imaged.patch.bonds)} bonds; a pixel is {imaged.scale:.4g} Å")
-    print("repaired:", ", ".join(f"{number} {what}" for what, number in imaged.repairs.items()))
-    print("strain of the image taken out: {:.2%} and {:.2%}".format(*imaged.drift))
-    print(f"bonds changed by the energy minimum: {changed_bonds(imaged.patch, patch)}")
+    image = read_image(arguments.file, arguments.frame)
+    scale = image.scale if arguments.scale is None else arguments.scale
+    mapped = map_image(image.pixels, scale, arguments.dark, arguments.model)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {"parameters": {"image": arguments.file.name, "scale": mapped.imaged.scale}}
+    sample_files.save_sample(folder / f"{stem}.nc", mapped.patch, predictions=mapped.to_dataset(), attrs=made)
+    write_extxyz(mapped.patch, folder / f"{stem}.xyz")
+    drawn = figures.save(figures.overlay(image.pixels, mapped.imaged, mapped.patch, mapped.maps), folder, stem)
+    if image.scale is not None:
+        replaced = "" if arguments.scale is None else "; --scale replaces it"
+        print(f"a pixel is {image.scale:.4g} Å by the file{replaced}")
+    print(mapped.summary())
     print("written:", ", ".join(_short(path) for path in (folder / f"{stem}.nc", folder / f"{stem}.xyz", *drawn)))
     return 0
 
@@ -414,16 +408,6 @@ def _refuse_unwritable(folder: Path, name: str) -> None:
         raise ValueError(f"{name}: {folder} is not allowed; {existing} is a file, a folder is needed")
     if not os.access(existing, os.W_OK):
         raise ValueError(f"{name}: {folder} is not allowed; {existing} cannot be written")
-
-
-def _refuse_results_of_another(path: Path, image: str) -> None:
-    """Refuse to overwrite what was read from another image of the same name but for its ending."""
-    from .compendium import sample_files
-
-    if path.exists():
-        before = sample_files.load_sample(path).attrs.get("parameters", {}).get("image", image)
-        if before != image:
-            raise ValueError(f"--output: {path} holds the results of {before}; name another folder")
 
 
 def _explore(arguments: argparse.Namespace) -> int:

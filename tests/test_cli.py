@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from handmade import honeycomb
 from toy_notebooks import ALL, write
 
 from listi import cli, files
-from listi.compendium import bench, chain, sample_files
+from listi.compendium import bench, chain
 from listi.figures import explorer, paper
 from listi.learning import models
 from listi.mechanics.system import ConvergenceError
@@ -168,14 +167,6 @@ def test_refusals(command, checkout, arguments, code, message):
     returned, _, errors = command(*arguments)
     assert returned == code and message in errors and errors.count("\n") == 1
     assert {path.name for path in checkout.iterdir()} == {"notebooks", "pyproject.toml"}
-
-
-def test_results_of_another_image_are_not_overwritten(command, checkout):
-    attrs = {"parameters": {"image": "glass.tif"}}
-    sample_files.save_sample(checkout / "glass_listi.nc", honeycomb(4, 4, (0.0, 0.0)), attrs=attrs)
-    code, _, errors = command("image", "glass.png")
-    assert code == 2 and "glass_listi.nc holds the results of glass.tif; name another folder" in errors
-    assert "glass.tif: no such file" in command("image", "glass.tif")[2]
 
 
 COMMANDS = next(action.choices for action in cli._parser()._actions if action.metavar == "COMMAND")

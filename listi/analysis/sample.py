@@ -42,11 +42,15 @@ class Sample:
         parts = [f"Sample {self.attrs['name']}" if "name" in self.attrs else "Sample", f"{self.network!r}"]
         if self.shear is not None:
             strain = self.shear.event_strain.values
-            parts.append(f"{len(strain)} events" + (f" up to strain {strain.max():.3g}" if len(strain) else ""))
+            parts.append(
+                f"{len(strain)} event{'s' * (len(strain) != 1)}"
+                + (f" up to strain {strain.max():.3g}" if len(strain) else "")
+            )
         if self.probing is not None:
             parts.append("probed at " + " x ".join(map(str, self.probing.threshold.shape)) + " points")
         if self.predictions is not None:
-            parts.append("predicted by " + ", ".join(map(str, self.predictions)))
+            maps = [str(name) for name, values in self.predictions.items() if {"x", "y"} <= set(values.coords)]
+            parts.append("maps: " + ", ".join(maps))
         return "; ".join(parts)
 
     def _repr_html_(self) -> str:

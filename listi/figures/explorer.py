@@ -1,4 +1,4 @@
-"""One sample to look at and touch: a page of its own, in JupyterLab or saved, with a picture where no scripts run."""
+"""An interactive HTML viewer of one glass, in JupyterLab or saved, with a picture where no scripts run."""
 
 from __future__ import annotations
 
@@ -14,29 +14,34 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from ..analysis.follow import live_maps
 from ..analysis.load import strain_to_failure, stress_rate
 from ..analysis.sample import Sample
 from ..compendium.sample_files import load_sample
 from ..files import write_bytes
+from ..imaging.mapped import MappedImage
 from ..mechanics.shear import deform
-from ..network.geometry import wrap
+from ..network.geometry import crossings, grid_lines, grid_points, wrap
 from ..network.network import Network
 from ..probing.curves import curves
 from . import panels
+from .plot import covers, map_of, sample_of
 from .style import STRESS_LABEL, STRESS_SCALE, THRESHOLD_LABEL, THRESHOLD_MAP, look, styled
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
 HEIGHT = 800  # of the page in a notebook [px]
+R_FREE = 11.0  # of the discs that are drawn where none were probed [Å]
 MOVED = 0.3  # share of the largest displacement of an event; less is not drawn
+OTHER_TITLES = {"predicted": "Predicted threshold", "probed": "Probed threshold", "map": "Map"}
 COLOURS = 96  # of the picture; it stands in a notebook three times
 ALT = "The network of a sample over its map of probed thresholds with its events, and its stress-strain curve"
-FRACTION = 65536  # positions are kept as whole numbers of 1/65536 of the cell: 0.003 Å
+FRACTION = 65536  # positions are quantised to uint16, 1/65536 of the cell: 0.003 Å
 
 
 class Explorer:
-    """A page that shows one sample; JupyterLab shows it in place, `save` writes it.
+    """A page that shows one glass; JupyterLab shows it in place, `save` writes it.
 
     Attributes
     ----------
@@ -66,19 +71,29 @@ class Explorer:
         return {"text/html": framed, "image/png": self.picture, "text/plain": "Explorer of a sample"}
 
 
-def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Explorer:
-    """Show a sample: its network over its threshold map, along its events; a click shows the disc probed there.
+def explore(
+    sample: Sample | Network | MappedImage | xr.DataTree | str | Path,
+    full: bool = False,
+    map: xr.Dataset | xr.DataArray | None = None,
+    events: xr.Dataset | None = None,
+) -> Explorer:
+    """Show a glass: its network over its threshold map, along its events; a click shows the disc at that spot.
 
-    The maps are those that the sample holds, and the strain to failure (`listi.strain_to_failure`). States after events
-    are drawn where they are stored; between events the last one is stretched with the cell.
+    The maps are those of the sample and, where it is probed, the strain to failure (`listi.strain_to_failure`). A glass
+    without a map is shown with the prediction of the network that ships. States after events are drawn where they are
+    stored; between events the last state is stretched with the cell.
 
     Parameters
     ----------
-    sample : Sample, DataTree or path
-        A sample with events and a probed map: a file, or what was read from one.
+    sample : Sample, Network, result of an image, DataTree or path
+        A glass with or without results: in memory, a file, or what was read from a file.
     full : bool
         Compute what files do not hold, in one to three minutes on two cores: the stress-strain curve of every disc, the
         states after events, and the map probed anew in each. Without, the first and last point of each curve are shown.
+    map : Dataset or DataArray, optional
+        What `listi.probe` or `listi.predict` returned, or another map of thresholds.
+    events : Dataset, optional
+        What `listi.deform` returned.
 
     Returns
     -------
@@ -88,18 +103,23 @@ def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Ex
     Raises
     ------
     ValueError
-        If the sample has no events, no probed map, or no bonds.
+        If an argument is of another kind, the glass has no bonds, or `full` lacks events or a probed map.
     DataError
-        If the file is not whole.
+        If the file is damaged.
 
     Examples
     --------
     >>> import listi
     >>> page = listi.explore(listi.open_sample(5))
     >>> file = page.save("sample_5.html")
+
+    A glass of your own, probed:
+
+    >>> glass = listi.generate(nx=10, ny=12)
+    >>> page = listi.explore(glass, map=listi.probe(glass, grid=(8, 8)))
     """
-    sample = _read(sample)
-    _check(sample)
+    sample = _with_results(_read(sample), map, events)
+    _check(sample, full)
     if full:
         sample = _with_states(sample)
     maps = _maps(sample)
@@ -109,15 +129,17 @@ def explore(sample: Sample | xr.DataTree | str | Path, full: bool = False) -> Ex
         data["live"] = [_pack(live * STRESS_SCALE) for live in live_maps(sample.network, sample.shear, grid, r_free)]
         walked = curves(sample.network, sample.probing)
         data["curves"] = {"parts": walked.sizes["part"], "stress": _pack(walked.stress * STRESS_SCALE)}
-    picture = _png(static(sample.network, sample.shear, sample.probing))
+    picture = _png(static(sample.network, sample.shear, next(iter(maps.values())) / STRESS_SCALE))
     return Explorer(_page(data, picture), picture)
 
 
-def _read(sample: Sample | xr.DataTree | str | Path) -> Sample:
-    if isinstance(sample, Sample):
-        return sample
-    if not isinstance(sample, xr.DataTree):
+def _read(sample: Sample | Network | MappedImage | xr.DataTree | str | Path) -> Sample:
+    if isinstance(sample, MappedImage):
+        return Sample(sample.patch, predictions=xr.Dataset(sample.maps), attrs={"name": "patch of an image"})
+    if isinstance(sample, str | Path):
         return load_sample(sample)
+    if not isinstance(sample, xr.DataTree):
+        return sample_of(sample)
     if "network" not in sample:
         raise ValueError(f"sample: has no group network, only {', '.join(sample.children) or 'none'}")
     groups = {name: group.to_dataset() for name, group in sample.children.items()}
@@ -125,13 +147,56 @@ def _read(sample: Sample | xr.DataTree | str | Path) -> Sample:
     return Sample(Network.from_xarray(groups["network"]), *held, attrs=dict(groups["network"].attrs))
 
 
-def _check(sample: Sample) -> None:
-    if sample.shear is None or sample.shear.sizes.get("event", 0) == 0:
-        raise ValueError("sample: has no events to step through; listi.deform makes them")
-    if sample.probing is None or set(sample.probing.threshold.dims) != {"x", "y"}:
-        raise ValueError("sample: has no map of probed thresholds over (x, y); listi.probe makes it")
+def _with_results(sample: Sample, map: xr.Dataset | xr.DataArray | None, events: xr.Dataset | None) -> Sample:
+    """Return the sample with further results, and with a predicted map if it has none."""
+    if events is not None:
+        if not isinstance(events, xr.Dataset) or "event_position" not in events:
+            raise ValueError(f"events: {type(events).__name__} is not a Dataset of listi.deform")
+        sample = replace(sample, shear=events)
+    cell, probing = sample.network.cell, sample.probing
+    predictions = {} if sample.predictions is None else dict(sample.predictions.data_vars)
+    if map is not None:
+        values, probing, predictions = map_of(map), None, {}
+        if isinstance(map, xr.Dataset) and "critical_strain" in map:
+            probing = map
+        else:
+            predictions = {map.attrs.get("model") or "map": values}
+    if probing is not None and not covers(map_of(probing), cell):  # points, or a part of the cell
+        probing, predictions = None, {"probed": map_of(probing), **predictions}
+    predictions = {
+        name: over_cell(v, cell) for name, v in predictions.items() if set(v.dims) in ({"x", "y"}, {"point"})
+    }
+    if probing is None and not predictions and len(sample.network.bonds):
+        from ..learning.predict import predict  # imports TensorFlow
+
+        predictions = {"listi": predict(sample.network).threshold}
+    return replace(sample, probing=probing, predictions=predictions)
+
+
+def over_cell(values: xr.DataArray, cell: np.ndarray) -> xr.DataArray:
+    """Return a map of a part of the cell, or of points, on a grid over the cell: values of near points, or NaN."""
+    if covers(values, cell):
+        return values
+    is_grid = set(values.dims) == {"x", "y"}
+    points = crossings(values.x.values, values.y.values) if is_grid else np.column_stack([values.x, values.y])
+    known = (values.transpose("x", "y") if is_grid else values).values.ravel()
+    tree = cKDTree(wrap(points, cell), boxsize=cell)
+    spacing = float(np.median(tree.query(tree.data, k=2)[0][:, 1])) if len(points) > 1 else float(cell.max())
+    grid = tuple(np.maximum(1, np.round(cell / spacing)).astype(int).tolist())
+    distance, nearest = tree.query(grid_points(cell, grid))
+    near = np.where(distance < 0.75 * spacing, known[nearest], np.nan).reshape(grid)
+    x, y = grid_lines(cell, grid)
+    return xr.DataArray(near, {"x": x, "y": y}, ("x", "y"), attrs=values.attrs)
+
+
+def _check(sample: Sample, full: bool) -> None:
     if len(sample.network.bonds) == 0:
         raise ValueError("sample: its network has no bonds to draw")
+    has_events = sample.shear is not None and sample.shear.sizes.get("event", 0) > 0
+    if full and not has_events:
+        raise ValueError("sample: has no events to step through; listi.deform makes them")
+    if full and sample.probing is None:
+        raise ValueError("sample: has no map of probed thresholds over (x, y); listi.probe makes it")
 
 
 def _with_states(sample: Sample) -> Sample:
@@ -145,54 +210,81 @@ def _with_states(sample: Sample) -> Sample:
 
 
 def _maps(sample: Sample) -> dict[str, xr.DataArray]:
-    """All maps of the undeformed sample by their name in the menu; thresholds in 1e-3."""
-    threshold = sample.probing.threshold
-    maps = {"Probed threshold": threshold * STRESS_SCALE}
-    predictions = sample.predictions or {}
-    for name in sorted(predictions, key=lambda name: name != "listi"):  # the default network first
-        maps[f"Predicted by LISTI: {look(name)['label']}"] = predictions[name] * STRESS_SCALE
-    rate = stress_rate(sample.network, threshold.transpose("x", "y").shape, float(sample.probing.attrs["r_free"]))
-    return maps | {"Strain to failure": strain_to_failure(threshold.transpose("x", "y"), rate)}
+    """All maps of the undeformed sample by their name in the menu, on the same grid; thresholds in 1e-3."""
+    maps = {}
+    if sample.probing is not None:
+        maps["Probed threshold"] = sample.probing.threshold * STRESS_SCALE
+    for name in sorted(sample.predictions, key=lambda name: name != "listi"):  # the default network first
+        title = OTHER_TITLES.get(name) or f"Predicted by LISTI: {look(name)['label']}"
+        maps[title] = sample.predictions[name] * STRESS_SCALE
+    first = next(iter(maps.values()))
+    maps = {title: values for title, values in maps.items() if values.sizes == first.sizes}
+    if sample.probing is not None:
+        threshold = sample.probing.threshold.transpose("x", "y")
+        rate = stress_rate(sample.network, threshold.shape, float(sample.probing.attrs["r_free"]))
+        maps["Strain to failure"] = strain_to_failure(threshold, rate)
+    return {title: values.transpose("x", "y") for title, values in maps.items()}
 
 
 def _data(sample: Sample, maps: dict[str, xr.DataArray]) -> dict:
     """All that the page shows, ready for JSON; stresses in 1e-3 reduced energy/Å², lengths in Å."""
-    network, shear = sample.network, sample.shear
+    network = sample.network
     silicon, oxygen = network.silicon, np.flatnonzero(network.species != 0)
     number = np.cumsum(network.species == 0) - 1
-    states = [_fractions(network.positions[silicon], network.cell)]
-    if "configuration" in shear:
-        then = zip(shear.configuration.values, shear.event_cell.values, strict=True)
-        states += [_fractions(positions[silicon], cell) for positions, cell in then]
-    probing = sample.probing.transpose("x", "y", ...)
-    scaled = {name: _pack(probing[name] * STRESS_SCALE) for name in ("initial_stress", "critical_stress", "peak_stress")
-              if name in probing}  # fmt: skip
     return {
-        "name": str(sample.attrs.get("name", "a sample")),
+        "name": str(sample.attrs.get("name", "a glass")),
         "cell": network.cell.tolist(),
-        "grid": list(probing.threshold.shape),
-        "r_free": float(probing.attrs["r_free"]),
-        "probe_step": float(probing.attrs["strain_step"]),
+        "grid": list(next(iter(maps.values())).shape),
         "broken": panels.BROKEN,
         "colours": [matplotlib.colors.to_hex(colour) for colour in THRESHOLD_MAP(np.linspace(0, 1, 64))],
         "percentiles": panels.PERCENTILES,
-        "states": states,
         "oxygen": _fractions(network.positions[oxygen], network.cell),
         "bonds": _pack(number[network.bonds], "<u2" if len(silicon) < FRACTION else "<u4"),
+        "maps": [
+            {"name": name, "strain": name == "Strain to failure", "values": _pack(field)}
+            for name, field in maps.items()
+        ],
+        **_shear_data(sample, silicon),
+        **_probe_data(sample.probing),
+    }
+
+
+def _shear_data(sample: Sample, silicon: np.ndarray) -> dict:
+    """States of the Si, the stress-strain curve and the events."""
+    network, shear = sample.network, sample.shear
+    states = [_fractions(network.positions[silicon], network.cell)]
+    if shear is None:
+        return {"states": states, "strain": [0.0], "stress": [0.0], "events": []}
+    if "configuration" in shear:
+        then = zip(shear.configuration.values, shear.event_cell.values, strict=True)
+        states += [_fractions(positions[silicon], cell) for positions, cell in then]
+    return {
+        "states": states,
         "strain": shear.strain.values.round(6).tolist(),
         "stress": (shear.stress.values * STRESS_SCALE).round(5).tolist(),
         "events": [_event(shear.isel(event=i), network) for i in range(shear.sizes["event"])],
-        "maps": [
-            {"name": name, "strain": name == "Strain to failure", "values": _pack(field.transpose("x", "y"))}
-            for name, field in maps.items()
-        ],
-        "probes": scaled | {"critical_strain": _pack(probing.critical_strain)},
+    }
+
+
+def _probe_data(probing: xr.Dataset | None) -> dict:
+    """Radius of the discs and, where they were probed, their stresses and strains."""
+    if probing is None:
+        return {"r_free": R_FREE, "probe_step": None, "probes": {}}
+    probing = probing.transpose("x", "y", ...)
+    stresses = ("initial_stress", "critical_stress", "peak_stress")
+    return {
+        "r_free": float(probing.attrs["r_free"]),
+        "probe_step": float(probing.attrs["strain_step"]),
+        "probes": {
+            **{name: _pack(probing[name] * STRESS_SCALE) for name in stresses if name in probing},
+            "critical_strain": _pack(probing.critical_strain),
+        },
     }
 
 
 def _event(event: xr.Dataset, network: Network) -> dict:
-    """Strain and place of one event, and the displacements of the atoms that moved most, where they are kept."""
-    found = {
+    """Strain and position of one event, and the displacements of the atoms that moved most, where they are stored."""
+    values = {
         "strain": round(float(event.event_strain), 6),
         "position": wrap(event.event_position.values, network.cell).round(3).tolist(),
     }
@@ -201,8 +293,8 @@ def _event(event: xr.Dataset, network: Network) -> dict:
         far = size > MOVED * size.max()
         end = np.mod(event.configuration.values[far] / event.event_cell.values, 1.0)
         moved = np.hstack([end, event.non_affine.values[far] / event.event_cell.values])
-        found["moved"] = _pack(moved)  # where atoms ended, by how much they moved: fractions of the cell
-    return found
+        values["moved"] = _pack(moved)  # where atoms ended, by how much they moved: fractions of the cell
+    return values
 
 
 def _fractions(positions: np.ndarray, cell: np.ndarray) -> str:
@@ -233,14 +325,20 @@ def _png(figure: Figure) -> bytes:
 
 
 @styled
-def static(network: Network, shear: xr.Dataset, probing: xr.Dataset) -> Figure:
+def static(network: Network, shear: xr.Dataset | None, threshold: xr.DataArray) -> Figure:
     """The first view of the explorer and the stress-strain curve, as a picture."""
-    figure = Figure(figsize=(7.4, 3.6), layout="constrained")
-    mapped, curve = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    mesh = panels.draw_map(mapped, probing.threshold, network.cell)
+    figure = Figure(figsize=(7.4 if shear is not None else 4.2, 3.6), layout="constrained")
+    ratios = [1.25, 1] if shear is not None else [1]
+    grid = figure.add_gridspec(1, len(ratios), width_ratios=ratios)
+    mapped = figure.add_subplot(grid[0])
+    mesh = panels.draw_map(mapped, threshold, network.cell)
     panels.draw_bonds(mapped, network.positions, network.bonds, network.cell, linewidths=0.2, colors="0.25")
-    panels.mark_events(mapped, shear.event_position.values, shear.event.values, network.cell)
     panels.colour_bar(mesh, [mapped], THRESHOLD_LABEL)
+    if shear is None:
+        mapped.set_title("network over its threshold map")
+        return figure
+    panels.mark_events(mapped, shear.event_position.values, shear.event.values, network.cell)
+    curve = figure.add_subplot(grid[1])
     panels.draw_curve(curve, shear)
     curve.set(xlabel="Strain $\\gamma$", ylabel=STRESS_LABEL)
     curve.legend()

@@ -1,4 +1,4 @@
-"""Figures of imaged glass: Fig. 10, what was read from an image, and imaged beside generated glass."""
+"""Figures of imaged glass: Fig. 10, the network and maps of an image, and imaged glass compared with samples."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..imaging.circle import Circle
+from ..imaging.mapped import MappedImage
 from ..imaging.picture import Imaged
 from ..network.network import Network
 from . import panels, published
-from .style import BLUE, GREY, RED, STRESS_SCALE, THRESHOLD_LABEL, styled
+from .plot import draw_image, draw_over_image, draw_part, mark_weakest
+from .style import BLUE, GREY, RED, THRESHOLD_LABEL, styled
 
 ENLARGED = 14.0  # half the width of the enlarged part of an image [Å]
 MARKERS = ("o", "s", "^", "D")
@@ -95,33 +97,21 @@ def _mark_square(axes: Axes, middle: np.ndarray) -> None:
 
 def _enlarged(axes: Axes, pixels: np.ndarray, imaged: Imaged, middle: np.ndarray) -> None:
     _image(axes, pixels, imaged)
-    _network(axes, imaged, linewidths=1.0, markersize=4.0)
+    places = imaged.silicon * imaged.scale
+    axes.add_collection(LineCollection(places[imaged.patch.bonds], colors="#7cc4ff", linewidths=1.0))
+    axes.plot(*places.T, "o", color="#ffd24d", markersize=4.0, markeredgewidth=0)
     x, y = middle
     axes.set(xlim=(x - ENLARGED, x + ENLARGED), ylim=(y - ENLARGED, y + ENLARGED))
 
 
-def _network(axes: Axes, imaged: Imaged, linewidths: float, markersize: float) -> None:
-    places = imaged.silicon * imaged.scale
-    axes.add_collection(LineCollection(places[imaged.patch.bonds], colors="#7cc4ff", linewidths=linewidths))
-    axes.plot(*places.T, "o", color="#ffd24d", markersize=markersize, markeredgewidth=0)
-
-
 def _patch_map(axes: Axes, patch: Network, threshold: xr.DataArray, event: xr.Dataset, circle: Circle) -> None:
-    mesh = _mesh(axes, threshold)
+    mesh = draw_part(axes, threshold)
     panels.draw_bonds(axes, patch.positions, patch.bonds, None, linewidths=0.4, colors="0.35")
     panels.square(axes, patch.cell)
     panels.mark_events(axes, event.event_position.values[None], [1], patch.cell)
     panels.ring_mark(axes, circle.centre, circle.radius)
     _zoom(axes, patch.positions)
     panels.colour_bar(mesh, [axes], THRESHOLD_LABEL, location="bottom")
-
-
-def _mesh(axes: Axes, threshold: xr.DataArray):
-    """Draw thresholds over (x, y) of a part of the plane, one square of colour a point."""
-    values = threshold.transpose("y", "x") * STRESS_SCALE
-    low, high = np.nanpercentile(values, panels.PERCENTILES)
-    style = {"cmap": panels.THRESHOLD_MAP, "vmin": low, "vmax": high, "shading": "nearest", "rasterized": True}
-    return axes.pcolormesh(threshold.x, threshold.y, values, **style)
 
 
 def _after_event(axes: Axes, patch: Network, event: xr.Dataset, circle: Circle) -> None:
@@ -149,7 +139,9 @@ def _zoom(axes: Axes, position: np.ndarray) -> None:
 
 @styled
 def overlay(pixels: np.ndarray, imaged: Imaged, patch: Network, maps: Mapping[str, xr.DataArray]) -> Figure:
-    """Show an image with the network that was read from it, and maps of its thresholds.
+    """Show an image with the network that was read from it, and maps of its thresholds over the image.
+
+    The five weakest spots by the first map are numbered.
 
     Parameters
     ----------
@@ -160,16 +152,18 @@ def overlay(pixels: np.ndarray, imaged: Imaged, patch: Network, maps: Mapping[st
     maps : mapping
         Titles, and thresholds over (x, y).
     """
+    mapped = MappedImage(pixels, imaged, patch, dict(maps))
     figure = Figure(figsize=(3.4 * (1 + len(maps)), 3.8), layout="constrained")
     axes = figure.subplots(1, 1 + len(maps), squeeze=False)[0]
-    _image(axes[0], pixels, imaged)
-    _network(axes[0], imaged, linewidths=0.5, markersize=1.2)
+    draw_image(axes[0], mapped)
+    style = {"colors": "#7cc4ff", "linewidths": 0.5}
+    axes[0].add_collection(LineCollection(mapped.silicon[imaged.patch.bonds], **style))
+    axes[0].plot(*mapped.silicon.T, "o", color="#ffd24d", markersize=1.2, markeredgewidth=0)
     panels.letter(axes[0], "a", "image, Si and bonds")
     for number, (title, threshold) in enumerate(maps.items(), start=1):
-        mesh = _mesh(axes[number], threshold)
-        panels.draw_bonds(axes[number], patch.positions, patch.bonds, None, linewidths=0.3, colors="0.35")
-        panels.square(axes[number], patch.cell)
-        _zoom(axes[number], patch.positions)
+        draw_image(axes[number], mapped)
+        mesh = draw_over_image(axes[number], mapped, threshold)
+        mark_weakest(axes[number], mapped)
         panels.letter(axes[number], "abcde"[number], title)
         panels.colour_bar(mesh, [axes[number]], THRESHOLD_LABEL, location="bottom")
     return figure
@@ -191,12 +185,13 @@ def structure_beside(compared: xr.Dataset) -> Figure:
     looks = list(zip(compared.glass.values, _greys(compared.sizes["glass"]), MARKERS, strict=False))
     width = 0.8 / len(looks)
     for number, (glass, colour, marker) in enumerate(looks):
-        one = compared.sel(glass=glass)
+        glass_data = compared.sel(glass=glass)
         shift = (number - 0.5 * (len(looks) - 1)) * width
-        left.bar(occur + shift, one.fraction, width, yerr=one.fraction_error, color=colour, label=glass)
-        there = one.fraction > 0
-        middle.plot(occur[there], one.neighbour_size[there], marker, color=colour, markersize=4)
-        right.errorbar(number, one.alpha, one.alpha_error, fmt=marker, color=colour, markersize=4)
+        error = glass_data.fraction_error
+        left.bar(occur + shift, glass_data.fraction, width, yerr=error, color=colour, label=glass)
+        present = glass_data.fraction > 0
+        middle.plot(occur[present], glass_data.neighbour_size[present], marker, color=colour, markersize=4)
+        right.errorbar(number, glass_data.alpha, glass_data.alpha_error, fmt=marker, color=colour, markersize=4)
     left.set(xlabel="Ring size n (Si atoms)", ylabel="Fraction of rings $p_n$", xticks=occur)
     left.legend()
     middle.set(xlabel="Ring size n (Si atoms)", ylabel="Mean size of its neighbours $m_n$", xticks=occur)
@@ -212,7 +207,7 @@ def _greys(n: int) -> Sequence[str]:
 
 @styled
 def first_events(studied: Mapping[str, Sequence], imaged: Sequence[str]) -> Figure:
-    """Goodness of first events against the strain at which they come, imaged patches beside those cut from samples.
+    """Goodness against the strain of first events, in imaged patches and in those cut from samples.
 
     Parameters
     ----------
@@ -225,13 +220,13 @@ def first_events(studied: Mapping[str, Sequence], imaged: Sequence[str]) -> Figu
     figure = Figure(figsize=(2.5 * len(readings), 2.7), layout="constrained")
     columns = {name: np.asarray(values) for name, values in studied.items()}
     for letter, reading, axes in zip("abc", readings, figure.subplots(1, len(readings), sharey=True), strict=False):
-        chosen = columns["reading"] == reading
-        ours = chosen & ~np.isin(columns["patch"], imaged)
+        in_panel = columns["reading"] == reading
+        of_samples = in_panel & ~np.isin(columns["patch"], imaged)
         style = {"linestyle": "", "markersize": 4}
-        axes.plot(*_strain_goodness(columns, ours), "o", color=GREY, label="cut from samples", **style)
+        axes.plot(*_strain_goodness(columns, of_samples), "o", color=GREY, label="cut from samples", **style)
         for name, colour, marker in zip(imaged, (RED, BLUE), "s^", strict=False):
-            one = chosen & (columns["patch"] == name)
-            axes.plot(*_strain_goodness(columns, one), marker, color=colour, label=f"imaged: {name}", **style)
+            of_patch = in_panel & (columns["patch"] == name)
+            axes.plot(*_strain_goodness(columns, of_patch), marker, color=colour, label=f"imaged: {name}", **style)
         axes.axhline(0.0, color="0.7", linewidth=0.8, linestyle=":")
         axes.set(xlabel="Strain of the first event (%)", xlim=(0, None), ylim=(-1.05, 1.05))
         panels.letter(axes, letter, reading)
@@ -240,18 +235,18 @@ def first_events(studied: Mapping[str, Sequence], imaged: Sequence[str]) -> Figu
     return figure
 
 
-def _strain_goodness(columns: Mapping[str, np.ndarray], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return 100.0 * columns["event_strain"][chosen].astype(float), columns["goodness"][chosen].astype(float)
+def _strain_goodness(columns: Mapping[str, np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return 100.0 * columns["event_strain"][rows].astype(float), columns["goodness"][rows].astype(float)
 
 
 @styled
 def noise(found: Mapping[str, xr.Dataset]) -> Figure:
-    """What is read right of an image, and how the map that it gives correlates with the true one, against the dose.
+    """Share of atoms and bonds that are read rightly from images, and correlation of their maps, against the dose.
 
     Parameters
     ----------
     found : mapping
-        Names of patches, and what `listi.imaging.accuracy.against_noise` found for each.
+        Names of patches, and what `listi.imaging.accuracy.against_noise` returned for each.
     """
     figure = Figure(figsize=(3.3 * len(found), 2.7), layout="constrained")
     lines = {
@@ -260,11 +255,11 @@ def noise(found: Mapping[str, xr.Dataset]) -> Figure:
         "correlation": ("correlation of the maps", RED, "^:"),
     }
     every_axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for letter, axes, (title, one) in zip("abcd", every_axes, found.items(), strict=False):
+    for letter, axes, (title, accuracy) in zip("abcd", every_axes, found.items(), strict=False):
         for name, (label, colour, style) in lines.items():
-            axes.plot(one.dose, one[name], style, color=colour, markersize=4, label=label)
+            axes.plot(accuracy.dose, accuracy[name], style, color=colour, markersize=4, label=label)
         axes.set(xscale="log", xlabel="Dose (counts/Å$^2$)", ylim=(0, 1.04))
         panels.letter(axes, letter, title)
-    every_axes[0].set_ylabel("Share right, correlation (1)")
+    every_axes[0].set_ylabel("Share read rightly, correlation (1)")
     every_axes[-1].legend(loc="lower right")
     return figure

@@ -1,7 +1,7 @@
-"""The network that points of an image stand for: every Si has three bonds, to near neighbours.
+"""The network of the Si that were detected in an image: every Si has three bonds, to near neighbours.
 
-What an image shows is neither complete nor all Si. What geometry can tell is repaired, and every repair is counted:
-points in the middle of rings, missing Si, missing bonds, and loose ends.
+Detection misses some Si and takes other points for Si. Errors that the geometry reveals are repaired, and every repair
+is counted: points in the middle of rings, missing Si, missing bonds, and dangling Si.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Connected:
     Attributes
     ----------
     points : ndarray, shape (n, 2)
-        Positions of the Si, in the unit of those given.
+        Positions of the Si, in the unit of the input.
     bonds : ndarray, shape (m, 2)
         Pairs of Si.
     repairs : dict
@@ -45,12 +45,12 @@ class Connected:
 
 
 def connect(points: np.ndarray, spacing: float) -> Connected:
-    """Join the Si of an image to a network.
+    """Bond the Si of an image to a network.
 
     Parameters
     ----------
     points : ndarray, shape (n, 2)
-        Positions of what was found.
+        Positions of the detected points.
     spacing : float
         Si-Si distance in the same unit, within some 10 %.
 
@@ -80,7 +80,7 @@ def connect(points: np.ndarray, spacing: float) -> Connected:
 
 
 def _network(points: np.ndarray, bonds: np.ndarray) -> Network:
-    """Return Si without O, to ask for rings and the like."""
+    """Return Si without O, whose rings and edges can be computed."""
     corner = points.min(axis=0) - VACUUM / 2
     return Network(points - corner, np.full(len(points), SILICON), bonds, np.ptp(points, axis=0) + VACUUM)
 
@@ -88,43 +88,43 @@ def _network(points: np.ndarray, bonds: np.ndarray) -> Network:
 def _in_rings(points: np.ndarray) -> np.ndarray:
     """Return flags (n,) of the points that lie in the middle of a ring."""
     tree = cKDTree(points)
-    counts = [tree.query_ball_point(points, reach * BOND, return_length=True) - 1 for _, reach in AROUND]
+    counts = [tree.query_ball_point(points, radius * BOND, return_length=True) - 1 for _, radius in AROUND]
     return np.any([count >= many for count, (many, _) in zip(counts, AROUND, strict=True)], axis=0)
 
 
 def _lacking(points: np.ndarray, bonds: np.ndarray) -> list[np.ndarray]:
-    """Return, ring by ring, its Si that have fewer than three bonds, those at free edges left out."""
+    """Return the Si of each ring that have fewer than three bonds and are not at a free edge."""
     network = _network(points, bonds)
-    lacks = np.bincount(bonds.ravel(), minlength=len(points)) < 3
-    lacks[edge_silicon(network)] = False
-    return [ring[lacks[ring]] for ring in rings(network)]
+    lacks_bond = np.bincount(bonds.ravel(), minlength=len(points)) < 3
+    lacks_bond[edge_silicon(network)] = False
+    return [ring[lacks_bond[ring]] for ring in rings(network)]
 
 
 def _missing_silicon(points: np.ndarray, bonds: np.ndarray) -> np.ndarray:
-    """Return where a Si (n, 2) is missing: amid three Si of one ring that lack a bond each."""
-    found = []
+    """Return positions (n, 2) of missing Si: the middle of three Si of a ring that lack a bond each."""
+    missing = []
     for lacking in _lacking(points, bonds):
         if len(lacking) == 3:
             middle = points[lacking].mean(axis=0)
             distance = np.linalg.norm(points - middle, axis=1)
             if distance.min() > NO_SILICON[0] * BOND and distance[lacking].max() < NO_SILICON[1] * BOND:
-                found.append(middle)
-    return np.array(found).reshape(-1, 2)
+                missing.append(middle)
+    return np.array(missing).reshape(-1, 2)
 
 
 def _missing_bonds(points: np.ndarray, bonds: np.ndarray) -> np.ndarray:
     """Return bonds (n, 2) that are missing: across a ring in which two Si lack one each, not too far apart."""
-    there = {tuple(bond) for bond in np.sort(bonds, axis=1).tolist()}
-    found = {
+    present = {tuple(bond) for bond in np.sort(bonds, axis=1).tolist()}
+    closing = {
         tuple(sorted(lacking.tolist()))
         for lacking in _lacking(points, bonds)
         if len(lacking) == 2 and np.linalg.norm(np.diff(points[lacking], axis=0)) < STRETCHED * BOND
     }
-    return np.array(sorted(found - there), dtype=np.int64).reshape(-1, 2)
+    return np.array(sorted(closing - present), dtype=np.int64).reshape(-1, 2)
 
 
 def _check(points: np.ndarray, bonds: np.ndarray) -> None:
-    """Refuse what is no network of three-coordinated Si."""
+    """Refuse points that make no network of three-coordinated Si."""
     if not len(bonds):
         raise ValueError("points: no two of them are neighbours; the image shows no network")
     inside = np.ones(len(points), dtype=bool)

@@ -1,7 +1,7 @@
-"""Silica that was imaged: coordinates of vitreous bilayers seen from above.
+"""Imaged silica: coordinates of vitreous bilayers seen from above.
 
 They accompany Kumar, Sherrington, Wilson and Thorpe, J. Phys.: Condens. Matter 26, 395401 (2014), under CC BY-SA 4.0,
-and are no part of this package: `pooch` gets them from their public repository once and keeps them. Huang et al. (Nano
+and are no part of this package: `pooch` downloads them from their public repository once. Huang et al. (Nano
 Lett. 12, 1081 (2012)) and Lichtenstein, Heyde and Freund (J. Phys. Chem. C 116, 20426 (2012)) took the images. The
 positions were regularised by their authors: they are not the raw maxima of an image.
 """
@@ -21,7 +21,7 @@ from ..files import DataError, sha256
 from ..network.network import Network
 from ..network.patch import patch_of_silicon
 
-FOLDER = "LISTI_EXPERIMENTAL"  # environment variable: a folder that holds the files, where there is no internet
+FOLDER = "LISTI_EXPERIMENTAL"  # environment variable: a folder with the files, for machines without internet
 SOURCE = (
     "https://raw.githubusercontent.com/avishekrk/BilayerStudies/"
     "572ca9d78ea627a4c918716764be2604147f7a15/bilayer_stats/results"
@@ -62,8 +62,8 @@ def imaged_patch(name: str = "cornell_A") -> Network:
     ValueError
         If no patch has this name.
     DataError
-        If its file is neither in the folder that the environment variable `LISTI_EXPERIMENTAL` names, nor kept from an
-        earlier call, nor to be had from the public repository; or if it is not the file with the known SHA-256.
+        If its file is neither in the folder that the environment variable `LISTI_EXPERIMENTAL` names, nor downloaded by
+        an earlier call, nor available from the public repository; or if its SHA-256 is not the known value.
     """
     if name not in FILES:
         raise ValueError(f"name: {name!r} is no imaged patch; allowed are {', '.join(FILES)}")
@@ -73,7 +73,7 @@ def imaged_patch(name: str = "cornell_A") -> Network:
 
 
 def is_available(name: str = "cornell_A") -> bool:
-    """Whether `imaged_patch` can return this patch here and now."""
+    """Whether the file of this patch is at hand or can be downloaded."""
     try:
         _find(name)
     except DataError:
@@ -96,7 +96,7 @@ def _find(name: str) -> Path:
 
 
 def _fetch(name: str, file: _File) -> Path:
-    """Return the file as kept by `pooch`, fetched from the public repository if it is not."""
+    """Return the file in the cache of `pooch`, downloaded if it is not there."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in notebooks, of a progress bar that is not used
         import pooch

@@ -1,4 +1,4 @@
-"""Images of a glass as a microscope might take them, every atom's place known: to test what is read from images."""
+"""Images of a glass as a microscope might take them, with known positions of all atoms: to test reading of images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Rendered:
     scale : float
         Edge of a pixel [Å].
     silicon : ndarray, shape (n, 2)
-        Where the Si of the image are: x from its left and y from its bottom edge [Å].
+        Positions of the Si in the image: x from its left and y from its bottom edge [Å].
     bonds : ndarray, shape (m, 2)
         Pairs of those Si.
     """
@@ -53,7 +53,7 @@ def render(
     network : Network
         A periodic sample, which fills the field, or a patch in vacuum.
     field : float, optional
-        Edge of the square that is seen [Å]; without it, the whole cell, which then is taken as it stands.
+        Edge of the square that is imaged [Å]; without it, the cell, without periodic images.
     dose : float
         Counts per Å² where the intensity is that of a Si's peak: 200 are 12.5 in a pixel of 0.25 Å, so that a Si
         stands out from the background by 3 times the noise of one pixel.
@@ -62,7 +62,7 @@ def render(
     blur : float
         Standard deviation of an atom's image [Å]; 0.7 is a width at half height of 1.65 Å.
     angle : float
-        By which the glass is turned anticlockwise [degrees]; the paper's sample lies at 0.
+        By which the glass is rotated anticlockwise [degrees].
     drift : float
         Shear of the image, dx/dy, as of a stage that drifts while lines are scanned.
     seed : int
@@ -71,13 +71,13 @@ def render(
     Raises
     ------
     ValueError
-        If a parameter makes no sense.
+        If a parameter is not > 0, or no atom is in the image.
     """
     for name, value in {"dose": dose, "scale": scale, "blur": blur}.items():
         if not (np.isfinite(value) and value > 0.0):
             raise ValueError(f"{name}: {value} is not > 0")
     size = network.cell if field is None else np.full(2, float(field))
-    positions, species, bonds = _seen(network, size, angle, drift, margin=4.0 * blur)
+    positions, species, bonds = _visible(network, size, angle, drift, margin=4.0 * blur)
     shape = np.ceil(size / scale).astype(int)
     atoms = _splat(positions / scale, np.where(species == SILICON, 1.0, OXYGEN_CONTRAST), shape)
     atoms = gaussian_filter(atoms, blur / scale, mode="constant") * (2.0 * np.pi * (blur / scale) ** 2)
@@ -85,21 +85,21 @@ def render(
     counts = np.random.default_rng(seed).poisson(expected).astype(float)
     inside = np.all((positions >= 0.0) & (positions < size), axis=1) & (species == SILICON)
     number = np.cumsum(inside) - 1
-    kept = inside[bonds].all(axis=1)
-    return Rendered(counts.T[::-1], scale, positions[inside], number[bonds[kept]])
+    bonds = bonds[inside[bonds].all(axis=1)]
+    return Rendered(counts.T[::-1], scale, positions[inside], number[bonds])
 
 
-def _seen(network: Network, size: np.ndarray, angle: float, drift: float, margin: float) -> tuple[np.ndarray, ...]:
-    """Return positions in the image, species and bonds of all that is in sight or at most `margin` [Å] out of it."""
+def _visible(network: Network, size: np.ndarray, angle: float, drift: float, margin: float) -> tuple[np.ndarray, ...]:
+    """Return positions, species and bonds of all atoms in the image or at most `margin` [Å] outside it."""
     positions, bonds = _three_by_three(network)
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     matrix = np.array([[1.0, drift], [0.0, 1.0]]) @ np.array([[cosine, -sine], [sine, cosine]])
     positions = (positions - network.cell / 2) @ matrix.T + size / 2
-    seen = np.all((positions > -margin) & (positions < size + margin), axis=1)
-    if not seen.any():
+    visible = np.all((positions > -margin) & (positions < size + margin), axis=1)
+    if not visible.any():
         raise ValueError(f"field: {size.tolist()} Å shows no atom")
-    number = np.cumsum(seen) - 1
-    return positions[seen], np.tile(network.species, 9)[seen], number[bonds[seen[bonds].all(axis=1)]]
+    number = np.cumsum(visible) - 1
+    return positions[visible], np.tile(network.species, 9)[visible], number[bonds[visible[bonds].all(axis=1)]]
 
 
 def _three_by_three(network: Network) -> tuple[np.ndarray, np.ndarray]:
@@ -109,16 +109,16 @@ def _three_by_three(network: Network) -> tuple[np.ndarray, np.ndarray]:
     crossed = np.round((network.positions[first] - network.positions[second]) / network.cell).astype(int)
     bonds = []
     for number, copy in enumerate(copies):
-        there = copy + crossed  # the copy that holds the second Si
-        held = np.abs(there).max(axis=1) <= 1
-        other = second + (there + 1) @ [3, 1] * network.n_atoms
-        bonds.append(np.column_stack([first + number * network.n_atoms, other])[held])
+        copy_of_second = copy + crossed
+        present = np.abs(copy_of_second).max(axis=1) <= 1
+        other = second + (copy_of_second + 1) @ [3, 1] * network.n_atoms
+        bonds.append(np.column_stack([first + number * network.n_atoms, other])[present])
     positions = network.positions + copies[:, None] * network.cell
     return positions.reshape(-1, 2), np.concatenate(bonds)
 
 
 def _splat(positions: np.ndarray, weights: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Share weights at positions [pixels] out among the four nearest pixels; shape (n_columns, n_rows)."""
+    """Distribute weights at positions [pixels] over the four nearest pixels; shape (n_columns, n_rows)."""
     pixels = np.zeros(shape)
     corner = np.floor(positions - 0.5).astype(int)
     part = positions - 0.5 - corner

@@ -14,8 +14,8 @@ from ..network.network import Network
 from ..network.rings import aboav_weaire, ring_adjacency, ring_neighbour_sizes, ring_sizes
 
 SIZES = np.arange(3, 13)  # of rings
-REACH, WIDTH = 12.0, 0.1  # of the radial distribution function, and of its bins [Å]
-DISTANCES = np.arange(0.5 * WIDTH, REACH, WIDTH)  # their middles
+MAX_DISTANCE, WIDTH = 12.0, 0.1  # of the radial distribution function, and of its bins [Å]
+DISTANCES = np.arange(0.5 * WIDTH, MAX_DISTANCE, WIDTH)  # centres of the bins
 
 
 def compare(glasses: Mapping[str, Sequence[Network]]) -> xr.Dataset:
@@ -35,7 +35,7 @@ def compare(glasses: Mapping[str, Sequence[Network]]) -> xr.Dataset:
         ``order``, the bond-orientational order; ``bond_length`` between Si [Å] and ``angle`` Si-Si-Si [degrees], each
         as mean and ``_spread`` (standard deviation). ``si_o`` and ``o_o`` (of the O around one Si) likewise, NaN where
         O are missing or were put at the middles of bonds, as an image shows none. Over distance [Å]:
-        ``radial_distribution`` of the Si, 1 where there is no order. Rings that a free edge cuts open are no rings.
+        ``radial_distribution`` of the Si, 1 where there is no order. Rings cut open by a free edge are not counted.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def _of_glass(networks: list[Network]) -> xr.Dataset:
         raise ValueError("glasses: a network without rings")
     fraction = np.array([np.mean(sizes == n) for n in SIZES])
     neighbours = [ring_neighbour_sizes(network) for network in networks]
-    neighbour_size = [_mean([each[n] for each in neighbours if n in each]) for n in SIZES.tolist()]
+    neighbour_size = [_mean([sizes_of[n] for sizes_of in neighbours if n in sizes_of]) for n in SIZES.tolist()]
     length = np.concatenate([np.linalg.norm(_bond_vectors(network), axis=1) for network in networks])
     angle = np.concatenate([_angles(network) for network in networks])
     oxygen = [np.concatenate(parts) for parts in zip(*map(_oxygen_distances, networks), strict=True)]
@@ -75,18 +75,21 @@ def _of_glass(networks: list[Network]) -> xr.Dataset:
         "alpha_error": alpha_error,
         "bond_length": length.mean(),
         "bond_length_spread": length.std(),
-        "order": np.mean([bond_orientational_order(one.positions, one.bonds, one.cell) for one in networks]),
+        "order": np.mean([bond_orientational_order(n.positions, n.bonds, n.cell) for n in networks]),
         "angle": angle.mean(),
         "angle_spread": angle.std(),
     }
-    for name, each in zip(("si_o", "o_o"), oxygen, strict=True):
-        scalars |= {name: _mean(each), f"{name}_spread": each.std() if len(each) else np.nan}
+    for name, distances in zip(("si_o", "o_o"), oxygen, strict=True):
+        scalars |= {name: _mean(distances), f"{name}_spread": distances.std() if len(distances) else np.nan}
     return xr.Dataset(
         {
             "fraction": ("size", fraction),
             "fraction_error": ("size", np.sqrt(fraction * (1.0 - fraction) / len(sizes))),
             "neighbour_size": ("size", neighbour_size),
-            "radial_distribution": ("distance", np.mean([radial_distribution(one) for one in networks], axis=0)),
+            "radial_distribution": (
+                "distance",
+                np.mean([radial_distribution(network) for network in networks], axis=0),
+            ),
             **scalars,
         },
         coords={"size": SIZES, "distance": DISTANCES},
@@ -100,20 +103,20 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
 def radial_distribution(network: Network) -> np.ndarray:
     """Return the radial distribution function of the Si at `DISTANCES`.
 
-    Around Si at least `REACH` from those of a free edge; the density is that within `REACH` of them.
+    Around Si at least `MAX_DISTANCE` from those of a free edge; the density is that within this distance of them.
     """
     silicon = network.silicon
     at = wrap(network.positions[silicon], network.cell)
     three = np.bincount(network.bonds.ravel(), minlength=network.n_atoms)[silicon] == 3
     inner = at
     if not three.all():
-        inner = at[cKDTree(at[~three], boxsize=network.cell).query(at)[0] >= REACH]
+        inner = at[cKDTree(at[~three], boxsize=network.cell).query(at)[0] >= MAX_DISTANCE]
     pairs = cKDTree(inner, boxsize=network.cell).sparse_distance_matrix(
-        cKDTree(at, boxsize=network.cell), REACH, output_type="ndarray"
+        cKDTree(at, boxsize=network.cell), MAX_DISTANCE, output_type="ndarray"
     )
     distance = pairs["v"][pairs["v"] > 0.0]
-    count = np.histogram(distance, np.append(DISTANCES - 0.5 * WIDTH, REACH))[0]
-    return count * REACH**2 / (2.0 * DISTANCES * WIDTH * len(distance))
+    count = np.histogram(distance, np.append(DISTANCES - 0.5 * WIDTH, MAX_DISTANCE))[0]
+    return count * MAX_DISTANCE**2 / (2.0 * DISTANCES * WIDTH * len(distance))
 
 
 def _oxygen_distances(network: Network) -> tuple[np.ndarray, np.ndarray]:
@@ -136,18 +139,18 @@ def _oxygen_distances(network: Network) -> tuple[np.ndarray, np.ndarray]:
 
 def _alpha(networks: list[Network]) -> tuple[float, float]:
     """Mean Aboav-Weaire parameter and its standard error: over samples, or of the fit to the rings of a single one."""
-    each = np.array([aboav_weaire(network) for network in networks])
-    if len(each) > 1:
-        return float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))
+    alphas = np.array([aboav_weaire(network) for network in networks])
+    if len(alphas) > 1:
+        return float(alphas.mean()), float(alphas.std(ddof=1) / np.sqrt(len(alphas)))
     sizes, adjacency = ring_adjacency(networks[0])
     shared = np.asarray(adjacency.sum(axis=1)).ravel()
-    whole = shared > 0
-    deviation = (sizes - sizes.mean())[whole]
-    product = sizes[whole] * (adjacency @ sizes)[whole] / shared[whole]
-    slope = sizes.mean() * (1.0 - each[0])
+    has_neighbours = shared > 0
+    deviation = (sizes - sizes.mean())[has_neighbours]
+    product = sizes[has_neighbours] * (adjacency @ sizes)[has_neighbours] / shared[has_neighbours]
+    slope = sizes.mean() * (1.0 - alphas[0])
     residual = product - product.mean() - slope * (deviation - deviation.mean())
     error = np.sqrt(np.mean(residual**2) / np.sum((deviation - deviation.mean()) ** 2)) / sizes.mean()
-    return float(each[0]), float(error)
+    return float(alphas[0]), float(error)
 
 
 def _bond_vectors(network: Network) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The same protocol on many patches: whether an imaged patch breaks as patches cut from samples do."""
+"""The same protocol on many patches, to compare imaged patches with patches cut from samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .circle import READINGS, RIM, Circle, State, changed_bonds, circles, examin
 
 
 def cut_patch(sample: Network, size: float, centre: np.ndarray | None = None) -> Network:
-    """Return a square patch of a sample as if it had been imaged: of its Si alone, O put at the middles of bonds.
+    """Return a square patch of a sample as if it had been imaged: its Si, with O at the middles of the bonds.
 
     Parameters, errors as `listi.network.patch.free_patch`.
     """
@@ -31,7 +31,7 @@ def study(
     rim: float = RIM,
     **settings,
 ) -> xr.Dataset:
-    """Shear circles in patches, in every reading and along both axes, and judge a map for each first event.
+    """Shear circles in patches, in every reading and along both axes, and score a map for each first event.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def study(
 
 
 def _rows(name: str, reading: str, patch: Network, state: State, circle: Circle, settings: dict) -> list[xr.Dataset]:
-    """Return what was found in one circle, an entry for each direction."""
+    """Return the results of one circle, an entry for each direction."""
     examined = examine(state, circle, **settings)
-    known = {
+    case = {
         "patch": name,
         "reading": reading,
         "radius": circle.radius,
@@ -84,9 +84,9 @@ def _rows(name: str, reading: str, patch: Network, state: State, circle: Circle,
     }
     rows = []
     for direction in examined.direction.values:
-        one = examined.sel(direction=direction, drop=True)
-        softest, median = np.nanpercentile(one.threshold, [0.0, 50.0])
-        found = {"direction": direction, "softest": softest, "median": median}
-        scores = [name for name in one.data_vars if str(name).startswith("goodness")]
-        rows.append(one[["event_strain", *scores]].assign(known | found))
+        result = examined.sel(direction=direction, drop=True)
+        softest, median = np.nanpercentile(result.threshold, [0.0, 50.0])
+        summary = {"direction": direction, "softest": softest, "median": median}
+        scores = [name for name in result.data_vars if str(name).startswith("goodness")]
+        rows.append(result[["event_strain", *scores]].assign(case | summary))
     return rows

@@ -134,19 +134,46 @@ def test_jupyter_gets_a_frame_and_a_picture_and_the_file_the_same_page(shown, tm
 
 def test_what_cannot_be_explored_is_refused(sample):
     network, shear, probing = sample.network, sample.shear, sample.probing
-    no_events = shear.isel(event=slice(0))
-    points = listi.probe(network, points=network.cell[None] / 2, workers=1)
     bare = network.replace(bonds=np.empty((0, 2), dtype=int))
-    for message, group in (
-        ("sample: has no events", Sample(network, None, probing)),
-        ("sample: has no events", Sample(network, no_events, probing)),
-        ("sample: has no map of probed thresholds", Sample(network, shear)),
-        ("sample: has no map of probed thresholds", Sample(network, shear, points)),
-        ("sample: its network has no bonds", Sample(bare, shear, probing)),
-        ("sample: has no group network, only none", xr.DataTree()),
+    for message, refused, arguments in (
+        ("sample: has no events", Sample(network, None, probing), {"full": True}),
+        ("sample: has no events", Sample(network, shear.isel(event=slice(0)), probing), {"full": True}),
+        ("sample: has no map of probed thresholds", Sample(network, shear), {"full": True, "map": probing.threshold}),
+        ("sample: its network has no bonds", Sample(bare, shear, probing), {}),
+        ("sample: has no group network, only none", xr.DataTree(), {}),
+        ("network: Dataset is not a Network, a Sample, or", probing, {}),
+        ("events: Dataset is not a Dataset of listi.deform", network, {"events": probing}),
+        ("map: int is not a Dataset of listi.probe", network, {"map": 3}),
+        ("map: the dataset has no threshold, only .*event_strain", network, {"map": shear}),
     ):
         with pytest.raises(ValueError, match=message):
-            listi.explore(group)
+            listi.explore(refused, **arguments)
+
+
+def test_a_network_is_explored_with_or_without_events_and_maps(sample, monkeypatch):
+    network, shear, probing = sample.network, sample.shear, sample.probing
+    data = embedded(listi.explore(network, map=probing, events=shear).page)
+    assert_holds(data, sample)
+    data = embedded(listi.explore(network, map=probing.threshold).page)
+    assert [m["name"] for m in data["maps"]] == ["Map"] and data["probes"] == {} and data["events"] == []
+    np.testing.assert_allclose(numbers(data["maps"][0]["values"]), 1e3 * probing.threshold.values.ravel(), rtol=1e-6)
+    monkeypatch.setattr("listi.learning.predict.predict", lambda network: probing)
+    for alone in (network, Sample(network, shear)):
+        data = embedded(listi.explore(alone).page)
+        assert [m["name"] for m in data["maps"]] == ["Predicted by LISTI: whole-sample network"]
+        assert len(data["events"]) == (0 if alone is network else 2)
+
+
+def test_a_map_at_points_is_shown_where_points_are(sample):
+    network, lines = sample.network, np.arange(2) * 6.0
+    points = np.array([[x, y] for x in lines + 20.0 for y in lines + 30.0])
+    coords = {name: ("point", points[:, k]) for k, name in enumerate("xy")}
+    data = embedded(listi.explore(network, map=xr.DataArray([1.0, 2.0, 3.0, 4.0], coords, "point")).page)
+    values = numbers(data["maps"][0]["values"]).reshape(data["grid"])
+    assert data["grid"] == np.round(network.cell / 6.0).tolist()
+    assert set(values[np.isfinite(values)].tolist()) == {1e3, 2e3, 3e3, 4e3}
+    x, y = np.argwhere(values == 2e3).mean(axis=0) * network.cell / data["grid"]
+    np.testing.assert_allclose([x, y], points[1], atol=3.0)
 
 
 def test_the_page_that_ships_is_what_the_command_makes_of_an_unseen_sample():

@@ -123,6 +123,21 @@ def test_points_of_a_map(patch):
         inner_points(patch, 60.0)
 
 
+def test_a_patch_may_have_its_atoms_outside_its_box(state):
+    shift = np.array([-43.0, 86.0])  # whole numbers of steps of both grids
+    inside, outside = state.patch, state.patch.replace(positions=state.patch.positions + shift)
+    assert np.any(outside.positions < 0.0) and np.any(outside.positions > outside.cell)
+    one, other = largest_circle(inside), largest_circle(outside)
+    np.testing.assert_allclose(other.centre - shift, one.centre)
+    assert other.radius == pytest.approx(one.radius)
+    points = inner_points(inside)
+    np.testing.assert_allclose(inner_points(outside) - shift, points)
+    probed = [
+        listi.probe(p, points=at, held=state.held) for p, at in ((inside, points[:1]), (outside, points[:1] + shift))
+    ]
+    np.testing.assert_allclose(probed[1].threshold, probed[0].threshold, rtol=1e-6)
+
+
 def test_a_disc_with_a_held_atom_is_not_probed(state):
     points = np.array([state.patch.cell / 2, state.patch.positions[state.held][0]])
     probed = listi.probe(state.patch, points=points, held=state.held)

@@ -8,6 +8,8 @@ import xarray as xr
 import listi
 from listi import cli
 from listi.compendium import sample_files
+from listi.imaging.mapped import map_image
+from listi.imaging.read import read_image
 from listi.imaging.render import render
 from listi.network.patch import free_patch
 
@@ -21,41 +23,67 @@ def picture_file(glass, tmp_path_factory):
     return path
 
 
-def test_network_map_and_overlay_are_written(picture_file, capsys):
+def invented(network, model, points):
+    """Thresholds that grow from the left to the right of the patch."""
+    coords = {name: ("point", points[:, k]) for k, name in enumerate("xy")}
+    attrs = {"units": "reduced energy/angstrom^2", "long_name": f"made up by {model}"}
+    return xr.Dataset({"threshold": ("point", points[:, 0] * 1e-3, attrs)}, coords)
+
+
+def test_weak_spots_maps_and_overlay_are_written_in_the_coordinates_of_the_image(picture_file, capsys, monkeypatch):
+    monkeypatch.setattr("listi.learning.predict.predict", invented)
     assert cli.main(["image", str(picture_file), "--scale", "0.25"]) == 0
     said = capsys.readouterr().out
     assert "bonds changed by the energy minimum: 0" in said
     assert "0 Si added" in said
     made = {path.name for path in picture_file.parent.iterdir()} - {"glass.tif"}
-    assert made == {f"glass_listi.{kind}" for kind in ("nc", "xyz", "png", "pdf")}
-    sample = sample_files.load_sample(picture_file.parent / "glass_listi.nc")
-    probed = sample.predictions.probed
-    assert probed.attrs["units"] == "reduced energy/angstrom^2"
-    assert np.isfinite(probed).sum() >= 10
-    x, y = (float(probed[name][3]) for name in "xy")
-    if np.isfinite(probed[3, 3]):
-        again = listi.probe(sample.network, points=np.array([[x, y]]))
-        assert float(again.threshold[0]) == pytest.approx(float(probed[3, 3]), rel=1e-6)
-    first = (picture_file.parent / "glass_listi.xyz").read_text().splitlines()[0]
+    assert made == {f"glass_tif_listi.{kind}" for kind in ("nc", "xyz", "png", "pdf")}
+    sample = sample_files.load_sample(picture_file.parent / "glass_tif_listi.nc")
+    maps = sample.predictions
+    assert maps.probed.attrs["units"] == "reduced energy/angstrom^2"
+    assert maps.predicted.long_name == "made up by listi"
+    i, j = np.argwhere(np.isfinite(maps.probed.transpose("x", "y").values))[0]
+    point = [[float(maps.x[i]), float(maps.y[j])]]
+    again = listi.probe(sample.network, points=np.array(point))
+    assert float(again.threshold[0]) == pytest.approx(float(maps.probed.isel(x=i, y=j)), rel=1e-6)
+    first = (picture_file.parent / "glass_tif_listi.xyz").read_text().splitlines()[0]
     assert int(first) == sample.network.n_atoms
+    silicon = sample.network.positions[: maps.sizes["silicon_atom"]]
+    fitted = np.column_stack([silicon, np.ones(len(silicon))]) @ maps.transform.values.T
+    assert np.linalg.norm(fitted - maps.silicon.values, axis=1).mean() < 2.0  # pixels of 0.25 Å
+    assert maps.transform.sel(pixel_axis="row")[1] < 0.0  # y points up in the patch, rows run down in the image
+    spots = maps.spot_position.values
+    assert spots[0, 0] == maps.x[np.isfinite(maps.predicted).any("y")].min()  # the left is the weakest
+    apart = np.linalg.norm(spots[:, None] - spots[None], axis=2) + 1e3 * np.eye(len(spots))
+    assert apart.min() >= 11.0
+    column, row = maps.spot_pixel.values[0]
+    assert f"1: column {column:.0f}, row {row:.0f} of the image" in said
 
 
-def test_a_model_adds_its_map(picture_file, tmp_path, monkeypatch):
-    def everywhere_one(network, model, points):
-        coords = {name: ("point", points[:, k]) for k, name in enumerate("xy")}
-        attrs = {"units": "reduced energy/angstrom^2", "long_name": f"made up by {model}"}
-        return xr.Dataset({"threshold": ("point", np.arange(len(points)) * 1e-3, attrs)}, coords)
-
-    monkeypatch.setattr("listi.learning.predict.predict", everywhere_one)
+def test_the_network_is_chosen_and_nothing_is_written_where_it_cannot_be(picture_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("listi.learning.predict.predict", invented)
     there = ["image", str(picture_file), "--output", str(tmp_path / "out"), "--model"]
     assert cli.main([*there, "nope"]) == 2 and not (tmp_path / "out").exists()
     (tmp_path / "mine.keras").touch()
     assert cli.main(["image", str(picture_file), "--output", str(tmp_path / "mine.keras")]) == 2
     assert cli.main(["image", str(picture_file), "--scale", "0"]) == 2
+    assert cli.main(["image", str(picture_file), "--frame", "1"]) == 1
     assert cli.main([*there, str(tmp_path / "mine.keras")]) == 0
-    sample = sample_files.load_sample(tmp_path / "out" / "glass_listi.nc")
-    assert set(sample.predictions.data_vars) == {"probed", "predicted"}
+    sample = sample_files.load_sample(tmp_path / "out" / "glass_tif_listi.nc")
+    assert list(sample.predictions)[:2] == ["predicted", "probed"]
     assert sample.predictions.predicted.long_name == f"made up by {tmp_path / 'mine.keras'}"
+
+
+def test_the_result_of_an_image_is_plotted_and_explored(picture_file, monkeypatch):
+    monkeypatch.setattr("listi.learning.predict.predict", invented)
+    image = read_image(picture_file)
+    mapped = map_image(image.pixels, 0.25)
+    assert repr(mapped).startswith("Image of 268 x 268 pixels; Network: ")
+    axes = listi.plot(mapped)
+    assert axes.get_xlim() == (0, 268) and axes.get_ylim() == (268, 0)
+    assert [text.get_text() for text in axes.texts] == [str(n) for n in mapped.weakest().spot.values]
+    page = listi.explore(mapped).page
+    assert '"Predicted threshold"' in page and '"Probed threshold"' in page and '"events":[]' in page
 
 
 def test_what_is_no_image_of_a_network_is_refused(tmp_path, capsys):

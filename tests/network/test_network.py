@@ -378,3 +378,14 @@ def test_foreign_elements_skew_cells_and_three_silicon_at_an_oxygen_are_refused(
             formats.from_ase(atoms)
     with pytest.raises(ValueError, match=r"O \d+ has \d Si within 4"):
         bonds.bonds_through_oxygen(glass.positions, glass.species, glass.cell, radius=4.0)
+
+
+def test_a_sample_says_what_it_holds():
+    crystal, lines = honeycomb(4, 6), {"x": [0.0, 9.0], "y": [0.0]}
+    predictions = xr.Dataset({"listi": (("x", "y"), np.ones((2, 1))), "silicon": ("atom", np.ones(3))}, lines)
+    shear = xr.Dataset({"event_strain": ("event", [0.01, 0.02])})
+    sample = listi.Sample(crystal, shear, predictions.rename(listi="threshold"), predictions, {"name": "mine.nc"})
+    rest = "2 events up to strain 0.02; probed at 2 x 1 points; maps: listi"
+    assert repr(sample) == f"Sample mine.nc; {crystal!r}; {rest}"
+    assert rest in sample._repr_html_() and "<svg" in sample._repr_html_()
+    assert repr(listi.Sample(crystal)) == f"Sample; {crystal!r}"
