@@ -44,6 +44,15 @@ def quench(
         If the numbers do not fit the potential's species, or the density is not positive.
     ConvergenceError
         If the minimisation does not reach its tolerance.
+
+    Examples
+    --------
+    >>> import listi
+    >>> sigma, epsilon = [[1.18, 1.0], [1.0, 0.62]], [[0.5, 1.0], [1.0, 0.5]]
+    >>> potential = listi.lennard_jones(sigma, epsilon)
+    >>> glass = listi.quench(potential, diameters=sigma, numbers=(60, 60), density=1.02)
+    >>> glass.n_atoms, bool(abs(listi.forces(glass, potential)).max() < 1e-8)
+    (120, True)
     """
     if len(numbers) != potential.n_species or min(numbers) < 0 or sum(numbers) < 2:
         raise ValueError(f"numbers: {tuple(numbers)} is not a number of atoms for each of {potential.symbols}")

@@ -78,6 +78,12 @@ def silica(
     ------
     ValueError
         If there are not three of each, or as `Potential`.
+
+    Examples
+    --------
+    >>> import listi
+    >>> longer = listi.silica(cutoff=12.0)
+    >>> glass = listi.relax(listi.generate(nx=10, ny=12), potential=longer)
     """
     for name, given in (("sigma", sigma), ("charge", charge)):
         if len(given) != 3:
@@ -115,6 +121,14 @@ def lennard_jones(
     ------
     ValueError
         If `inner` and `outer` are not 0 < inner < outer, or as `Potential`.
+
+    Examples
+    --------
+    >>> import listi
+    >>> potential = listi.lennard_jones([[1.18, 1.0], [1.0, 0.62]], [[0.5, 1.0], [1.0, 0.5]])
+    >>> energy, slope, curvature = potential.pair(2.0 ** (1 / 6), 0, 1)
+    >>> bool(abs(slope[0]) < 1e-12)
+    True
     """
     if not 0.0 < inner < outer < np.inf:
         raise ValueError(f"inner, outer: {inner}, {outer} are not 0 < inner < outer")

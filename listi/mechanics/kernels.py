@@ -14,7 +14,8 @@ every species has a name of its own. For two species and one parameter k, its so
         for i in range(count):
             r = sqrt(tension[i])
             v, dv, ddv = function(r, 1 / r, k_1 if others[i] > 0.5 else k_0)
-            tension[i] = (dv - dv_cut) / r  if r < cutoff, else 0
+            inside = 1 if r < cutoff else 0
+            tension[i] = inside * (dv - dv_cut) / r
 """
 
 from __future__ import annotations
@@ -130,8 +131,7 @@ def compile_loop(function: Callable, n_species: int, n_parameters: int, n_consta
     loop = scope[f"pair_loop_{form}"]
     loop.__module__ = __name__
     compiled = _Uncompiled if numba.config.DISABLE_JIT else numba.cfunc(_SIGNATURE, cache=True, error_model="numpy")
-    _LOOPS[form] = compiled(loop)
-    return _LOOPS[form]
+    return _LOOPS.setdefault(form, compiled(loop))  # of two threads, both get the same loop, which stays
 
 
 class _Uncompiled:

@@ -336,29 +336,3 @@ def system_of(network: Network, potential: Potential = SILICA, mobile: np.ndarra
             "relax it first with listi.relax(network)"
         )
     return system
-
-
-def minimise(
-    positions, species, cell, tolerance: float = TOLERANCE, steps: int = 500, potential: Potential = SILICA
-) -> np.ndarray:
-    """Return the positions (n_atoms, 2) [Å] of the energy minimum downhill from `positions` in a fixed cell.
-
-    Parameters
-    ----------
-    positions, species, cell
-        As in `listi.Network`.
-    tolerance : float
-        Largest force component allowed [the potential's force_scale].
-    steps : int
-        Largest number of Newton steps.
-    potential : Potential
-        The paper's by default.
-
-    Raises
-    ------
-    ConvergenceError
-        If the tolerance is not reached.
-    """
-    system = System(positions, species, cell, potential=potential)
-    system.relax(tolerance, steps)
-    return system.positions

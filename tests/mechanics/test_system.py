@@ -9,7 +9,7 @@ from listi.mechanics.forms import SILICA, lennard_jones
 from listi.mechanics.neighbours import neighbour_list
 from listi.mechanics.potential import Potential
 from listi.mechanics.sparse_cholesky import Factor, IndefiniteError
-from listi.mechanics.system import WORTH, ConvergenceError, System, minimise, system_of
+from listi.mechanics.system import REFACTOR_COST, ConvergenceError, System, system_of
 from listi.network.geometry import minimum_image
 
 
@@ -142,7 +142,9 @@ def test_factor_solves_the_dense_system(glass):
     system = state(glass)
     mobile = np.linalg.norm(glass.positions - glass.cell / 2, axis=1) < 20.0
     system.linearise()
-    factor = Factor(glass.positions, glass.cell, system.first, system.partner, system._blocks, system.reach, mobile)
+    factor = Factor(
+        glass.positions, glass.cell, system.first, system.partner, system._blocks, system._list_radius, mobile
+    )
     right = np.zeros_like(glass.positions)
     right[mobile] = np.random.default_rng(6).normal(size=(mobile.sum(), 2))
     columns = np.flatnonzero(np.repeat(mobile, 2))
@@ -158,26 +160,28 @@ def test_factor_solves_the_dense_system(glass):
 
 
 def test_factor_is_renewed_when_the_old_one_costs_more(glass, monkeypatch):
-    monkeypatch.setattr("listi.mechanics.system.FRESH", 1)  # else a sample so small never has a factor too old
+    monkeypatch.setattr(
+        "listi.mechanics.system.ITERATIONS_WITH_NEW_FACTOR", 1
+    )  # else a sample so small never has a factor too old
     system = state(glass)
     system.linearise()
     system.refactor()
     old, right = system._factor, np.random.default_rng(6).normal(size=glass.positions.shape)
     system.positions = system.positions + 0.02 * np.random.default_rng(7).normal(size=glass.positions.shape)
     system.linearise()
-    for _ in range(WORTH):
+    for _ in range(REFACTOR_COST):
         assert not system.solve(right)[1]
         if system._factor is not old:
             break
     assert system._factor is not old
-    assert system._excess < WORTH
+    assert system._excess < REFACTOR_COST
 
 
 def test_factor_refuses_an_indefinite_matrix(glass):
     system = state(glass)
     system.linearise()
     with pytest.raises(IndefiniteError):
-        Factor(glass.positions, glass.cell, system.first, system.partner, -system._blocks, system.reach)
+        Factor(glass.positions, glass.cell, system.first, system.partner, -system._blocks, system._list_radius)
 
 
 @pytest.mark.parametrize(
@@ -208,10 +212,11 @@ def test_newtons_method_is_trusted_only_where_it_contracts(monkeypatch):
     assert corrected(0.2)
 
 
-def test_minimise_returns_to_the_minimum(glass, shaken):
-    positions = minimise(shaken.positions, shaken.species, shaken.cell)
-    assert np.max(np.abs(state(glass, positions).energy_forces()[1])) < 1e-10
-    back = positions - glass.positions
+def test_relaxing_returns_to_the_minimum(glass, shaken):
+    system = state(shaken)
+    system.relax()
+    assert np.max(np.abs(system.energy_forces()[1])) < 1e-10
+    back = system.positions - glass.positions
     assert np.max(np.abs(back - back.mean(axis=0))) < 1e-7
 
 
@@ -226,9 +231,9 @@ def test_a_minimum_is_found_in_any_unit_of_energy(shaken, factor):
     np.testing.assert_allclose(system.positions, usual.positions, atol=0.0 if factor == 2.0**-40 else 1e-8)
 
 
-def test_minimise_says_when_it_does_not_converge(shaken):
+def test_relaxing_that_does_not_converge_is_an_error(shaken):
     with pytest.raises(ConvergenceError, match="largest force"):
-        minimise(shaken.positions, shaken.species, shaken.cell, steps=1)
+        state(shaken).relax(steps=1)
 
 
 def test_cell_too_small():
