@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from . import __version__, files
-from .compendium import chain, profiles
+from .compendium import chain, notebooks, profiles, running
 from .files import DataError
 from .learning import models
 from .mechanics.system import ConvergenceError
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(f"error: {error}", 1)
     except ValueError as error:
         return _report(f"error: {error}", 2)
-    except chain.ChainError as error:
+    except notebooks.ChainError as error:
         return _report(f"failed: {error}", 1)
 
 
@@ -153,13 +153,15 @@ def _run(arguments: argparse.Namespace) -> int:
     changes = _changes(arguments)
     values = profiles.resolve(arguments.profile, changes)
     output = chain.output_folder(arguments.profile, arguments.output)
-    chosen = chain.choose(chain.steps(), arguments.only)
-    states = chain.state(chain.steps(), values, output)
-    progress = _Progress(chosen, chain.expected_seconds(states, arguments.profile, changes), output)
+    chosen = running.choose(notebooks.steps(), arguments.only)
+    states = chain.state(notebooks.steps(), values, output)
+    seconds = running.expected_seconds(states, arguments.profile, changes)
+    needed = {current.step.number for current in states if current.step in chosen and (current.why or arguments.fresh)}
+    progress = _Progress({number: seconds[number] for number in sorted(needed)}, output)
     executed = progress.seconds
     try:
         options = {"only": arguments.only, "fresh": arguments.fresh, "output": output}
-        chain.run(arguments.profile, changes, **options, watch=progress)
+        running.run(arguments.profile, changes, **options, watch=progress)
     finally:
         progress.close()
         if executed and sys.exc_info()[0] is not KeyboardInterrupt:
@@ -170,20 +172,21 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class _Progress(chain.Watch):
+class _Progress(running.Watch):
     """Prints a line when a step begins and ends; on a terminal, a bar below them shows what is being executed."""
 
-    def __init__(self, chosen: list[chain.Step], expected: Mapping[str, float | None], output: Path) -> None:
-        self.chosen, self.output = chosen, output
-        self.expected = {step.number: expected[step.number] for step in chosen}
+    def __init__(self, expected: Mapping[str, float | None], output: Path) -> None:
+        self.expected, self.output, self.steps = expected, output, notebooks.steps()
         self.cells: dict[str, str] = {}  # what is being executed
         self.begun: dict[str, float] = {}
         self.seconds: dict[str, float] = {}  # of the steps that have ended
         self.start, self.done, self.bar = time.monotonic(), threading.Event(), None
+        if expected:
+            print(f"{len(expected)} steps to execute{self._time_left()}", flush=True)
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            shape = "{percentage:3.0f}% |{bar:20}| {elapsed}{desc}" if self._is_expected() else "{elapsed}{desc}"
+            shape = "{elapsed}{desc}" if None in expected.values() else "{percentage:3.0f}% |{bar:20}| {elapsed}{desc}"
             self.bar = tqdm(total=1.0, bar_format=shape, leave=False, dynamic_ncols=True)
             self.thread = threading.Thread(target=self._tick, daemon=True)
             self.thread.start()
@@ -195,14 +198,14 @@ class _Progress(chain.Watch):
             self.thread.join()
             self.bar.close()
 
-    def begin(self, step: chain.Step, why: str) -> None:
+    def begin(self, step: notebooks.Step, why: str) -> None:
         self.begun[step.number], self.cells[step.number] = time.monotonic(), step.name
         self._print(f"{step.name} begins ({why})")
 
-    def cell(self, step: chain.Step, number: int, count: int) -> None:
+    def cell(self, step: notebooks.Step, number: int, count: int) -> None:
         self.cells[step.number] = f"{step.name} cell {number}/{count}"
 
-    def end(self, step: chain.Step, record: Mapping) -> None:
+    def end(self, step: notebooks.Step, record: Mapping) -> None:
         self.seconds[step.number] = record["seconds"]
         del self.cells[step.number]
         picture = _figures_of(record, self.output)
@@ -215,34 +218,34 @@ class _Progress(chain.Watch):
         else:
             print(line, flush=True)
 
-    def _is_expected(self) -> bool:
-        return None not in self.expected.values()
-
     def _tick(self) -> None:
         while not self.done.wait(0.5):
-            now, left = time.monotonic(), ""
-            if self._is_expected():
-                remaining = chain.time_left(self.chosen, self._remaining(now))
-                self.bar.n = (now - self.start) / (now - self.start + remaining + 1.0)
-                left = f", about {_duration(remaining)} left"
-            self.bar.set_description_str(f"{left}: {', '.join(list(self.cells.values())) or 'reading notebooks'}")
+            doing = ", ".join(list(self.cells.values())) or "reading notebooks"
+            self.bar.set_description_str(f"{self._time_left()}: {doing}")
 
-    def _remaining(self, now: float) -> dict[str, float]:
-        """Expected seconds of each step that has not ended."""
+    def _time_left(self) -> str:
+        """Text on the time left; empty if it is not known. Moves the bar."""
+        if None in self.expected.values():
+            return ""
+        now = time.monotonic()
         spent = {number: now - begin for number, begin in self.begun.items()}
         left = {number: seconds for number, seconds in self.expected.items() if number not in self.seconds}
-        return {number: max(seconds - spent.get(number, 0.0), 0.0) for number, seconds in left.items()}
+        left = {number: max(seconds - spent.get(number, 0.0), 0.0) for number, seconds in left.items()}
+        seconds = running.time_left(self.steps, left)
+        if self.bar is not None:
+            self.bar.n = (now - self.start) / (now - self.start + seconds + 1.0)
+        return f", about {_duration(seconds)} left"
 
 
-def _closing_table(chosen: list[chain.Step], values: Mapping, output: Path, executed: Mapping[str, float]) -> None:
+def _closing_table(chosen: list[notebooks.Step], values: Mapping, output: Path, executed: Mapping[str, float]) -> None:
     """Print each step, its time, its verdict and its figures."""
     rows = []
-    for now in chain.state(chain.steps(), values, output):
-        if now.step.number not in {step.number for step in chosen}:
+    for current in chain.state(notebooks.steps(), values, output):
+        if current.step.number not in {step.number for step in chosen}:
             continue
-        record, number = now.record, now.step.number
-        time_taken = _duration(executed[number]) if number in executed else chain.progress(now, output)
-        rows.append([now.step.name, time_taken, record.get("verdict", ""), _figures_of(record, output)])
+        record, number = current.record, current.step.number
+        time_taken = _duration(executed[number]) if number in executed else chain.progress(current, output)
+        rows.append([current.step.name, time_taken, record.get("verdict", ""), _figures_of(record, output)])
     print()
     _table(["step", "time", "verdict", "figure"], rows)
 
@@ -276,24 +279,24 @@ def _status(arguments: argparse.Namespace) -> int:
     changes = _changes(arguments)
     values = profiles.resolve(arguments.profile, changes)
     output = chain.output_folder(arguments.profile, arguments.output)
-    steps = chain.steps()
+    steps = notebooks.steps()
     states = chain.state(steps, values, output)
-    expected = chain.expected_seconds(states, arguments.profile, changes)
+    expected = running.expected_seconds(states, arguments.profile, changes)
     rows, remaining = [], {}
-    for now in states:
-        word, record = chain.progress(now, output), now.record
+    for current in states:
+        word, record = chain.progress(current, output), current.record
         seconds = _since(record["started"]) if word == "running" else record.get("seconds")
         if word != "done":
             spent = seconds if word == "running" else 0.0
-            remaining[now.step.number] = max((expected[now.step.number] or float("nan")) - spent, 0.0)
+            remaining[current.step.number] = max((expected[current.step.number] or float("nan")) - spent, 0.0)
         taken = _duration(seconds) if seconds is not None else ""
-        why = "" if word in ("done", "missing", "running") else record.get("error") or now.why
-        rows.append([now.step.name, word, taken, record.get("finished", ""), why.partition("\n")[0]])
+        why = "" if word in ("done", "missing", "running") else record.get("error") or current.why
+        rows.append([current.step.name, word, taken, record.get("finished", ""), why.partition("\n")[0]])
     _table(["step", "state", "time", "finished (UTC)", "why"], rows)
     line = f"\n{len(rows) - len(remaining)} of {len(rows)} steps done"
     if remaining:
         known = all(seconds == seconds for seconds in remaining.values())
-        left = f"about {_duration(chain.time_left(steps, remaining))}" if known else "not known before a first run"
+        left = f"about {_duration(running.time_left(steps, remaining))}" if known else "not known before a first run"
         line += f"; time left: {left}"
     print(line)
     return 0
@@ -307,10 +310,10 @@ def _train(arguments: argparse.Namespace) -> int:
     from .compendium import data_set, trained
 
     begin = time.monotonic()
-    data = arguments.data or chain.root() / "data" / "paper"
+    data = arguments.data or notebooks.root() / "data" / "paper"
     file, sets = trained.model_file(data, arguments.label or arguments.name), data_set.read_split(data)
     trained.refuse_to_replace(file, len(sets["train"]))
-    checkpoints = arguments.checkpoints or chain.root() / chain.RESULTS / "training"
+    checkpoints = arguments.checkpoints or notebooks.root() / chain.RESULTS / "training"
     changes = dict(profiles.plain_assignment(text) for text in arguments.set)
 
     def report(epoch: int, loss: float, validation_loss: float) -> None:
@@ -328,7 +331,7 @@ def _train(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace) -> int:
     from .compendium import data_set, model_card, predicted, trained
 
-    data = arguments.data or chain.root() / "data" / "paper"
+    data = arguments.data or notebooks.root() / "data" / "paper"
     paths = [path for role in data_set.read_split(data).values() for path in role]
     count = trained.predict_all(data, arguments.name, paths)
     card = model_card.write(data, arguments.name)
@@ -349,7 +352,7 @@ def _figures(arguments: argparse.Namespace) -> int:
     from .figures import paper
 
     if arguments.profile is None:
-        data, drawn = chain.root() / "data" / "paper", chain.root() / "paper_figures"
+        data, drawn = notebooks.root() / "data" / "paper", notebooks.root() / "paper_figures"
     else:
         data, drawn = (chain.output_folder(arguments.profile) / name for name in ("data", "figures"))
     if not data.is_dir():
@@ -361,7 +364,7 @@ def _figures(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    folders = [arguments.folder] if arguments.folder else [chain.root() / name for name in ("data", chain.RESULTS)]
+    folders = [arguments.folder] if arguments.folder else [notebooks.root() / name for name in ("data", chain.RESULTS)]
     checked: dict[Path, str] = {}
     for folder in folders:
         if arguments.folder or folder.is_dir():

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
@@ -19,10 +18,9 @@ from dask.system import cpu_count
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
-PATIENCE = 10.0  # seconds in which a scheduler must answer
-_OFTEN = 10_000_000  # bytes of copies of an object in all items from which it is sent once
+TIMEOUT = 10.0  # s, in which a scheduler must answer
 
 
 def run(
@@ -41,8 +39,7 @@ def run(
         Called with one item; importable by name where processes or a cluster run it.
     items : sequence
         What to work on. Tasks share nothing and are never combined, so the results do not depend on
-        how many workers there are. Large objects that many items (tuples) share, such as a network,
-        are sent to a cluster once.
+        how many workers there are.
     scheduler : str, optional
         Address of a `dask.distributed` scheduler ("tcp://host:port"), such as the
         `scheduler_address` of a dask-jobqueue cluster; local without one. Its workers need the same
@@ -104,7 +101,7 @@ def _run_on_cluster(function: Callable, items: Sequence, address: str, shown: di
     with _client(address) as client:
         own = partial(_on_worker, function)
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "10GB"}):
-            futures = client.map(own, _shared_once(client, items), pure=False)
+            futures = client.map(own, items, pure=False)
         place = {future.key: number for number, future in enumerate(futures)}
         results: list[Any] = [None] * len(futures)
         with tqdm(total=len(futures), **shown) as bar:
@@ -120,46 +117,17 @@ def _run_on_cluster(function: Callable, items: Sequence, address: str, shown: di
 def _on_worker(function: Callable, item: Any) -> Any:
     """Call the function where tasks of its own, and xarray's locks on files, stay on the worker.
 
-    Set for good: the end of a `with` would end it for the other threads of the worker too.
+    The setting is permanent, as leaving a `with` would undo it for the other threads of the worker too.
     """
     dask.config.set(scheduler="threads")
     return function(item)
 
 
 def _client(address: str) -> Client:
-    """Connect to a scheduler; a new connection takes about 20 ms, and none grows stale."""
+    """Connect to a scheduler; each call connects anew, in about 20 ms, so that no connection is ever outdated."""
     from distributed import Client
 
     try:
-        return Client(address, timeout=PATIENCE, set_as_default=False)
+        return Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise ConnectionError(f"scheduler: {address} does not answer within {PATIENCE:g} s; is it running?") from error
-
-
-def _shared_once(client: Client, items: Sequence) -> list:
-    """The items with one copy on the cluster in place of each object that they would hold too often.
-
-    The copy is a task itself: a worker that dies with it costs sending it again. Small objects go with each item, as
-    the scheduler hands tasks that share a copy to the worker that has it, and a few would not reach the others.
-    """
-    held = [part for item in items if isinstance(item, tuple) for part in item]
-    objects = {id(part): part for part in held}
-    often = {key: count for key, count in Counter(map(id, held)).items() if count > 1}
-    sent: dict[int, Future] = {
-        key: client.submit(_unchanged, objects[key], pure=False)
-        for key, count in often.items()
-        if count * _n_bytes(objects[key]) > _OFTEN
-    }
-    return [tuple(sent.get(id(part), part) for part in item) if isinstance(item, tuple) else item for item in items]
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def _n_bytes(value: Any) -> int:
-    """Number of bytes of an object when it is sent; its arrays are counted without being copied."""
-    from distributed.protocol.pickle import dumps
-
-    arrays: list = []
-    return len(dumps(value, buffer_callback=arrays.append)) + sum(array.raw().nbytes for array in arrays)
+        raise ConnectionError(f"scheduler: {address} does not answer within {TIMEOUT:g} s; is it running?") from error

@@ -8,7 +8,7 @@ import pytest
 from toy_notebooks import ALONE, DRAW, MAKE, MEASURE, write
 
 import listi
-from listi.compendium import chain, notebooks
+from listi.compendium import notebooks, running
 
 
 @pytest.fixture(scope="session")
@@ -62,5 +62,5 @@ def executed(monkeypatch):
         target.write_text("executed")
         return cells, {}
 
-    monkeypatch.setattr(chain, "execute", execute)
+    monkeypatch.setattr(running, "execute", execute)
     return log

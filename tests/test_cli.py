@@ -13,7 +13,7 @@ import pytest
 from toy_notebooks import ALL, write
 
 from listi import cli, files
-from listi.compendium import bench, chain
+from listi.compendium import bench, chain, running
 from listi.figures import explorer, paper
 from listi.learning import models
 from listi.mechanics.system import ConvergenceError
@@ -41,7 +41,8 @@ def test_closing_table_says_step_time_verdict_and_figure(command):
     assert [line[:2] for line in lines[head + 2 : head + 6]] == ALL
     assert all("as it should be" in line for line in lines[head + 2 : head + 6])
     assert lines[head + 4].endswith("results/demo/figures/figure.png")
-    assert code == 0 and errors == "" and lines[0] == "01_make begins (not run)"
+    assert code == 0 and errors == "" and lines[1] == "01_make begins (not run)"
+    assert re.fullmatch(r"4 steps to execute, about 00:0\d min left", lines[0])
     assert any(re.fullmatch(r"03_draw done in 00:0\d min: results/demo/figures/figure.png", line) for line in lines)
 
 
@@ -49,14 +50,14 @@ def test_a_bar_shows_what_is_executed_and_the_time_left(command, checkout, monke
     """From the first second on."""
     terminal = io.StringIO()
     terminal.isatty = lambda: True
-    in_fixture = chain.execute
+    in_fixture = running.execute
 
     def slow(path, target, values, on_cell):
         on_cell(2, 4)
         time.sleep(1.2)
         return in_fixture(path, target, values, on_cell)
 
-    monkeypatch.setattr(chain, "execute", slow)
+    monkeypatch.setattr(running, "execute", slow)
     monkeypatch.setattr(sys, "stderr", terminal)
     code, printed, _ = command("run", "--only", "1-2")
     shown = terminal.getvalue()
@@ -73,7 +74,7 @@ def test_second_run_says_so(command):
 
 def test_status_before_and_after(command, monkeypatch):
     for cores, time_left in ((1, "00:06"), (4, "00:04")):  # the longest of the three that need one another: 4.5 s
-        monkeypatch.setattr(chain, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(running, "cpu_count", lambda cores=cores: cores)
         code, printed, _ = command("status")
         assert code == 0 and f"0 of 4 steps done; time left: about {time_left} min" in printed
     command("run")

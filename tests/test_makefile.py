@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from listi.compendium import kernels
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -39,6 +41,17 @@ def server(tmp_path):
 def test_notebooks_are_run(target, command):
     shown = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1].endswith(f"python -m {command}")
+
+
+def test_kernels_are_compiled_with_the_environment(monkeypatch):
+    shown = subprocess.run(["make", "-n", ".venv"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "python -m listi.compendium.kernels" in shown
+    called = []
+    for name in ("generate", "probe", "trace", "deform"):
+        monkeypatch.setattr(kernels, name, lambda *_, name=name, **settings: called.append(name))
+    kernels.compile_probing()
+    kernels.compile_generation()
+    assert sorted(called) == ["deform", "generate", "probe", "trace"]
 
 
 def test_lab_serves_notebooks_and_data(server):

@@ -63,14 +63,6 @@ def refuse_three(number):
     return number
 
 
-def element(item):
-    return float(item[0][item[1]]) + len(item[2])
-
-
-def atoms(item):
-    return item[0].n_atoms + item[1]
-
-
 def thread(_):
     time.sleep(0.01)
     return threading.get_ident()
@@ -127,23 +119,6 @@ def test_processes_that_are_forked_have_threads():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
     done = subprocess.run([sys.executable, "-c", FORKED], env=environment, capture_output=True, text=True)
     assert done.stdout == "8\n8\n", done.stderr
-
-
-def test_objects_that_tasks_share_are_sent_once(cluster, glass, monkeypatch):
-    """Arrays, and networks, which hold arrays."""
-    large, other, small = np.arange(3e5), np.arange(2e6) + 7, np.arange(1e5)
-    items = [(large, n, small) for n in range(5)] + [(other, 5, small)]
-    networks = [(glass, n) for n in range(20)]
-    with parallel._client(cluster) as client:
-        sent = parallel._shared_once(client, items)
-        assert len({id(item[0]) for item in sent[:5]}) == 1 and sent[0][0].key
-        assert sent[5][0] is other and all(item[2] is small for item in sent)
-        assert parallel._shared_once(client, networks) == networks
-        monkeypatch.setattr(parallel, "_OFTEN", 15 * sum(array.nbytes for array in vars(glass).values()))
-        sent = parallel._shared_once(client, networks)
-        assert sent[0][0].key == sent[19][0].key
-    assert parallel.run(element, items, cluster) == [100_000 + n for n in (0, 1, 2, 3, 4, 12)]
-    assert parallel.run(atoms, networks, cluster) == [glass.n_atoms + n for n in range(20)]
 
 
 SBATCH = """#!/bin/bash
@@ -217,7 +192,7 @@ def test_blocks_of_probes_have_the_same_bits(glass, cluster, monkeypatch):
 
 
 def test_a_scheduler_that_is_not_there_is_named_soon(monkeypatch):
-    monkeypatch.setattr(parallel, "PATIENCE", 0.5)
+    monkeypatch.setattr(parallel, "TIMEOUT", 0.5)
     begin = time.monotonic()
     with pytest.raises(ConnectionError, match="tcp://127.0.0.1:1 does not answer within 0.5 s"):
         parallel.run(square, range(3), "tcp://127.0.0.1:1")

@@ -11,7 +11,7 @@ import time
 from .. import files, parallel
 from ..generation.generate import generate
 from ..mechanics.shear import deform
-from ..probing.probe import probe
+from ..probing.probe import probe, trace
 from . import sample_files
 
 
@@ -21,10 +21,11 @@ def compile_generation() -> None:
 
 
 def compile_probing() -> None:
-    """Probe and deform a small glass that ships."""
+    """Probe a small glass that ships, trace a probe, and deform it to its first event."""
     network = sample_files.load_sample(files.repository() / "data" / "demo" / "samples" / "sample_0000.nc").network
     probe(network, grid=(2, 2), workers=1)
-    deform(network, max_strain=1e-3)
+    trace(network, network.cell / 2)
+    deform(network, n_events=1)
 
 
 def main() -> None:

@@ -13,19 +13,19 @@ import pytest
 from toy_notebooks import ALL, ALONE, MAKE, MEASURE, write
 
 from listi import files
-from listi.compendium import chain, notebooks
+from listi.compendium import chain, notebooks, profiles, running
 
 
 def run(executed, *arguments, **settings):
     """Run the chain and return the numbers of the steps that were executed, sorted."""
     executed.clear()
-    chain.run(*arguments, **settings)
+    running.run(*arguments, **settings)
     return sorted(name[:2] for name in executed)
 
 
 def test_runs_all_in_order_and_leaves_what_it_should(checkout, executed):
     before = {path: path.read_bytes() for path in (checkout / "notebooks").iterdir()}
-    states = chain.run("demo", {"seed": 3})
+    states = running.run("demo", {"seed": 3})
     assert sorted(executed) == ["01_make", "02_measure", "03_draw", "04_alone"]
     assert [name for name in executed if name != "04_alone"] == ["01_make", "02_measure", "03_draw"]
     assert [state.why for state in states] == [""] * 4
@@ -69,16 +69,16 @@ def test_runs_what_another_text_code_or_comment_touches(checkout, executed):
 def test_a_step_runs_again_when_a_module_that_it_imports_has_changed(checkout, executed, monkeypatch):
     goodness = "listi/analysis/prediction_goodness.py"
     source = chain.PACKAGE.parent / goodness
-    in_fixture = chain.execute
+    in_fixture = running.execute
     sums = {"02_measure": {goodness: files.sha256(source)}}
-    monkeypatch.setattr(chain, "execute", lambda path, *more: (in_fixture(path, *more)[0], sums.get(path.stem, {})))
+    monkeypatch.setattr(running, "execute", lambda path, *more: (in_fixture(path, *more)[0], sums.get(path.stem, {})))
     run(executed)
     assert run(executed) == []
     changed = checkout / goodness
     changed.parent.mkdir(parents=True)
     changed.write_text(source.read_text().replace("1.0 - ", "1.0 + ", 1))
     monkeypatch.setattr(chain, "PACKAGE", checkout / "listi")
-    states = chain.state(notebooks.steps(), chain.resolve("demo"), checkout / "results" / "demo")
+    states = chain.state(notebooks.steps(), profiles.resolve("demo"), checkout / "results" / "demo")
     assert [state.why for state in states] == ["", f"{goodness} changed", "needs 02, which is not up to date", ""]
 
 
@@ -101,7 +101,7 @@ def test_only_what_a_step_makes_counts_as_made_by_it(checkout, executed):
 def test_steps_that_do_not_need_one_another_run_at_the_same_time(checkout, executed, monkeypatch):
     """The first may use all cores, the second half of them."""
     both, workers = threading.Barrier(2), {}
-    in_fixture = chain.execute
+    in_fixture = running.execute
 
     def execute(template, target, values, on_cell):
         if template.stem in ("01_make", "04_alone"):
@@ -109,8 +109,8 @@ def test_steps_that_do_not_need_one_another_run_at_the_same_time(checkout, execu
         workers[template.stem] = values.get("workers")
         return in_fixture(template, target, values, on_cell)
 
-    monkeypatch.setattr(chain, "execute", execute)
-    monkeypatch.setattr(chain, "cpu_count", lambda: 8)
+    monkeypatch.setattr(running, "execute", execute)
+    monkeypatch.setattr(running, "cpu_count", lambda: 8)
     write("01_make", ["seed: int = 0  # s", "data_dir: str = 'd'  # d", "workers: int = 0  # w"], MAKE, [])
     write("04_alone", ["alpha: float = 0.3  # alpha", "workers: int = 0  # w"], ALONE, [])
     assert run(executed) == ALL
@@ -121,22 +121,22 @@ def test_steps_that_do_not_need_one_another_run_at_the_same_time(checkout, execu
 
 def test_after_a_failure_running_steps_are_executed_to_their_end(checkout, executed, monkeypatch):
     failed = threading.Event()
-    in_fixture = chain.execute
+    in_fixture = running.execute
 
     def execute(template, target, values, on_cell):
         if template.stem == "04_alone":
             failed.set()
-            raise chain.ChainError("04_alone.ipynb, cell 3: as it must be here")
+            raise notebooks.ChainError("04_alone.ipynb, cell 3: as it must be here")
         failed.wait(30)
         time.sleep(0.2)
         return in_fixture(template, target, values, on_cell)
 
-    monkeypatch.setattr(chain, "execute", execute)
-    monkeypatch.setattr(chain, "cpu_count", lambda: 2)
-    with pytest.raises(chain.ChainError, match="04_alone.ipynb, cell 3"):
-        chain.run()
+    monkeypatch.setattr(running, "execute", execute)
+    monkeypatch.setattr(running, "cpu_count", lambda: 2)
+    with pytest.raises(notebooks.ChainError, match="04_alone.ipynb, cell 3"):
+        running.run()
     output = checkout / "results" / "demo"
-    states = chain.state(notebooks.steps(), chain.resolve("demo"), output)
+    states = chain.state(notebooks.steps(), profiles.resolve("demo"), output)
     assert [chain.progress(state, output) for state in states] == ["done", "missing", "missing", "failed"]
 
 
@@ -165,8 +165,8 @@ def test_damaged_or_missing_files_are_made_again(checkout, executed, name, again
 
 
 def test_only_and_fresh(checkout, executed):
-    with pytest.raises(chain.ChainError, match=r"02_measure needs 01_make, .*: not run"):
-        chain.run(only="2")
+    with pytest.raises(notebooks.ChainError, match=r"02_measure needs 01_make, .*: not run"):
+        running.run(only="2")
     assert run(executed, only="04") == ["04"]
     assert run(executed, only="01") == ["01"]
     assert run(executed, only="02") == ["02"]
@@ -178,14 +178,14 @@ def test_only_and_fresh(checkout, executed):
         with pytest.raises(
             ValueError, match=f"only: '{refused}' is not allowed; it must be one of 01, 02, 03, 04, or a"
         ):
-            chain.run(only=refused)
+            running.run(only=refused)
 
 
 def test_failed_step_stops_the_chain_and_is_tried_again(checkout, executed):
     with pytest.raises(AssertionError):
-        chain.run(changes={"alpha": 0.9})
+        running.run(changes={"alpha": 0.9})
     output = checkout / "results" / "demo"
-    states = chain.state(notebooks.steps(), chain.resolve("demo", {"alpha": 0.9}), output)
+    states = chain.state(notebooks.steps(), profiles.resolve("demo", {"alpha": 0.9}), output)
     assert chain.progress(states[3], output) == "failed" and states[3].record["error"] == "alpha is too large"
     assert "04" in run(executed, changes={"alpha": 0.4})
     assert run(executed, changes={"alpha": 0.4}) == []
@@ -194,12 +194,12 @@ def test_failed_step_stops_the_chain_and_is_tried_again(checkout, executed):
 def test_second_run_in_the_same_folder_stops(checkout, executed):
     refusal = pytest.raises(files.DataError, match=f"in use by process {os.getpid()}")
     with files.locked(checkout / "results" / "demo"), refusal:
-        chain.run()
+        running.run()
     assert executed == []
 
 
 def test_data_made_by_hand_are_taken_on(checkout, executed):
-    chain.run()
+    running.run()
     for path in [*checkout.rglob("chain/*.json"), *checkout.rglob("parameters.json")]:
         path.unlink()
     before = (checkout / "results" / "demo" / "data" / "samples" / "sample_0000.nc").read_bytes()
@@ -212,8 +212,8 @@ def test_folders_of_others_are_left_alone(checkout, executed):
     (checkout / "mine").mkdir()
     (checkout / "mine" / "thesis.tex").write_text("x")
     for fresh in (False, True):
-        with pytest.raises(chain.ChainError, match=r"holds thesis.tex, which listi run did not make"):
-            chain.run(output=checkout / "mine", fresh=fresh)
+        with pytest.raises(notebooks.ChainError, match=r"holds thesis.tex, which listi run did not make"):
+            running.run(output=checkout / "mine", fresh=fresh)
     assert [path.name for path in (checkout / "mine").iterdir()] == ["thesis.tex"]
 
 
@@ -221,8 +221,8 @@ def test_nothing_is_removed_from_a_folder_that_no_run_made(checkout, executed):
     own = checkout / "mine" / "data" / "thesis.tex"  # in a folder of a name that a run makes
     own.parent.mkdir(parents=True)
     own.write_text("x")
-    with pytest.raises(chain.ChainError, match=r"mine: has no parameters.json, so listi run did not make it"):
-        chain.run(output=checkout / "mine", fresh=True)
+    with pytest.raises(notebooks.ChainError, match=r"mine: has no parameters.json, so listi run did not make it"):
+        running.run(output=checkout / "mine", fresh=True)
     assert [path for path in (checkout / "mine").rglob("*") if path.is_file()] == [own]
 
 
@@ -241,14 +241,14 @@ def test_notebook_that_disagrees_with_the_table_is_named(checkout, executed, lin
     if needs is None:
         text = Path("notebooks/02_measure.ipynb").read_text()
         Path("notebooks/02_measure.ipynb").write_text(text.replace('"needs"', '"need"'))
-    with pytest.raises(chain.ChainError, match=f"02_measure.ipynb: {message}"):
-        chain.run()
+    with pytest.raises(notebooks.ChainError, match=f"02_measure.ipynb: {message}"):
+        running.run()
     assert executed == [] and not (checkout / "results").exists()
 
 
 def test_real_kernel_gets_parameters_and_reports_the_failing_cell(checkout):
-    with pytest.raises(chain.ChainError) as failure:
-        chain.run(changes={"alpha": 0.9}, only="04")
+    with pytest.raises(notebooks.ChainError) as failure:
+        running.run(changes={"alpha": 0.9}, only="04")
     message = "04_alone.ipynb, cell 3 (In [2]): AssertionError: alpha is too large"
     assert str(failure.value) == message
     output = checkout / "results" / "demo"
@@ -259,7 +259,7 @@ def test_real_kernel_gets_parameters_and_reports_the_failing_cell(checkout):
 
 def test_real_kernel_reports_what_it_imported(checkout):
     write("04_alone", ["alpha: float = 0.3  # alpha"], "from listi.network import units", [])
-    chain.run(only="04")
+    running.run(only="04")
     code = files.read_json(checkout / "results" / "demo" / "chain" / "04.json")["code"]
     assert code["listi/network/units.py"] == files.sha256(chain.PACKAGE / "network" / "units.py")
     assert "listi/__init__.py" in code and "listi/cli.py" not in code
@@ -271,7 +271,7 @@ def test_killed_and_started_again_ends_as_if_it_had_not_been(checkout):
     write("02_measure", data, slow + MEASURE + slow, ["01"])
     for name in ("03_draw", "04_alone"):
         Path("notebooks", f"{name}.ipynb").unlink()
-    script = "from listi.compendium import chain\nprint('ready', flush=True)\nchain.run(output='killed')"
+    script = "from listi.compendium import running\nprint('ready', flush=True)\nrunning.run(output='killed')"
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(Path(chain.__file__).parents[2])]),
@@ -286,8 +286,8 @@ def test_killed_and_started_again_ends_as_if_it_had_not_been(checkout):
         process.send_signal(signal.SIGKILL)
         process.wait()
     time.sleep(1.5)  # an orphaned kernel ends within a second
-    states = chain.run(output="killed")
-    whole = chain.run(output="whole")
+    states = running.run(output="killed")
+    whole = running.run(output="whole")
     assert [state.why for state in states] == [""] * 2
     assert not any(chain.verify(checkout / "killed").values())
     for one, other in zip(states, whole, strict=True):

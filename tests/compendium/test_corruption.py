@@ -18,7 +18,7 @@ LOSSES = {"loss": [1.0, 0.5], "validation_loss": [1.0, 0.7], "made_from": {"seed
 
 def read_chain(path):
     """What the chain does with the record of a step: without a whole one it runs the step."""
-    if not chain._record(path.parents[1], SimpleNamespace(number=path.stem)):
+    if not chain.record_of(path.parents[1], SimpleNamespace(number=path.stem)):
         raise files.DataError(f"{path}: not taken")
 
 
