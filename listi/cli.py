@@ -15,6 +15,7 @@ from pathlib import Path
 from . import __version__, files
 from .compendium import chain, profiles
 from .files import DataError
+from .learning import models
 
 # The names in `bench.PARTS`; importing that would cost every command a second.
 _BENCHMARKS = ("generation", "force", "probing", "prediction", "cores", "deformation", "size")
@@ -68,9 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--fresh", action="store_true", help="start over; with --only: even if it is up to date")
 
     train = add("train", _train, "train a network at the paper's scale, going on where it was stopped")
-    train.add_argument(
-        "name", metavar="NETWORK", help="lstm, cnn, gcn, gcn_attention, gcn_bonds, listi, listi_large or listi_si"
-    )
+    train.add_argument("name", metavar="NETWORK", help=", ".join(models.names()))
     train.add_argument("--data", type=Path, metavar="FOLDER", help="samples, and models (default: data/paper)")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting or a size")
     train.add_argument("--label", help="name of a variant's files (default: that of the network)")
@@ -307,11 +306,9 @@ def _predict(given: argparse.Namespace) -> int:
     data = given.data or chain.root() / "data" / "paper"
     paths = [path for role in data_set.read_split(data).values() for path in role]
     count = trained.predict_all(data, given.name, paths)
-    card = model_card.write(data, given.name)
-    if (data / files.SUMS).is_file():
-        files.write_checksums(data)
-    file = _short(predicted.file_of(paths[0], given.name))
-    print(f"{file}: {len(paths)} samples, {count} predicted now; {_short(card)}")
+    card, file = model_card.write(data, given.name), predicted.file_of(paths[0], given.name)
+    files.update_checksums(data, [card, file] if count else [card])
+    print(f"{_short(file)}: {len(paths)} samples, {count} predicted now; {_short(card)}")
     return 0
 
 

@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +177,15 @@ def write_checksums(folder: str | Path) -> None:
     folder = Path(folder)
     lines = [f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files_in(folder)]
     write_bytes(folder / SUMS, "".join(lines).encode())
+
+
+def update_checksums(folder: str | Path, written: Sequence[Path]) -> None:
+    """Replace the lines of files that were just written in a folder's SHA256SUMS, if it has one; all others stay."""
+    path = Path(folder) / SUMS
+    if path.is_file():
+        lines = dict(line.split("  ", 1)[::-1] for line in path.read_text("utf-8").splitlines())
+        lines |= {file.relative_to(folder).as_posix(): sha256(file) for file in written}
+        write_bytes(path, "".join(f"{lines[name]}  {name}\n" for name in sorted(lines)).encode())
 
 
 def verify_checksums(folder: Path) -> dict[Path, str]:

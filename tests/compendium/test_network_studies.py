@@ -103,7 +103,7 @@ def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, 
         one.validation,
         one.unseen,
     )
-    assert beside.train == sets["train"] and beside.changes == {"beside": 1.5}
+    assert beside.train == sets["train"] and beside.changes == {"auxiliary_weight": 1.5}
     assert few.train == sets["train"] and few.changes == one.changes | {"epochs": 80}
     assert asked == 2 * [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
     assert one.train[:4] == sets["train"] and one.validation == sets["validation"]
