@@ -104,12 +104,14 @@ def _choices(folder: Path, name: str, saved: Mapping) -> str:
     choices = saved.get("choices", {"epoch": "validation", "settings": kind.settings_chosen})  # as it was before
     n = len(saved["made_from"]["samples"]["validation"])
     epoch = f"was chosen on {n} validation samples" if choices["epoch"] else "is the last one, without a choice"
+    unseen = {checksum_of(sample) for sample in data_set.of_roles(folder, *data_set.UNSEEN)}
+    seen = len(unseen & set(saved["made_from"]["samples"]["train"] + saved["made_from"]["samples"]["validation"]))
     networks, trainings = unseen_predicted(folder)
-    others = len(networks - {name})
     return (
         f"The epoch of the weights {epoch}. Settings: {choices['settings']}.\n"
-        f"The unseen samples were not trained on. Predictions for them are stored here of {others} other networks and"
-        f" {trainings} trainings of studies: a choice between these is a choice on the unseen samples."
+        f"Of the {len(unseen)} unseen samples {seen or 'none'} took part in this. {len(networks - {name})} other"
+        f" networks and {trainings} trainings of studies here predicted them, too:\n"
+        "whoever chooses between these by the results for unseen samples makes a choice on them."
     )
 
 

@@ -19,7 +19,7 @@ from ..files import write_bytes
 from .encodings import SIGNS, Inputs, joined, mirrored
 from .fit import Settings, TrainingSet, as_columns, threads
 from .layers import keras, layers, ops
-from .models import is_finite, metadata, record, standardise, update_metadata
+from .models import JIT, is_finite, metadata, record, standardise, update_metadata
 from .predict import outputs
 
 WEIGHT_DECAY, MAX_GRADIENT_NORM = 0.05, 1.0  # of AdamW, chosen on validation samples
@@ -90,7 +90,7 @@ class Monitor(keras.callbacks.Callback):
         self.best: list[np.ndarray] = []
         self.seconds = 0.0
         self.batch_norms = [
-            (layer, keras.Model(network.input, layer.input))
+            (layer, _without_xla(keras.Model(network.input, layer.input)))
             for layer in network.layers
             if isinstance(layer, layers.BatchNormalization)
         ]
@@ -180,7 +180,7 @@ class Training:
         """Prepare the network up to the standardised threshold, and a learner of all targets; they share weights."""
         settings, last = self.settings, self.model.get_layer("standardised")
         _set_precision(self.model, "mixed_bfloat16" if settings.half_precision else "float32")
-        self.network = keras.Model(self.model.input, last.output)
+        self.network = _without_xla(keras.Model(self.model.input, last.output))
         learned, weights = {"threshold": last.output}, {"threshold": 1.0}
         losses: dict[str, Any] = {"threshold": "mean_squared_error"}
         if settings.auxiliary_weight:
@@ -310,6 +310,12 @@ class Training:
         monitor.best = [stored[f"best_{n}"] for n in range(sum(name.startswith("best_") for name in stored))]
         for n, variable in enumerate(self._variables()):
             variable.assign(stored[f"variable_{n}"])
+
+
+def _without_xla(model):
+    """Let a model predict without being compiled by XLA, which takes seconds for every number of points."""
+    model.jit_compile = JIT
+    return model
 
 
 def _motion_head(model):

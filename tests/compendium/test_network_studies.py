@@ -87,7 +87,8 @@ def test_the_network_of_a_study_is_kept(folder, tmp_path):
     np.testing.assert_allclose(sample.predictions.listi_dense, own, rtol=1e-6)  # in single precision
     card = (folder / "models" / "listi_dense.md").read_text("utf-8")
     assert 'listi.predict(network, model="models/listi_dense.keras")' in card and "every disc of 7 Å" in card
-    assert f"120 probes in 4 training samples of `{folder.name}`.\nChoices were made on 1 validation samples" in card
+    learned = f"120 probes in 4 training samples of `{folder.name}`."
+    assert f"{learned}\nThe epoch of the weights was chosen on 1 validation samples" in card
 
 
 def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, monkeypatch):

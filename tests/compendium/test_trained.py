@@ -364,9 +364,9 @@ def test_a_network_in_one_file_is_trained_stored_predicted_and_has_its_card(toy,
     card, other = ((toy / "models" / f"{name}.md").read_text("utf-8") for name in ("toy", "toy_last"))
     assert "It reads\nthe number of Si within 7 Å; `listi/learning/models/toy.py`" in card
     assert "The epoch of the weights was chosen on 1 validation samples. Settings: arbitrary." in card
-    assert "stored here of 0 other networks and 0 trainings of studies" in card
+    assert "Of the 2 unseen samples none took part in this. 0 other networks and 0 trainings of studies here" in card
     assert "The epoch of the weights is the last one, without a choice." in other
-    assert "stored here of 1 other networks and 0 trainings" in other
+    assert "1 other networks and 0 trainings of studies" in other
     assert f"are those of the last epoch, epoch 3, validation loss {losses[2]:.3f}" in other
     files.write_json(toy / "networks.json", {"study": {"a": {"sample": ["sample_0003.nc"]}, "b": {"sample": ["x.nc"]}}})
     assert model_card.unseen_predicted(toy) == ({"toy", "toy_last"}, 1)

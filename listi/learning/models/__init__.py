@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..cutouts import Cutouts
     from ..encodings import Inputs
 
-JIT = False  # to predict: compiling takes seconds for every number of points, and saves little
+JIT = False  # to predict: compiling by XLA takes seconds for every number of points, and saves little
 MIN_POINTS = 100  # of a sample, for the distribution of its inputs
 MIN_VARIANCE_RATIO = 1e-6  # stands for the variance of a constant input
 SCHEMA = 2  # of what a network reads and of its metadata
