@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--fresh", action="store_true", help="start over; with --only: even if it is up to date")
 
     train = add("train", _train, "train a network at the paper's scale, going on where it was stopped")
-    train.add_argument("name", metavar="NETWORK", help=", ".join(models.NAMES))
+    train.add_argument("name", metavar="NETWORK", help=", ".join(models.names()))
     train.add_argument("--data", type=Path, metavar="FOLDER", help="samples, and models (default: data/paper)")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting or a size")
     train.add_argument("--label", help="name of a variant's files (default: that of the network)")
@@ -334,11 +334,9 @@ def _predict(arguments: argparse.Namespace) -> int:
     data = arguments.data or notebooks.root() / "data" / "paper"
     paths = [path for role in data_set.read_split(data).values() for path in role]
     count = trained.predict_all(data, arguments.name, paths)
-    card = model_card.write(data, arguments.name)
-    if (data / files.SUMS).is_file():
-        files.write_checksums(data)
-    file = _short(predicted.file_of(paths[0], arguments.name))
-    print(f"{file}: {len(paths)} samples, {count} predicted now; {_short(card)}")
+    card, file = model_card.write(data, arguments.name), predicted.file_of(paths[0], arguments.name)
+    files.update_checksums(data, [card, file] if count else [card])
+    print(f"{_short(file)}: {len(paths)} samples, {count} predicted now; {_short(card)}")
     return 0
 
 

@@ -20,6 +20,7 @@ from ..analysis import comparison
 from ..analysis.prediction_goodness import first_events, goodness
 from ..analysis.sample import Sample, threshold_of
 from ..files import shipped
+from ..learning import models
 from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
 from ..network.geometry import is_whole
@@ -28,11 +29,7 @@ from .trained import history_of, model_file, radius
 
 ROLES = ("train", "validation", "test", "extra_test")
 UNSEEN = ("test", "extra_test")
-NETWORKS = ("lstm", "cnn", "gcn", "listi")  # of every run
-BESIDE = {  # networks that are compared where they have been trained, each just after another one; the last comes first
-    "gcn_bonds": "gcn",
-    "gcn_attention": "gcn",
-}
+NETWORKS = models.compared(in_every_run=True)  # the others are compared where they have been trained
 SPLIT = "split.json"  # roles of the samples
 TRACE = "trace.json"  # stress-strain curve of the probe that Fig. 1 shows
 PATCH = "patch.nc"  # the patch with free edges of Fig. 10
@@ -223,10 +220,10 @@ Learned, learned = TrainingResult, load_training  # the names in notebooks and f
 def compared(folder: Path, *roles: str) -> xr.DataArray:
     """Goodness over (model, sample, event) of probing and networks on samples of some roles."""
     chosen = of_roles(folder, *roles)
-    names = ["probing", *NETWORKS]
-    for name, after in BESIDE.items():
-        if all(sample.predictions is not None and name in sample.predictions for sample in chosen):
-            names.insert(names.index(after) + 1, name)
+    predicted = (
+        set.intersection(*({} if s.predictions is None else set(s.predictions) for s in chosen)) if chosen else set()
+    )
+    names = ["probing", *(name for name in models.compared() if name in NETWORKS or name in predicted)]
     each = [goodness_of(chosen, name) for name in names]
     return xr.concat(each, dim=xr.Variable("model", names))
 

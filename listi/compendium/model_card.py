@@ -1,4 +1,4 @@
-"""A card of one screen beside every trained network: what it reads, how it was trained, how good it is."""
+"""A card of one screen for every trained network: what it reads, how it was trained, how good it is."""
 
 from __future__ import annotations
 
@@ -9,32 +9,22 @@ import numpy as np
 
 from .. import files
 from ..learning import models
-from . import data_set
-from .trained import checksum_of, model_file
+from . import data_set, predicted
+from .trained import BEST, checksum_of, model_file, read_record
 
-_READS = {
-    "lstm": "the coordinates of the Si within {r_free:g} Å, in the order of their numbers",
-    "cnn": "a grey picture of the Si within {r_free:g} Å and their bonds",
-    "gcn": "coordinates and bonds of the Si within {r_free:g} Å (convolutions of Kipf and Welling)",
-    "gcn_attention": "coordinates and bonds of the Si within {r_free:g} Å (attention as in the paper's Eqs. 2b and 2d)",
-    "gcn_bonds": "coordinates, bonds and bond vectors of the Si within {r_free:g} Å",
-    "listi": "Si, bonds, places of the O and local stress of the whole sample, then every disc of {r_free:g} Å",
-    "listi_large": "what `listi` reads (Si, bonds, places of the O and local stress of the whole sample), then all"
-    " pairs of Si in every disc of {r_free:g} Å",
-    "listi_si": "Si and bonds of the whole sample, then every disc of {r_free:g} Å",
-}
+STUDIES = "networks.json"  # trainings of `network_studies`, and which samples they predicted
 _CARD = """# {name}
 
-Predicts the stress threshold of every spot of a two-dimensional silica glass from its structure. It reads
-{reads}; `listi/learning/models/{kind}.py` has its layers.
+Predicts the local stress thresholds of a two-dimensional silica glass from its structure. It reads
+{reads}; `listi/learning/models/{kind}.py` defines its layers.
 
     listi.predict(network, model="{model}")
 
 **Data.** It learned from {learned}.
-Choices were made on {validation} validation samples; the unseen samples were predicted for the final figures only.
+{choices}
 
-**Training.** Mean squared error of standardised thresholds{besides}, {epochs} epochs{ended}; the weights
-are those of epoch {best}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
+**Training.** Mean squared error of standardised thresholds{further}, {epochs} epochs{ended}; the weights
+are those of {weights}, epoch {epoch}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
 Settings: {settings}.
 
 | samples | correlation | goodness, events 1 to 6 | the same by probing |
@@ -42,7 +32,7 @@ Settings: {settings}.
 {rows}
 
 **Limits.** Two-dimensional silica as `listi.generate` makes it, at its energy minimum, sheared along the axes of the
-cell. For another density, other species or other disorder the numbers are a guess; `listi.predict` warns where the
+cell. For another density, other species or other disorder the predictions are a guess; `listi.predict` warns where the
 density is off.
 
 Licence: CC BY 4.0.
@@ -59,40 +49,44 @@ def write(folder: str | Path, name: str) -> Path:
     """
     folder = Path(folder)
     path, ships = model_file(folder, name), folder.absolute() == files.shipped()
-    told = files.read_json(path.with_suffix(".json"))
-    made = told["made_from"]
-    about = models.metadata_of(path)
-    kind = about["name"]
-    losses = np.array(told["validation_loss"])
-    roles = {"training": ["train"], "validation": ["validation"], "unseen": data_set.UNSEEN}
+    saved, about = read_record(path), models.metadata_of(path)
+    made, losses = saved["made_from"], np.array(saved["validation_loss"])
+    epoch = saved.get("epoch", int(losses.argmin()) + 1)
+    settings = (f"{key} {made[key]}" for key in sorted(made) if key not in ("name", "samples", "r_free", "algorithm"))
+    text = _CARD.format(
+        name=name,
+        kind=about["name"],
+        reads=models.record(about["name"]).reads.format(r_free=about["r_free"]),
+        model=name if ships else f"{models.SHIPPED}/{name}.keras",
+        learned=_learned(folder, ships, made["samples"]["train"], about["training_points"]),
+        choices=_choices(folder, name, saved),
+        further=_further_targets(made),
+        epochs=len(losses),
+        ended=f" of {made['epochs']}, stopped early" if saved["stopped"] else "",
+        weights=f"the {saved.get('weights', BEST)}",
+        epoch=epoch,
+        loss=losses[epoch - 1],
+        hours=saved["seconds"] / 3600,
+        threads=saved["threads"],
+        backend=saved["backend"],
+        settings=", ".join(settings),
+        rows="\n".join(_rows(folder, name)),
+    )
+    card = path.with_suffix(".md")
+    files.write_bytes(card, text.encode())
+    return card
+
+
+def _rows(folder: Path, name: str) -> list[str]:
+    """Rows of the table: how good the network is on the samples of every role."""
     rows = []
+    roles = {"training": ["train"], "validation": ["validation"], "unseen": data_set.UNSEEN}
     for label, chosen in roles.items():
         samples = data_set.of_roles(folder, *chosen)
         r = data_set.correlation(data_set.points_of(samples, name))
         own, probing = (data_set.goodness_of(samples, source).mean("sample").values for source in (name, "probing"))
         rows.append(f"| {label} ({len(samples)}) | {r:.3f} | {_numbers(own)} | {_numbers(probing)} |")
-    settings = (f"{key} {made[key]}" for key in sorted(made) if key not in ("samples", "r_free", "algorithm"))
-    text = _CARD.format(
-        name=name,
-        kind=kind,
-        reads=_READS[kind].format(r_free=about["r_free"]),
-        model=name if ships else f"models/{name}.keras",
-        learned=_learned(folder, ships, made["samples"]["train"], about["training_points"]),
-        besides=_besides(made),
-        validation=len(made["samples"]["validation"]),
-        epochs=len(losses),
-        ended=f" of {made['epochs']}, when the validation loss had been flat" if told["stopped"] else "",
-        best=losses.argmin() + 1,
-        loss=losses.min(),
-        hours=told["seconds"] / 3600,
-        threads=told["threads"],
-        backend=told["backend"],
-        settings=", ".join(settings),
-        rows="\n".join(rows),
-    )
-    card = path.with_suffix(".md")
-    files.write_bytes(card, text.encode())
-    return card
+    return rows
 
 
 def _learned(folder: Path, ships: bool, sums: list[str], points: int) -> str:
@@ -104,11 +98,38 @@ def _learned(folder: Path, ships: bool, sums: list[str], points: int) -> str:
     return f"{points} probes in {' and '.join(parts)}"
 
 
-def _besides(made: Mapping) -> str:
-    """Say what was learned of every probe beside its threshold, and with which weight."""
-    what = {"beside": "the other results of each probe", "motion": "the motion of its atoms"}
+def _choices(folder: Path, name: str, saved: Mapping) -> str:
+    """Say on which samples the choices were made, and how often the unseen samples have been looked at."""
+    kind = models.record(saved["made_from"]["name"])
+    choices = saved.get("choices", {"epoch": "validation", "settings": kind.settings_chosen})  # as it was before
+    n = len(saved["made_from"]["samples"]["validation"])
+    epoch = f"was chosen on {n} validation samples" if choices["epoch"] else "is the last one, without a choice"
+    unseen = {checksum_of(sample) for sample in data_set.of_roles(folder, *data_set.UNSEEN)}
+    seen = len(unseen & set(saved["made_from"]["samples"]["train"] + saved["made_from"]["samples"]["validation"]))
+    networks, trainings = unseen_predicted(folder)
+    return (
+        f"The epoch of the weights {epoch}. Settings: {choices['settings']}.\n"
+        f"Of the {len(unseen)} unseen samples {seen or 'none'} took part in this. {len(networks - {name})} other"
+        f" networks and {trainings} trainings of studies here predicted them, too:\n"
+        "whoever chooses between these by the results for unseen samples makes a choice on them."
+    )
+
+
+def unseen_predicted(folder: Path) -> tuple[set[str], int]:
+    """Return the networks, and the number of trainings of studies, whose predictions of unseen samples are stored."""
+    unseen = {path.name for role in data_set.UNSEEN for path in data_set.read_split(folder)[role]}
+    held = (folder / predicted.FOLDER).glob("*.nc")
+    networks = {file.stem for file in held if unseen & set(predicted.read(file)["sample"].values)}
+    studies = files.read_json(folder / STUDIES) if (folder / STUDIES).is_file() else {}
+    of_studies = (one for study in studies.values() if isinstance(study, dict) for one in study.values())
+    return networks, sum(isinstance(one, dict) and bool(unseen & set(one.get("sample", ()))) for one in of_studies)
+
+
+def _further_targets(made: Mapping) -> str:
+    """Say what else was learned of every probe, and with which weight."""
+    what = {"auxiliary_weight": "the other results of each probe", "motion_weight": "the motion of its atoms"}
     parts = [f"{made[name]:g} times that of {text}" for name, text in what.items() if made.get(name)]
-    return "".join(f" + {part}" for part in parts) + " (not in the losses given here)" * bool(parts)
+    return "".join(f" + {part}" for part in parts) + " (not in the losses here)" * bool(parts)
 
 
 def _numbers(values: np.ndarray) -> str:

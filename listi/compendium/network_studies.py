@@ -116,7 +116,7 @@ def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
     most = len(sets["train"])
     found = []
     for name in names:
-        epochs = models.at_paper_scale(name)["epochs"]
+        epochs = models.record(name).paper_scale["epochs"]
         for size in SIZES:
             if size < most:
                 changes = {"epochs": epochs * most // (2 * size)}
@@ -154,7 +154,7 @@ def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
     plans = {
         "listi_few": (few, MANY_CHANGES | {"epochs": FEW_EPOCHS}),
         "listi_many": (all_of_them, MANY_CHANGES),
-        "listi_beside": (few, {"beside": BESIDE_WEIGHT}),
+        "listi_beside": (few, {"auxiliary_weight": BESIDE_WEIGHT}),
     }
     return [
         Training(label, "listi", train, sets["validation"], unseen, changes)
@@ -197,7 +197,7 @@ def ablations(folder: str | Path) -> list[Training]:
     """Trainings of `listi`, half as long as the one that ships: whole, and without one of its parts."""
     sets = data_set.read_split(folder)
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
-    half = models.at_paper_scale("listi")["epochs"] // 2
+    half = models.record("listi").paper_scale["epochs"] // 2
     return [
         Training(
             f"listi_without_{label}", "listi", sets["train"], sets["validation"], unseen, changes | {"epochs": half}

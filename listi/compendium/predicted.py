@@ -1,4 +1,4 @@
-"""Thresholds that networks predict for the samples of a folder: a file per network, in `predictions` beside `samples`.
+"""Thresholds that networks predict for the samples of a folder: a file per network, in the folder `predictions`.
 
 A file holds `threshold` over (sample, x, y) and the checksum of every sample's structure. What was predicted for
 another structure, or by a network trained from something else, does not count and is made again.
@@ -52,17 +52,17 @@ def of_sample(path: Path, network: Network, probing: xr.Dataset) -> xr.Dataset |
     DataError
         If a file of predictions is damaged.
     """
-    found = {}
+    maps = {}
     held = sorted(path.parent.with_name(FOLDER).glob("*.nc"))
     structure = structure_of(network) if held else ""
     for file in held:
-        told = _kept(file, file.stat().st_mtime_ns)
-        if told.threshold.shape[1:] != probing.threshold.shape:
+        stored = _read(file, file.stat().st_mtime_ns)
+        if stored.threshold.shape[1:] != probing.threshold.shape:
             continue  # predicted for another grid; `trained.predict_all` makes it anew
-        for row in np.flatnonzero((told["sample"].values == path.name) & (told.structure.values == structure)):
-            one = told.threshold[row].drop_vars("sample")
-            found[file.stem] = one.assign_coords(x=probing.x, y=probing.y)
-    return xr.Dataset(found) if found else None
+        for row in np.flatnonzero((stored["sample"].values == path.name) & (stored.structure.values == structure)):
+            threshold = stored.threshold[row].drop_vars("sample")
+            maps[file.stem] = threshold.assign_coords(x=probing.x, y=probing.y)
+    return xr.Dataset(maps) if maps else None
 
 
 def write(file: Path, maps: Mapping[str, tuple[str, np.ndarray]], made_from: Mapping, long_name: str) -> None:
@@ -81,7 +81,7 @@ def write(file: Path, maps: Mapping[str, tuple[str, np.ndarray]], made_from: Map
     """
     names = sorted(maps)
     values = np.stack([maps[name][1] for name in names]).astype(np.float32)
-    told = xr.Dataset(
+    dataset = xr.Dataset(
         {
             "threshold": (("sample", "x", "y"), values, {"units": STRESS_UNIT, "long_name": long_name}),
             "structure": ("sample", [maps[name][0] for name in names], _text("checksum of the structure")),
@@ -89,8 +89,8 @@ def write(file: Path, maps: Mapping[str, tuple[str, np.ndarray]], made_from: Map
         {"sample": ("sample", names, _text("file of the sample"))},
         {"parameters": dict(made_from), **record("predictions")},
     )
-    total = files.checksum(netcdf.variable_checksums({GROUP: told}))
-    netcdf.write(file, {GROUP: told}, {"schema": SCHEMA, "checksum": total})
+    total = files.checksum(netcdf.variable_checksums({GROUP: dataset}))
+    netcdf.write(file, {GROUP: dataset}, {"schema": SCHEMA, "checksum": total})
 
 
 def _text(long_name: str) -> dict[str, str]:
@@ -98,7 +98,7 @@ def _text(long_name: str) -> dict[str, str]:
 
 
 def read(file: Path) -> xr.Dataset:
-    """Read a file of predictions; its attributes tell what they were made from.
+    """Read a file of predictions; its attributes say what they were made from.
 
     Raises
     ------
@@ -112,5 +112,6 @@ def read(file: Path) -> xr.Dataset:
 
 
 @functools.lru_cache(maxsize=32)
-def _kept(file: Path, changed: int) -> xr.Dataset:
+def _read(file: Path, changed: int) -> xr.Dataset:
+    """Return the content of a file; `changed` is the time of its last change."""
     return read(file)

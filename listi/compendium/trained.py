@@ -1,4 +1,4 @@
-"""Networks trained on sets of samples, kept with what they were made from; their predictions."""
+"""Networks trained on sets of samples and stored with what they were made from; their predictions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from ..analysis.sample import Sample
 from ..files import checksum
 from ..learning import models
 from ..learning.cutouts import R_FREE, Cutouts, discs_of, probed_map
-from ..learning.fit import SETTINGS, check_motion, fit
-from ..learning.predict import predict, silicon_in_discs
+from ..learning.fit import SETTINGS, Settings, fit, motion_components
+from ..learning.predict import predict, typical_disc_occupancy
 from ..network.network import SILICON
 from ..probing.motion import MOVES, motion
 from ..probing.protocol import require_protocol
 from . import predicted, sample_files
 from .provenance import ALGORITHMS, record
 
+BEST, LAST = "lowest validation loss", "last epoch"  # which weights of a training a file holds
+AUXILIARY = ("critical_strain", "critical_tensor", "peak_stress")  # of a probe: further targets
 _LOSSES = ("loss", "validation_loss")
-BESIDE = ("critical_strain", "critical_tensor", "peak_stress")  # of a probe: what is learned beside its threshold
-_TOLD = ("stopped", "seconds", "backend", "threads")  # of a training, beside its losses
+_OF_TRAINING = ("stopped", "seconds", "backend", "threads")
+_RENAMED = {"beside": "auxiliary_weight", "motion": "motion_weight"}  # settings in earlier records
 
 
 def model_file(folder: str | Path, name: str) -> Path:
-    """File of the trained network of that name in the folder of the data."""
-    return Path(folder) / "models" / f"{name}.keras"
+    """Return the file of the trained network of that name in the folder of the data."""
+    return Path(folder) / models.SHIPPED / f"{name}.keras"
 
 
 def train(
@@ -45,20 +47,20 @@ def train(
     label: str | None = None,
     checkpoints: str | Path | None = None,
     report: Callable[[int, float, float], None] | None = None,
+    keep_last: bool = False,
     **settings,
 ) -> xr.Dataset:
     """Train a network on samples, or take it as stored if it was made from the same.
 
-    An interrupted training goes on from its last epoch. Beside the model lies a JSON file with
-    the losses and with what the model was made from: settings, version of the algorithm, and checksums of structure
-    and thresholds.
+    An interrupted training goes on from its last epoch. Every model has a JSON file with the losses and with what it
+    was made from: network, settings, version of the algorithm, and checksums of structure and thresholds.
 
     Parameters
     ----------
     folder : path
         Folder of the data; the model goes to "models/<label>.keras" below it.
     name : str
-        One of `models.NAMES`.
+        One of `models.names()`.
     samples : mapping
         Probed samples under "train" and "validation".
     r_free : float
@@ -70,15 +72,17 @@ def train(
     label : str, optional
         Name of the files and of the predictions, where it is not `name`: of a variant.
     checkpoints : path, optional
-        Folder of the unfinished training, beside the model without.
+        Folder of the unfinished training; by default that of the model.
     report : callable, optional
         See `listi.learning.fit.fit`.
+    keep_last : bool
+        Store the weights of the last epoch, too, as the network "<label>_last"; that of the label has those of the
+        lowest validation loss. Their records say which is which.
     **settings
-        epochs, batch_size, learning_rate, ...: passed on to `listi.learning.fit.fit`. With a weight `beside`, the
-        network learns more than the threshold of every probe: the strain at which its disc gives, the normal stresses
-        that it bears then, and the first peak of the stress. With a weight `motion`, it learns how the Si of every disc
-        move; that is computed first (as long as probing takes, on all cores) and kept beside the checkpoints, in
-        "motion", for other trainings.
+        See `listi.learning.fit.Settings`. With an `auxiliary_weight`, the network learns more than the threshold of
+        every probe: the strain at which its disc yields, its normal stresses then, and the first peak of the stress.
+        With a `motion_weight`, it learns how the Si of every disc move; that is computed first (as long as probing
+        takes, on all cores) and stored in the folder "motion" of the checkpoints, for other trainings.
 
     Returns
     -------
@@ -88,45 +92,50 @@ def train(
     Raises
     ------
     ValueError
-        If a parameter makes no sense, or a sample holds no probes or, with `motion`, those of another radius.
+        If a parameter makes no sense, the training diverges, or a sample holds no probes or, with a `motion_weight`,
+        those of another radius.
     """
-    for sample in (sample for role in samples for sample in samples[role]):
-        probed_map(sample)  # or it is refused before any work
-    label = label or name
-    path = model_file(folder, label)
+    Settings(**settings)
+    for role in ("train", "validation"):
+        if not samples.get(role):
+            raise ValueError(
+                f"samples: there are none under {role!r}; training needs samples to learn from and to validate on"
+            )
+        for sample in samples[role]:
+            probed_map(sample)  # or it is refused before any work
+    label, sizes = label or name, dict(sizes or {})
     made_from = {
+        "name": name,
         "r_free": r_free,
-        "sizes": dict(sizes or {}),
+        "sizes": sizes,
         "seed": seed,
         **settings,
         "samples": {role: [checksum_of(sample) for sample in samples[role]] for role in samples},
         "algorithm": ALGORITHMS["training"],
     }
-    if _record(path).get("made_from") == made_from and path.is_file():
+    results = {model_file(folder, label): made_from}
+    if keep_last:
+        results[model_file(folder, f"{label}_last")] = made_from | {"weights": LAST}
+    path = model_file(folder, label)
+    if all(_stored(file) == made for file, made in results.items()):
         return history_of(path)
-    model = models.build(name, seed=seed, r_free=r_free, **(sizes or {}))
-    if settings.get("motion"):
-        check_motion(model, settings["motion"])
-        for sample in samples["train"]:
-            _check_radius(sample, r_free)
+    networks = [models.build(name, seed, r_free, **sizes) for _ in results]
     unfinished = Path(checkpoints or path.parent) / f"{label}-{checksum(made_from)[:16]}.npz"
-    cuts = _cuts(samples, r_free, bool(settings.get("beside")))
-    if settings.get("motion"):
-        files.remove_unfinished(unfinished.parent / "motion")
-        cuts["train"] = [
-            (cut, y, kept_motion(sample, cut, unfinished.parent / "motion"))
-            for sample, (cut, y) in zip(samples["train"], cuts["train"], strict=True)
-        ]
-    dense = silicon_in_discs(np.concatenate([cut.mask.sum(axis=1) for cut, *_ in cuts["train"]]))
-    models.update_metadata(model, silicon_in_discs=dense)
-    sets = {
-        role: [(models.inputs(model, cut), *wanted) for cut, *wanted in cuts.pop(role)]
-        for role in ("train", "validation")
-    }
-    history = fit(model, sets["train"], sets["validation"], seed=seed, checkpoint=unfinished, report=report, **settings)
-    models.save(model, path, made_from=checksum(made_from))
-    told = {key: history.attrs[key] for key in _TOLD} | {key: history[key].values.tolist() for key in _LOSSES}
-    files.write_json(path.with_suffix(".json"), {"made_from": made_from, **record("training"), **told})
+    sets, occupancy = _sets(networks[0], samples, r_free, settings, unfinished.parent / "motion")
+    more = {"checkpoint": unfinished, "report": report, "last": networks[1] if keep_last else None}
+    history = fit(networks[0], sets["train"], sets["validation"], seed=seed, **more, **settings)
+    for network, (file, made) in zip(networks, results.items(), strict=True):
+        models.save(network, file, made_from=checksum(made), silicon_in_discs=occupancy)
+        about = {
+            "weights": made.get("weights", BEST),
+            "epoch": models.metadata(network)["epoch"],
+            "choices": {
+                "epoch": None if "weights" in made else "validation",
+                "settings": models.record(name).settings_chosen,
+            },
+        }
+        about |= {key: history.attrs[key] for key in _OF_TRAINING} | {k: history[k].values.tolist() for k in _LOSSES}
+        files.write_json(file.with_suffix(".json"), {"made_from": made, **record("training"), **about})
     os.unlink(unfinished)
     _remove_others(unfinished, label)
     return history_of(path)
@@ -139,7 +148,7 @@ def train_at_paper_scale(
     changes: Mapping[str, object] | None = None,
     **more,
 ) -> xr.Dataset:
-    """Train a network as its module's `PAPER` says.
+    """Train a network as its record says.
 
     Parameters
     ----------
@@ -148,12 +157,12 @@ def train_at_paper_scale(
     sets : mapping
         Files of the samples under "train" and "validation", as from `data_set.read_split`.
     changes : mapping, optional
-        Settings of `fit` and sizes of `build` that are to be different.
+        Settings of `fit`, sizes of the network, and `keep_last`, that are to be different.
     **more
         seed, label, checkpoints, report: as for `train`.
     """
-    chosen = models.at_paper_scale(name) | dict(changes or {})
-    sizes = {key: chosen.pop(key) for key in list(chosen) if key not in SETTINGS}
+    chosen = dict(models.record(name).paper_scale) | dict(changes or {})
+    sizes = {key: chosen.pop(key) for key in list(chosen) if key not in (*SETTINGS, "keep_last")}
     samples = {role: [sample_files.load_sample(path) for path in sets[role]] for role in ("train", "validation")}
     return train(folder, name, samples, radius(samples["train"][0]), sizes, **more, **chosen)
 
@@ -165,17 +174,17 @@ def radius(sample: Sample) -> float:
 
 
 def history_of(path: Path) -> xr.Dataset:
-    """Losses over epoch that lie beside a model.
+    """Return the losses over epoch of a model's record.
 
     Raises
     ------
     DataError
         If there are none, or they are not whole.
     """
-    record = files.read_json(path.with_suffix(".json"))
+    saved = files.read_json(path.with_suffix(".json"))
     attrs = {"units": "1", "long_name": "mean squared error of the standardised threshold"}
-    epochs = np.arange(1, len(record["loss"]) + 1)
-    return xr.Dataset({key: ("epoch", np.array(record[key]), attrs) for key in _LOSSES}, coords={"epoch": epochs})
+    epochs = np.arange(1, len(saved["loss"]) + 1)
+    return xr.Dataset({key: ("epoch", np.array(saved[key]), attrs) for key in _LOSSES}, coords={"epoch": epochs})
 
 
 def checksum_of(sample: Sample) -> str:
@@ -183,48 +192,58 @@ def checksum_of(sample: Sample) -> str:
     return sample_files.checksum({"network": sample.network.to_xarray(), "probing": sample.probing})
 
 
-def _cuts(samples: Mapping[str, Sequence[Sample]], r_free: float, beside: bool) -> dict[str, list]:
-    """Cut-outs and targets of every sample to train on and to validate on, all padded alike."""
-    cuts = {
-        role: [(discs_of(sample, r_free)[0], _targets(sample, beside)) for sample in samples[role]]
-        for role in ("train", "validation")
-    }
-    n_max = max(cut.n_max for each in cuts.values() for cut, _ in each)
-    return {role: [(cut.padded(n_max), y) for cut, y in each] for role, each in cuts.items()}
+def _sets(model, samples: Mapping, r_free: float, settings: Mapping, folder: Path) -> tuple[dict[str, list], float]:
+    """What `fit` takes of the samples of each role, all cut-outs padded alike; typical number of Si in a disc."""
+    weight = settings.get("motion_weight")
+    if weight:
+        motion_components(model, weight)
+        for sample in samples["train"]:
+            _check_radius(sample, r_free)
+        files.remove_unfinished(folder)
+    cuts = {role: [discs_of(sample, r_free)[0] for sample in samples[role]] for role in ("train", "validation")}
+    n_max = max(cut.n_max for each in cuts.values() for cut in each)
+    occupancy = typical_disc_occupancy(np.concatenate([cut.mask.sum(axis=1) for cut in cuts["train"]]))
+    sets = {}
+    for role in cuts:
+        sets[role] = []
+        for sample, cut in zip(samples[role], cuts[role], strict=True):
+            padded, targets = cut.padded(n_max), _targets(sample, bool(settings.get("auxiliary_weight")))
+            moves = [cached_motion(sample, padded, folder)] if weight and role == "train" else []
+            sets[role].append((models.inputs(model, padded), targets, *moves))
+    return sets, occupancy
 
 
-def _targets(sample: Sample, beside: bool) -> np.ndarray:
-    """Thresholds of all probes of a sample, shape (n,); or those and what else the probes found, shape (n, 5)."""
+def _targets(sample: Sample, auxiliary: bool) -> np.ndarray:
+    """Thresholds of all probes of a sample, shape (n,); or with further results of the probes, shape (n, 5)."""
     threshold = probed_map(sample)
-    if not beside:
+    if not auxiliary:
         return threshold.values.ravel()
-    if missing := [name for name in BESIDE if name not in sample.probing]:
-        raise ValueError(f"beside: {sample.attrs.get('name', 'sample')} holds no {', '.join(missing)}")
-    strain, tensor, peak = (sample.probing[name].transpose("x", "y", ...) for name in BESIDE)
+    if missing := [name for name in AUXILIARY if name not in sample.probing]:
+        raise ValueError(f"auxiliary_weight: {sample.attrs.get('name', 'sample')} holds no {', '.join(missing)}")
+    strain, tensor, peak = (sample.probing[name].transpose("x", "y", ...) for name in AUXILIARY)
     normal = (tensor.sel(component=name) for name in ("xx", "yy"))
     rise = peak - sample.probing.initial_stress.transpose("x", "y")
-    return np.stack([each.values.ravel() for each in (threshold, strain, *normal, rise)], axis=1)
+    return np.stack([values.values.ravel() for values in (threshold, strain, *normal, rise)], axis=1)
 
 
-def kept_motion(sample: Sample, cut: Cutouts, folder: Path) -> np.ndarray:
-    """How the Si of a sample's cut-outs move in their probes, shape (n, n_max, 6), computed unless kept in the folder.
+def cached_motion(sample: Sample, cut: Cutouts, folder: Path) -> np.ndarray:
+    """How the Si of a sample's cut-outs move in their probes, shape (n, n_max, 6), computed unless the folder has it.
 
-    Response [Å], displacement [Å] and direction [1] of `listi.probing.motion`; NaN where that is not known. Kept in 16
-    bits.
+    Response [Å], displacement [Å] and direction [1] of `listi.probing.motion`; NaN where that is not known. Stored in
+    16 bits.
     """
     path = folder / f"{checksum([checksum_of(sample), ALGORITHMS['training']])[:16]}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
             of_silicon = file["motion"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):  # not there, or not whole
-        found = motion(sample.network, sample.probing)
-        atom = found.atom.values.reshape(len(cut), -1)
+        computed = motion(sample.network, sample.probing)
+        atom = computed.atom.values.reshape(len(cut), -1)
         is_silicon = (atom >= 0) & (sample.network.species[atom] == SILICON)
-        moves = np.concatenate([found[name].values for name in MOVES], axis=-1).reshape(*atom.shape, -1)
+        moves = np.concatenate([computed[name].values for name in MOVES], axis=-1).reshape(*atom.shape, -1)
         of_silicon = moves[is_silicon].astype(np.float16)  # in the order of the cut-outs: ascending in each
         buffer = io.BytesIO()
         np.savez_compressed(buffer, motion=of_silicon)
-        folder.mkdir(parents=True, exist_ok=True)
         files.write_bytes(path, buffer.getvalue())
     moves = np.full((*cut.atoms.shape, of_silicon.shape[-1]), np.nan, dtype=np.float16)
     moves[cut.mask] = of_silicon
@@ -236,14 +255,29 @@ def _check_radius(sample: Sample, r_free: float) -> None:
     probed = require_protocol(sample.probing, tether=0.0)["r_free"]
     if probed != r_free:
         name = sample.attrs.get("name", "sample")
-        raise ValueError(f"motion: {name} was probed with r_free = {probed:g} Å, but cut-outs are of {r_free:g} Å")
+        raise ValueError(f"motion_weight: {name} was probed with r_free = {probed:g} Å, but cut-outs are of {r_free:g}")
 
 
-def _record(path: Path) -> dict:
-    """What is written beside a model; empty if there is nothing whole."""
+def read_record(path: Path) -> dict:
+    """Return the record of a model, with the network's name and today's names of settings in `made_from`.
+
+    Raises
+    ------
+    DataError
+        If record or model are missing or not whole, or the model is not the one of the record.
+    """
+    saved, about = files.read_json(path.with_suffix(".json")), models.metadata_of(path)
+    made = saved["made_from"]
+    if about.get("made_from") != checksum(made):
+        raise files.DataError(f"{path}: is not the network of {path.stem}.json; swapped")
+    return saved | {"made_from": {"name": about["name"]} | {_RENAMED.get(key, key): made[key] for key in made}}
+
+
+def _stored(path: Path) -> dict:
+    """What a stored network was made from; nothing if it is not there or not whole."""
     try:
-        return files.read_json(path.with_suffix(".json"))
-    except files.DataError:
+        return read_record(path)["made_from"]
+    except ValueError:
         return {}
 
 
@@ -255,7 +289,10 @@ def refuse_to_replace(path: Path, n: int) -> None:
     ValueError
         If the network at `path` learned from more than n samples, as "listi_large" of data/paper did.
     """
-    known = len(_record(path).get("made_from", {}).get("samples", {}).get("train", ()))
+    try:
+        known = len(files.read_json(path.with_suffix(".json"))["made_from"]["samples"]["train"])
+    except files.DataError:
+        return
     if known > n:
         raise ValueError(
             f"label: {path.stem} is a network that learned from {known} samples and would be replaced by one that"
@@ -264,7 +301,7 @@ def refuse_to_replace(path: Path, n: int) -> None:
 
 
 def _remove_others(unfinished: Path, label: str) -> None:
-    """Remove checkpoints of trainings of this label that were made from something else, or half written when killed."""
+    """Remove checkpoints of trainings of this label that were made from something else, and interrupted writes."""
     files.remove_unfinished(unfinished.parent, f"{label}-")
     for other in unfinished.parent.glob(f"{label}-{'[0-9a-f]' * 16}.npz"):
         if other != unfinished:
@@ -272,9 +309,9 @@ def _remove_others(unfinished: Path, label: str) -> None:
 
 
 def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
-    """Predict the thresholds of samples that were not predicted yet, and keep them as `predicted` says.
+    """Predict the thresholds of samples that were not predicted yet, and store them as `predicted` says.
 
-    The file is written after every sample, so that a killed run loses at most the one in hand.
+    The file is written after every sample, so that a killed run loses at most the prediction of one.
 
     Returns
     -------
@@ -291,34 +328,32 @@ def predict_all(folder: str | Path, name: str, paths: Sequence[Path]) -> int:
     if len({path.parent for path in paths}) > 1:
         raise ValueError(f"paths: samples of one folder are needed, got {sorted({str(p.parent) for p in paths})}")
     path = model_file(folder, name)
-    trained_from = checksum(files.read_json(path.with_suffix(".json"))["made_from"])
-    made_from = {"model": trained_from, "algorithm": ALGORITHMS["predictions"]}
+    read_record(path)
+    made_from = {"model": models.metadata_of(path)["made_from"], "algorithm": ALGORITHMS["predictions"]}
     file = predicted.file_of(paths[0], name)
     maps = _predicted(file, made_from)
-    todo = []
-    for one in paths:
-        sample = sample_files.load_sample(one)
+    missing = []
+    for sample_path in paths:
+        sample = sample_files.load_sample(sample_path)
         structure = predicted.structure_of(sample.network)
-        if maps.get(one.name, ("",))[0] != structure:
-            todo.append((one.name, structure, sample))
-    model = models.load(path) if todo else None
-    if model and models.metadata(model).get("made_from") != trained_from:
-        raise files.DataError(f"{path}: is not the network that {name}.json tells of; swapped")
-    for known_as, structure, sample in todo:
-        found = predict(sample.network, model, grid=probed_map(sample).shape).threshold
-        maps[known_as] = (structure, found.values)
-        predicted.write(file, maps, made_from, found.long_name)
-    return len(todo)
+        if maps.get(sample_path.name, ("",))[0] != structure:
+            missing.append((sample_path.name, structure, sample))
+    model = models.load(path) if missing else None
+    for sample_name, structure, sample in missing:
+        threshold = predict(sample.network, model, grid=probed_map(sample).shape).threshold
+        maps[sample_name] = (structure, threshold.values)
+        predicted.write(file, maps, made_from, threshold.long_name)
+    return len(missing)
 
 
 def _predicted(file: Path, made_from: Mapping) -> dict[str, tuple[str, np.ndarray]]:
     """What is in a file of predictions that the same network made; nothing if it is not whole."""
     try:
-        told = predicted.read(file)
+        stored = predicted.read(file)
     except files.DataError:
         file.unlink(missing_ok=True)
         return {}
-    if told.attrs["parameters"] != made_from:
+    if stored.attrs["parameters"] != made_from:
         return {}
-    rows = zip(told["sample"].values, told.structure.values, told.threshold.values, strict=True)
+    rows = zip(stored["sample"].values, stored.structure.values, stored.threshold.values, strict=True)
     return {str(name): (str(structure), values) for name, structure, values in rows}

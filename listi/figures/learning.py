@@ -1,4 +1,4 @@
-"""Figures of the networks: what they get, how they are built and learn, what they predict (Figs. 4 to 6)."""
+"""Figures of the networks: their inputs, layers and losses, and their predictions (Figs. 4 to 6)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def learning(name: str, cutout: Cutouts, learned: Learned) -> Figure:
     Parameters
     ----------
     name : str
-        "lstm" for Fig. 4, "cnn" for Fig. 5, "gcn" for Fig. 6.
+        Of the network: "lstm" for Fig. 4, "cnn" for Fig. 5, "gcn" for Fig. 6.
     cutout : Cutouts
         One cut-out as an example.
     learned : Learned
@@ -40,17 +40,17 @@ def learning(name: str, cutout: Cutouts, learned: Learned) -> Figure:
     """
     figure = Figure(figsize=(6.8, 5.6), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
-    structure, given, layers = top.subplots(1, 3, width_ratios=[1, 1, 1.35])
+    structure, read, layers = top.subplots(1, 3, width_ratios=[1, 1, 1.35])
     losses, seen, unseen = bottom.subplots(1, 3, width_ratios=[0.8, 1, 1])
     _structure(structure, cutout)
-    _given(given, name, cutout, learned.layers)
+    shown = _network_input(read, cutout, learned.layers)
     _layers(layers, learned.layers)
     _losses(losses, learned.history, published.EPOCHS.get(name))
     _predicted_against_true(seen, unseen, learned, published.CORRELATION.get(name))
     titles = (f"{look(name)['label']}: a cut-out", "training", "training and validation", "unseen samples")
     for panel, letter, title in zip((structure, losses, seen, unseen), "abcd", titles, strict=True):
         panels.letter(panel, letter, title)
-    given.set_title({"lstm": "its sequence", "cnn": "its image"}.get(name, "its graph"))
+    read.set_title(f"its {shown}")
     layers.set_title("layers and their output (N Si)")
     return figure
 
@@ -78,24 +78,27 @@ def inputs(cutout: Cutouts, pixels: int) -> Figure:
 
 
 def _rows(cutout: Cutouts) -> int:
-    """Number of Si of the one cut-out."""
+    """Number of Si of the single cut-out."""
     if len(cutout) != 1:
-        raise ValueError(f"cutout: {len(cutout)} cut-outs, but one is drawn")
+        raise ValueError(f"cutout: {len(cutout)} cut-outs, but a single one is drawn")
     return int(cutout.mask[0].sum())
 
 
-def _given(axes: Axes, name: str, cutout: Cutouts, layers: Sequence[Layer]) -> None:
-    """What the network is given for the cut-out."""
-    if name == "lstm":
+def _network_input(axes: Axes, cutout: Cutouts, layers: Sequence[Layer]) -> str:
+    """Draw what the network reads of the cut-out, which its input layers say; return what that is."""
+    shapes = {layer.name: layer.shape for layer in layers}
+    if "sequence" in shapes:
         _sequence(axes, cutout)
-    elif name == "cnn":
-        _image(axes, cutout, next(layer.shape[0] for layer in layers if layer.name == "image"))
-    else:
-        _adjacency(axes, cutout)
+        return "sequence"
+    if "image" in shapes:
+        _image(axes, cutout, shapes["image"][0])
+        return "image"
+    _adjacency(axes, cutout)
+    return "graph"
 
 
 def _structure(axes: Axes, cutout: Cutouts) -> None:
-    """The Si of a cut-out, numbered in the order in which the networks get them."""
+    """The Si of a cut-out, numbered in the order in which the networks read them."""
     count = _rows(cutout)
     position, reach = cutout.positions[0, :count], 1.1 * cutout.r_free
     bonds = np.argwhere(np.triu(cutout.adjacency[0]))
@@ -143,17 +146,17 @@ def _adjacency(axes: Axes, cutout: Cutouts) -> None:
 
 
 def _layers(axes: Axes, layers: Sequence[Layer]) -> None:
-    """The way from the first input to the threshold as a column of boxes; what joins it on the way, to its left."""
+    """The path from the first input to the threshold as a column of boxes; layers that join it on its left."""
     by_name, way = {layer.name: layer for layer in layers}, [layers[-1]]
     while way[0].sources:
         way.insert(0, by_name[way[0].sources[0]])
     others = [layer for layer in layers if layer not in way]
     left = 0.3 if others else 0.0
     row = {layer.name: float(number) for number, layer in enumerate(way)}
-    for layer in reversed(others):  # beside those that read it; above, where these stand aside too
+    for layer in reversed(others):  # at the height of its readers; above, where these are in the left column too
         readers = [reader for reader in layers if layer.name in reader.sources]
-        beside = [row[reader.name] for reader in readers if reader in way]
-        row[layer.name] = np.mean(beside) if beside else row[readers[0].name] - 2.0
+        rows = [row[reader.name] for reader in readers if reader in way]
+        row[layer.name] = np.mean(rows) if rows else row[readers[0].name] - 2.0
     wide, narrow = (left, 1.0 - left, 0.6), (0.0, 0.22, 1.2)
     boxes = {layer.name: _box(axes, row[layer.name], *(wide if layer in way else narrow)) for layer in layers}
     for layer in layers:
@@ -204,20 +207,20 @@ def _losses(axes: Axes, history: xr.Dataset, paper: int | None) -> None:
 
 def _predicted_against_true(seen: Axes, unseen: Axes, learned: Learned, paper: float | None) -> None:
     """How often which prediction goes with which target; validation points one by one over those of training."""
-    every = np.concatenate([one.to_array().values.ravel() for one in learned[2:]])
+    every = np.concatenate([points.to_array().values.ravel() for points in learned[2:]])
     high = 1.05 * STRESS_SCALE * float(np.percentile(every, 99.9))
     cells = [_density(axes, points, high) for axes, points in ((seen, learned.train), (unseen, learned.unseen))]
-    shared = LogNorm(1, max(2.0, *(one.get_array().max() for one in cells)))
-    for one in cells:
-        one.set_norm(shared)
+    shared = LogNorm(1, max(2.0, *(panel.get_array().max() for panel in cells)))
+    for panel in cells:
+        panel.set_norm(shared)
     seen.figure.colorbar(cells[0], ax=[seen, unseen], label="points (training, unseen)", shrink=0.8)
     every_nth = -(-learned.validation.sizes["point"] // SHOWN)
     chosen = STRESS_SCALE * learned.validation.isel(point=slice(None, None, every_nth))
     style = {"color": ORANGE, "markersize": 1.2, "markeredgewidth": 0, "rasterized": True}
     seen.plot(chosen.target, chosen.predicted, "o", **style)
-    beside = "" if paper is None else f" (paper {paper:.2f})"
+    published_r = "" if paper is None else f" (paper {paper:.2f})"
     some = "" if every_nth == 1 else f", 1 in {every_nth}"
-    words = {BLUE: f"training, {_r(learned.train)}{beside}", ORANGE: f"validation{some}, {_r(learned.validation)}"}
+    words = {BLUE: f"training, {_r(learned.train)}{published_r}", ORANGE: f"validation{some}, {_r(learned.validation)}"}
     _legend(seen, words)
     _legend(unseen, {BLUE: _r(learned.unseen), RED: "100 % accurate"})
     unseen.set_ylabel("")
@@ -249,7 +252,7 @@ def reach(
     beyond: Mapping[str, Sequence[Mapping[str, float]]],
     warned: float,
 ) -> Figure:
-    """How much data a network needs, and how far from them it holds.
+    """Learning curves, and the accuracy for glasses unlike those of the training.
 
     Parameters
     ----------
@@ -257,7 +260,7 @@ def reach(
         Learning curves by their label: number of training samples to the correlation of predicted and probed thresholds
         in each unseen sample.
     levels : mapping
-        Label to a correlation to compare with: of other networks, or of a probe with one beside it.
+        Label to a correlation to compare with: of other networks, or of two probes that are near each other.
     beyond : mapping
         Kind of glass to `correlation` and `distance` of each of some glasses.
     warned : float
@@ -280,14 +283,16 @@ def reach(
     left.set_ylabel("Correlation of predicted and\nprobed thresholds (1)")
     markers = "os^Dv<>pX*"
     colours = (BLUE, RED, ORANGE, "black")
-    for n, (kind, each) in enumerate(beyond.items()):
+    for n, (kind, glasses) in enumerate(beyond.items()):
         style = {
             "color": colours[n % len(colours)],
             "marker": markers[n % len(markers)],
             "linestyle": "",
             "markersize": 4,
         }
-        right.plot([one["distance"] for one in each], [one["correlation"] for one in each], label=kind, **style)
+        right.plot(
+            [glass["distance"] for glass in glasses], [glass["correlation"] for glass in glasses], label=kind, **style
+        )
     right.axvline(warned, color=GREY, linewidth=0.8, linestyle=":")
     right.set(xscale="log", xlabel="Distance from the training samples (1)")
     right.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))

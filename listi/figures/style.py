@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ..files import write_bytes
+from ..learning import models
 from ..network.units import STRESS_UNIT
 
 # Red is soft and blue is hard as in the paper, but lightness only ever rises: soft spots are the
@@ -35,12 +36,7 @@ THRESHOLD_MAP = LinearSegmentedColormap.from_list(
 # One colour, marker, line and name for each network. The colours also differ in lightness, by 10 of 100 at least.
 NETWORKS = {
     "probing": {"color": "black", "marker": "D", "linestyle": "-", "label": "mechanical probing"},
-    "lstm": {"color": "#173f7a", "marker": "o", "linestyle": "--", "label": "LSTM"},
-    "cnn": {"color": "#c8553d", "marker": "s", "linestyle": "-.", "label": "CNN"},
-    "gcn": {"color": "#5bb98b", "marker": "^", "linestyle": "-", "label": "GCN, Kipf"},
-    "gcn_attention": {"color": "#3a2208", "marker": "X", "linestyle": "--", "label": "GCN, attention"},
-    "gcn_bonds": {"color": "#2b6650", "marker": "v", "linestyle": ":", "label": "GCN, bond vectors"},
-    "listi": {"color": "#f5d25a", "marker": "P", "linestyle": "-", "label": "whole-sample network"},
+    **{record.name: {**record.look, "label": record.label} for record in models.records() if record.look},
 }
 OTHERS = (  # for networks of the reader's own, one after another
     {"color": "#9a9a9a", "marker": "v", "linestyle": ":"},

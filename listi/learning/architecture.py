@@ -52,13 +52,13 @@ def architecture(path: str | Path) -> list[Layer]:
         tensors = list(_tensors([node["args"] for node in layer["inbound_nodes"]]))
         sources[layer["name"]] = tuple(tensor["keras_history"][0] for tensor in tensors)
         shapes |= {tensor["keras_history"][0]: tuple(tensor["shape"][1:]) for tensor in tensors}
-    needed, found = ["threshold"], set()
+    needed, reached = ["threshold"], set()
     while needed:
         name = needed.pop()
-        if name not in found:
-            found.add(name)
+        if name not in reached:
+            reached.add(name)
             needed += sources[name]
-    names = {layer["name"]: layer["class_name"] for layer in layers if layer["name"] in found}
+    names = {layer["name"]: layer["class_name"] for layer in layers if layer["name"] in reached}
     return [Layer(name, kind, shapes[name], sources[name]) for name, kind in names.items()]
 
 

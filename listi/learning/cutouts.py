@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 import xarray as xr
 
 from ..analysis.discs import R_FREE, pairs_within
 from ..analysis.sample import Sample
-from ..mechanics.jit import JIT
 from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
+from .structure import as_rows
 
 N_MAX = 38  # rows a cut-out is padded to [paper: "about 30-38" Si]
 
@@ -110,12 +109,10 @@ def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max:
     """
     points = np.asarray(points, dtype=float)
     _check(network, points, r_free, n_max)
-    atoms = silicon_in_discs(network, points, r_free, n_max)
+    atoms = disc_members(network, points, r_free, n_max)
     relative = minimum_image(network.positions[atoms] - points[:, None], network.cell)
     relative[atoms < 0] = 0.0
-    adjacency = np.zeros((*atoms.shape, atoms.shape[1]), dtype=np.uint8)
-    _mark_bonds(atoms, _neighbours(network), np.full(network.n_atoms, -1), adjacency)
-    return Cutouts(points, atoms, relative, adjacency, float(r_free), network)
+    return Cutouts(points, atoms, relative, _adjacency(network, atoms), float(r_free), network)
 
 
 def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> None:
@@ -132,7 +129,7 @@ def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | Non
         raise ValueError(f"n_max: {n_max!r} is not a whole number > 0")
 
 
-def silicon_in_discs(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> np.ndarray:
+def disc_members(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> np.ndarray:
     """Return the atom numbers of the Si within `r_free` of every point, ascending, padded with -1; as `cutouts`."""
     silicon = network.silicon
     point, atom = pairs_within(points, network.positions[silicon], network.cell, r_free)
@@ -141,36 +138,17 @@ def silicon_in_discs(network: Network, points: np.ndarray, r_free: float, n_max:
     if n_max is not None and most > n_max:
         worst = points[counts.argmax()].tolist()
         raise ValueError(f"n_max: {n_max} rows, but the disc of {r_free} Å at {worst} holds {most} Si")
-    atoms = np.full((len(points), n_max or max(N_MAX, most)), -1, dtype=np.int64)
-    atoms[point, np.arange(len(point)) - np.repeat(np.cumsum(counts) - counts, counts)] = silicon[atom]
-    return atoms
+    return as_rows(point, silicon[atom], len(points), n_max or max(N_MAX, most))
 
 
-def _neighbours(network: Network) -> np.ndarray:
-    """Atoms bonded to every atom, shape (n_atoms, most), filled up with -1."""
+def _adjacency(network: Network, atoms: np.ndarray) -> np.ndarray:
+    """Return 1 where two atoms of a cut-out (a row of `atoms`) are bonded, (n, n_max, n_max)."""
     ends = np.concatenate([network.bonds, network.bonds[:, ::-1]])
-    ends = ends[np.argsort(ends[:, 0], kind="stable")]
-    degree = np.bincount(ends[:, 0], minlength=network.n_atoms)
-    found = np.full((network.n_atoms, degree.max(initial=1)), -1, dtype=np.int64)
-    found[ends[:, 0], np.arange(len(ends)) - np.repeat(np.cumsum(degree) - degree, degree)] = ends[:, 1]
-    return found
-
-
-@numba.njit(**JIT)
-def _mark_bonds(atoms, neighbours, row_of, adjacency):
-    """Write 1 where two atoms of a cut-out are bonded; `row_of` (n_atoms,) is -1 everywhere, and so again after."""
-    for n in range(len(atoms)):
-        for i in range(atoms.shape[1]):
-            if atoms[n, i] >= 0:
-                row_of[atoms[n, i]] = i
-        for i in range(atoms.shape[1]):
-            if atoms[n, i] >= 0:
-                for j in neighbours[atoms[n, i]]:
-                    if j >= 0 and row_of[j] >= 0:
-                        adjacency[n, i, row_of[j]] = 1
-        for i in range(atoms.shape[1]):
-            if atoms[n, i] >= 0:
-                row_of[atoms[n, i]] = -1
+    neighbours = as_rows(ends[:, 0], ends[:, 1], network.n_atoms)
+    adjacency = np.zeros((*atoms.shape, atoms.shape[1]), dtype=bool)
+    for bonded in np.where(atoms[..., None] >= 0, neighbours[atoms], -2).transpose(2, 0, 1):  # -1 stands for padding
+        adjacency |= bonded[:, :, None] == atoms[:, None]
+    return (adjacency & (atoms >= 0)[:, None]).astype(np.uint8)
 
 
 def concatenate(parts: Sequence[Cutouts]) -> Cutouts:

@@ -39,7 +39,7 @@ class Inputs:
         return len(next(iter(self.points.values())))
 
     def take(self, index: np.ndarray | slice) -> dict[str, np.ndarray]:
-        """Return what the network is given for some of the points."""
+        """Return the inputs for some of the points."""
         return {**{name: array[index] for name, array in self.points.items()}, **self.sample}
 
 
@@ -135,10 +135,10 @@ def _clip(index, n):
 
 
 def mirrored(x: dict[str, np.ndarray], signs: np.ndarray) -> dict[str, np.ndarray]:
-    """Mirror what a network is given; the thresholds stay the same.
+    """Mirror the inputs of a network; the thresholds stay the same.
 
-    Atoms keep their numbers and with them their place in the sequence. A network that reads the whole sample is told
-    the signs, and mirrors what it reads itself.
+    Atoms keep their numbers and with them their place in the sequence. A network that reads the whole sample has the
+    signs among its inputs, and mirrors what it reads itself. Inputs of other names stay as they are.
 
     Parameters
     ----------
@@ -154,8 +154,10 @@ def mirrored(x: dict[str, np.ndarray], signs: np.ndarray) -> dict[str, np.ndarra
     if "sequence" in x:
         sequence = x["sequence"]
         return x | {"sequence": np.where(sequence == PADDING, sequence, sequence * signs[:, None])}
-    turned = x["image"].copy()
-    for axis in (0, 1):
-        chosen = signs[:, axis] < 0
-        turned[chosen] = np.flip(turned[chosen], axis=2 - axis)
-    return x | {"image": turned}
+    if "image" in x:
+        image = x["image"].copy()
+        for axis in (0, 1):
+            chosen = signs[:, axis] < 0
+            image[chosen] = np.flip(image[chosen], axis=2 - axis)
+        return x | {"image": image}
+    return x

@@ -1,48 +1,20 @@
-"""The layers that the networks share, and the one place where Keras is imported at the top of a module.
+"""The layers that the networks share. This module imports Keras: import it only where a network is built or loaded.
 
-Importing TensorFlow takes seconds and prints messages. This module is therefore imported only where a model is built or
-loaded, never by `import listi`.
+The names "listi>..." under which layers are registered, the names of classes and attributes with weights, and the names
+of layers stand in the files of networks; they must stay.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
 
+from .session import load_keras
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back what native code writes to stderr; show it if the block fails.
+load_keras()  # before the imports below, which would not hold back what TensorFlow prints
 
-    TensorFlow writes to stderr before it reads TF_CPP_MIN_LOG_LEVEL, and notebooks would record that as output.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _quiet():
-    import keras
-    from keras import layers, ops
-
-    ops.zeros(1)  # makes the backend look for its devices
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second network that is compiled
+# isort: split
+import keras  # noqa: E402
+from keras import layers, ops  # noqa: E402
 
 
 @keras.saving.register_keras_serializable("listi")
@@ -72,7 +44,10 @@ class Threshold(layers.Layer):
 
 @keras.saving.register_keras_serializable("listi")
 class Scale(layers.Layer):
-    """Standardise features (..., n): subtract `mean` and divide by `std`, both (n,), of the training samples."""
+    """Standardise features (..., n): subtract `mean` and divide by `std`, both (n,), of the training samples.
+
+    Keras's `Normalization` does not hand on the mask that the LSTM needs.
+    """
 
     def build(self, input_shape) -> None:
         self.mean = self.add_weight(name="mean", shape=input_shape[-1:], initializer="zeros", trainable=False)
@@ -82,7 +57,7 @@ class Scale(layers.Layer):
         """Take mean and standard deviation from the rows of `values` (m, n)."""
         std = values.std(axis=0)
         self.mean.assign(values.mean(axis=0))
-        self.std.assign(std + (std == 0.0))  # what never varies stays 0
+        self.std.assign(std + (std == 0.0))  # a constant feature becomes 0
 
     def call(self, values):
         return (values - self.mean) / self.std
@@ -98,6 +73,17 @@ class AveragePool(layers.Layer):
     def call(self, nodes, mask):
         weight = ops.cast(mask, nodes.dtype)[..., None]
         return ops.sum(nodes * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
+
+
+class WideLayer(layers.Layer):
+    """A layer of `width` features, which is part of its configuration."""
+
+    def __init__(self, width: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"width": self.width}
 
 
 def dense(width: int, name: str) -> layers.Layer:

@@ -17,6 +17,7 @@ from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from . import models
 from .cutouts import Cutouts, cutouts
 from .encodings import SIGNS, Inputs, mirrored
+from .session import keras_session
 from .structure import without_fourth_bonds
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 BATCH = 512  # cut-outs handed to a network at a time when it only predicts
 BATCH_OF_SAMPLE = 2500  # the same for a network that reads the whole sample with each
-STRANGE = 0.3  # distance from the training samples beyond which predictions were found to be worse
-FAR = 0.1  # a glass whose discs hold more, or fewer, Si by this fraction is far from those of the training
+MAX_DISTANCE = 0.3  # from the training samples; beyond it predictions were worse
+MAX_DENSITY_CHANGE = 0.1  # of the number of Si in a disc, as a fraction of that in training
 
 
 def predict(
@@ -33,7 +34,6 @@ def predict(
     model: str | os.PathLike | keras.Model = "listi",
     grid: tuple[int, int] = (50, 50),
     points: np.ndarray | None = None,
-    r_free: float | None = None,
     mirror: bool | None = None,
 ) -> xr.Dataset:
     """Predict the local stress thresholds of a glass from its structure alone.
@@ -43,14 +43,11 @@ def predict(
     network : Network
         The undeformed glass.
     model : str, path or keras.Model
-        A model, its file, or the name of one that ships. A file is read once and kept for the next call, until it
-        changes.
+        A model, its file, or the name of one that ships. A file is read once, and again when it has changed.
     grid : (int, int)
         Points along x and y, at x = i L_x / n_x and y = j L_y / n_y.
     points : array_like, shape (n, 2), optional
         Points [Å] to use instead of the grid.
-    r_free : float, optional
-        Radius of the discs [Å]: that of the model, the only one allowed.
     mirror : bool, optional
         Average over the mirror images of each disc; as the model was trained if not given.
 
@@ -58,8 +55,8 @@ def predict(
     -------
     xarray.Dataset
         `threshold` over (x, y) or over point, in the unit of the probed thresholds; NaN where a
-        disc holds no Si. Attribute `distance`: how far the glass is from those of the training, see `models.distance`;
-        their own are below 0.01.
+        disc holds no Si. Attribute `distance`: how much the glass differs from those of the training, see
+        `models.distance`; below 0.01 for these.
 
     Raises
     ------
@@ -78,37 +75,40 @@ def predict(
     >>> import numpy as np
     >>> import listi
     >>> glass = listi.generate(nx=10, ny=12)
-    >>> predicted = listi.predict(glass, grid=(10, 10))  # by "listi", which ships; `listi train` makes others
+    >>> predicted = listi.predict(glass, grid=(10, 10))  # by "listi", which ships
     >>> probed = listi.probe(glass, grid=(10, 10))
     >>> bool(np.corrcoef(predicted.threshold.values.ravel(), probed.threshold.values.ravel())[0, 1] > 0.9)
     True
     """
     for atom in np.flatnonzero(network.species > OXYGEN)[:1]:
-        raise ValueError(f"species: atom {atom} has {network.species[atom]}; networks know 0 (Si) and 1 (O) only")
+        raise ValueError(f"species: atom {atom} has {network.species[atom]}; networks read 0 (Si) and 1 (O) only")
     if len(network.silicon) and not len(network.bonds):
         raise ValueError("network: has no bonds, which networks read; listi.network_of finds them from positions")
     network = _with_three_bonds(network)
-    places = grid_points(network.cell, grid) if points is None else np.asarray(points, dtype=float)
+    centers = grid_points(network.cell, grid) if points is None else np.asarray(points, dtype=float)
     if isinstance(model, (str, os.PathLike)):
-        model = _kept(models.find(model))
+        path = models.find(model)
+        model = _read(path.resolve(), path.stat().st_mtime_ns)
     known = models.metadata(model)
-    cut = cutouts(network, places, known["r_free"] if r_free is None else r_free)
+    cut = cutouts(network, centers, known["r_free"])
     _warn_of_density(cut, known)
     x = models.inputs(model, cut)
     distance = _warn_of_distance(models.distance(model, x))
     values = thresholds(model, x, mirror)
+    if not np.isfinite(values).all():
+        raise ValueError("model: predicts thresholds that are not finite; its training diverged")
     values[~cut.mask.any(axis=1)] = np.nan
-    found = _dataset(values, network.cell, grid if points is None else None, places, known)
-    return found.assign_attrs(distance=distance)
+    predicted = _dataset(values, network.cell, grid if points is None else None, centers, known)
+    return predicted.assign_attrs(distance=distance)
 
 
-def silicon_in_discs(counts: np.ndarray) -> float:
-    """Return the number of Si that a tenth of the discs exceed; discs without any, beside a patch, do not count."""
+def typical_disc_occupancy(counts: np.ndarray) -> float:
+    """Return the number of Si that a tenth of the discs exceed; discs without any, outside a patch, do not count."""
     return float(np.percentile(counts[counts > 0], 90)) if counts.any() else 0.0
 
 
 def _with_three_bonds(network: Network) -> Network:
-    """Return the network without the fourth bonds, the longest, of its Si, and say so if there are any."""
+    """Return the network without the fourth, longest, bonds of its Si, and warn if there are any."""
     read = without_fourth_bonds(network)
     if read is not network:
         left = len(network.bonds) - len(read.bonds)
@@ -117,42 +117,38 @@ def _with_three_bonds(network: Network) -> Network:
 
 
 def _warn_of_density(cut: Cutouts, known: dict) -> None:
-    """Say so if the discs hold far more or fewer Si than those of the training."""
-    found, usual = silicon_in_discs(cut.mask.sum(axis=1)), known.get("silicon_in_discs")
-    if usual and abs(found / usual - 1.0) > FAR:
+    """Warn if the discs hold more or fewer Si than those of the training."""
+    own, usual = typical_disc_occupancy(cut.mask.sum(axis=1)), known.get("silicon_in_discs")
+    if usual and abs(own / usual - 1.0) > MAX_DENSITY_CHANGE:
         warnings.warn(
-            f"network: dense discs hold {found:.0f} Si, but {usual:.0f} in the glasses that the model was trained on;"
-            " what it predicts for so different a density is a guess",
+            f"network: dense discs hold {own:.0f} Si, but {usual:.0f} in the glasses that the model was trained on;"
+            " its predictions for so different a density are a guess",
             stacklevel=3,
         )
 
 
 def _warn_of_distance(distance: float) -> float:
-    """Say so if the glass is unlike those of the training, and return the distance."""
-    if distance > STRANGE:
+    """Warn if the glass is unlike those of the training, and return the distance."""
+    if distance > MAX_DISTANCE:
         warnings.warn(
             f"network: its bonds and stresses are unlike those of the training (distance {distance:.2f}, usual 0.01);"
-            " so far from them predictions are less good",
+            " predictions are less accurate",
             stacklevel=3,
         )
     return distance
 
 
-def _kept(path: Path) -> keras.Model:
-    """Return the model of a file, read again only when the file has changed."""
-    return _read(path.resolve(), path.stat().st_mtime_ns)
-
-
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, changed: int) -> keras.Model:
+    """Return the model of a file; `changed` is the time of its last change."""
     return models.load(path)
 
 
-def _dataset(values, cell, grid, places, known) -> xr.Dataset:
+def _dataset(values, cell, grid, centers, known) -> xr.Dataset:
     stress = {"units": STRESS_UNIT, "long_name": f"stress threshold predicted by {known['name']}"}
     attrs = {"cell": cell.tolist(), "model": known["name"], "r_free": known["r_free"]}
     if grid is None:
-        coords = {name: ("point", places[:, k], _length(name)) for k, name in enumerate("xy")}
+        coords = {name: ("point", centers[:, k], _length(name)) for k, name in enumerate("xy")}
         return xr.Dataset({"threshold": ("point", values, stress)}, coords, attrs)
     coords = {name: (name, line, _length(name)) for name, line in zip("xy", grid_lines(cell, grid), strict=True)}
     return xr.Dataset({"threshold": (("x", "y"), values.reshape(grid), stress)}, coords, attrs)
@@ -185,6 +181,7 @@ def thresholds(model: keras.Model, x: Inputs, mirror: bool | None = None) -> np.
     return np.mean([outputs(model, x, signs) for signs in (SIGNS if mirror else SIGNS[:1])], axis=0)
 
 
+@keras_session()
 def outputs(model: keras.Model, x: Inputs, signs: np.ndarray = SIGNS[0]) -> np.ndarray:
     """Return the output of a network for all points, mirrored by `signs`; shape (n,)."""
     n = len(x)

@@ -9,18 +9,27 @@ from ..network.geometry import minimum_image, wrap
 from ..network.network import OXYGEN, Network
 
 NEIGHBOURS = 3  # of a Si in silica
-MISSING = -1  # stands for the neighbour that a Si with fewer bonds does not have
+MISSING = -1  # stands for a neighbour that is not there
+
+
+def as_rows(row: np.ndarray, values: np.ndarray, n: int, width: int | None = None) -> np.ndarray:
+    """Return an array (n, width) with the values of each row in their order, filled up with -1; as wide as needed."""
+    order = np.argsort(row, kind="stable")
+    counts = np.bincount(row, minlength=n)
+    rows = np.full((n, counts.max(initial=0) if width is None else width), -1, dtype=np.int64)
+    rows[row[order], np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = values[order]
+    return rows
 
 
 def without_fourth_bonds(network: Network) -> Network:
     """Return the network as graph networks can read it: a Si with a fourth bond, after an event, loses its longest."""
-    bonds, kept = network.bonds, np.ones(len(network.bonds), dtype=bool)
+    bonds, stays = network.bonds, np.ones(len(network.bonds), dtype=bool)
     first, second = network.positions[bonds.T]
     length = np.linalg.norm(minimum_image(second - first, network.cell), axis=1)
     for atom in np.flatnonzero(np.bincount(bonds.ravel()) > NEIGHBOURS):
-        own = np.flatnonzero((bonds == atom).any(axis=1) & kept)
-        kept[own[np.argsort(length[own])[NEIGHBOURS:]]] = False
-    return network if kept.all() else network.replace(bonds=bonds[kept])
+        own = np.flatnonzero((bonds == atom).any(axis=1) & stays)
+        stays[own[np.argsort(length[own])[NEIGHBOURS:]]] = False
+    return network if stays.all() else network.replace(bonds=bonds[stays])
 
 
 def neighbours(network: Network) -> np.ndarray:
@@ -33,13 +42,10 @@ def neighbours(network: Network) -> np.ndarray:
     """
     ends = np.searchsorted(network.silicon, network.bonds)
     ends = np.concatenate([ends, ends[:, ::-1]])
-    ends = ends[np.argsort(ends[:, 0], kind="stable")]
-    degree = np.bincount(ends[:, 0], minlength=len(network.silicon))
-    if degree.max(initial=0) > NEIGHBOURS:
-        raise ValueError(f"bonds: a Si has {degree.max()} neighbours; graph networks here take at most {NEIGHBOURS}")
-    found = np.full((len(degree), NEIGHBOURS), MISSING)
-    found[ends[:, 0], np.arange(len(ends)) - np.repeat(np.cumsum(degree) - degree, degree)] = ends[:, 1]
-    return found
+    most = np.bincount(ends[:, 0]).max(initial=0)
+    if most > NEIGHBOURS:
+        raise ValueError(f"bonds: a Si has {most} neighbours; graph networks here take at most {NEIGHBOURS}")
+    return as_rows(ends[:, 0], ends[:, 1], len(network.silicon), NEIGHBOURS)
 
 
 def bond_vectors(network: Network, to: np.ndarray) -> np.ndarray:

@@ -87,7 +87,8 @@ def test_the_network_of_a_study_is_kept(folder, tmp_path):
     np.testing.assert_allclose(sample.predictions.listi_dense, own, rtol=1e-6)  # in single precision
     card = (folder / "models" / "listi_dense.md").read_text("utf-8")
     assert 'listi.predict(network, model="models/listi_dense.keras")' in card and "every disc of 7 Å" in card
-    assert f"120 probes in 4 training samples of `{folder.name}`.\nChoices were made on 1 validation samples" in card
+    learned = f"120 probes in 4 training samples of `{folder.name}`."
+    assert f"{learned}\nThe epoch of the weights was chosen on 1 validation samples" in card
 
 
 def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, monkeypatch):
@@ -103,7 +104,7 @@ def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, 
         one.validation,
         one.unseen,
     )
-    assert beside.train == sets["train"] and beside.changes == {"beside": 1.5}
+    assert beside.train == sets["train"] and beside.changes == {"auxiliary_weight": 1.5}
     assert few.train == sets["train"] and few.changes == one.changes | {"epochs": 80}
     assert asked == 2 * [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
     assert one.train[:4] == sets["train"] and one.validation == sets["validation"]

@@ -1,12 +1,17 @@
 """Predicted maps: their coordinates, gaps and units, the model kept between calls, bad input."""
 
 import os
+import subprocess
+import sys
 import warnings
 
+import keras
 import numpy as np
 import pytest
+import xarray as xr
 
-from listi.learning import models
+from listi import files
+from listi.learning import models, session
 from listi.learning.cutouts import cutouts
 from listi.learning.predict import predict
 from listi.network.geometry import grid_lines, grid_points
@@ -88,10 +93,17 @@ def test_a_fourth_bond_is_not_read_and_told(crystal):
         np.testing.assert_array_equal(found, predict(smaller, model, points=[smaller.positions[first]]).threshold)
 
 
-def test_model_for_another_radius_is_refused(crystal):
+def test_cut_outs_of_another_radius_are_refused(crystal):
     model = models.build("lstm", r_free=9.0, units=4)
     with pytest.raises(ValueError, match="r_free: 11.0 Å, but the model was built for 9.0 Å"):
-        predict(crystal, model, grid=(2, 2), r_free=11.0)
+        models.inputs(model, cutouts(crystal, [[1.0, 1.0]], 11.0))
+
+
+def test_a_network_that_predicts_no_numbers_is_refused(crystal):
+    model = models.build("lstm", units=4)
+    model.get_layer("standardised").bias.assign([np.nan])
+    with pytest.raises(ValueError, match="model: predicts thresholds that are not finite; its training diverged"):
+        predict(crystal, model, grid=(2, 2))
 
 
 @pytest.mark.parametrize(
@@ -137,3 +149,51 @@ def test_listi_takes_any_number_of_atoms_and_missing_bonds(crystal):
     bare = crystal.replace(bonds=crystal.bonds[3:])
     maps = [predict(glass, model, grid=(3, 3)).threshold.values for glass in (crystal, bare)]
     assert np.isfinite(maps).all() and np.abs(maps[0] - maps[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        lambda config: config.set_floatx("float64"),
+        lambda config: config.set_dtype_policy("mixed_float16"),
+        lambda config: config.set_epsilon(1e-3),
+        lambda config: config.set_image_data_format("channels_first"),
+    ],
+)
+def test_settings_of_the_users_keras_change_nothing(crystal, setting):
+    config = keras.config
+    names = ("gcn", "listi", "cnn", "gcn_bonds")
+    expected = [predict(crystal, models.load(name), grid=(2, 2)).threshold for name in names]
+    before = config.floatx(), config.dtype_policy(), config.epsilon(), config.image_data_format()
+    try:
+        setting(config)
+        own = config.floatx(), config.dtype_policy(), config.epsilon(), config.image_data_format()
+        for name, threshold in zip(names, expected, strict=True):
+            xr.testing.assert_identical(predict(crystal, models.load(name), grid=(2, 2)).threshold, threshold)
+        assert own == (config.floatx(), config.dtype_policy(), config.epsilon(), config.image_data_format())
+    finally:
+        session._configure(config, *before)
+
+
+def test_a_backend_of_keras_that_is_not_there_is_named():
+    done = subprocess.run(
+        [sys.executable, "-c", "from listi.learning import models; models.build('lstm')"],
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1].startswith(
+        "ValueError: KERAS_BACKEND: Keras is to use torch, which is not installed; set KERAS_BACKEND=tensorflow"
+    )
+
+
+def test_a_file_is_found_without_the_data_that_ship(tmp_path, monkeypatch):
+    def none():
+        raise files.DataError("data/paper: not found")
+
+    monkeypatch.setattr(files, "repository", none)  # as from a wheel
+    models.save(models.build("lstm", units=2), tmp_path / "mine.keras")
+    assert models.find(tmp_path / "mine.keras") == models.find(str(tmp_path / "mine.keras")) == tmp_path / "mine.keras"
+    with pytest.raises(files.DataError, match="data/paper: not found"):
+        models.find("listi")

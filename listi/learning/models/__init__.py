@@ -1,73 +1,109 @@
-"""The networks: built, saved and loaded. Each module in this folder is one model, known by the module's name.
+"""The networks: their registry, and how they are built, saved and loaded.
 
-    lstm             coordinates read in the order of the atoms' numbers          paper
-    cnn              a grey image                                                 paper
-    gcn              graph convolutions along the bonds, the plainest reading     paper
-    gcn_attention    the same with attention between neighbours, Eq. 2b and 2d    paper
-    gcn_bonds        the same with weights that depend on the bond vectors        paper, read freely
-    listi            one graph of the whole sample, and every disc's weakest link our own
-    listi_si         the same from Si and bonds alone                             our own
-    listi_large      the same, larger, and taught how the atoms move              our own
+Every module in this folder describes one network by a record `MODEL` (see `Model`), and nothing else needs to know it:
+commands, cards, figures and tests read the registry. A new network is one new file here. The registry is read without
+Keras; a module imports it, and layers made of it, only within `build`.
 
-The module of a model has three functions: `inputs(cut, metadata)` returns what the network reads,
-`build(metadata, **sizes)` the untrained network, and `of_training(x)` (where there are `Scale` layers) the values they
-take their statistics from. Its `PAPER` says how it is trained at the paper's scale.
-
-A model predicts in the stress unit of its targets. What must be known to use it (its name, R_free, image size, seed,
-how it was trained, how many Si its discs held) is its metadata, kept inside the `.keras` file. Keras and TensorFlow are
-imported only when a model is built or loaded.
+A network predicts in the stress unit of its targets. What must be known to use it (its name, R_free, sizes, seed, how
+it was trained, how many Si its discs held) is its metadata, stored inside the `.keras` file.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import math
 import numbers
 import os
 import pkgutil
 import tempfile
 import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ... import files
 from ...network.geometry import is_whole
-from ..cutouts import R_FREE, Cutouts
-from ..encodings import Inputs
+from ..session import keras_session
 
 if TYPE_CHECKING:
     import keras
 
-JIT = False  # to predict: compiling takes seconds for every number of points, and saves little
-ENOUGH = 100  # points of a sample whose distribution tells something
-TINY = 1e-6  # stands for the variance of what never varies
-SCHEMA = 2  # of what a model reads and of its metadata
-NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    from ..cutouts import Cutouts
+    from ..encodings import Inputs
+
+JIT = False  # to predict: compiling by XLA takes seconds for every number of points, and saves little
+MIN_POINTS = 100  # of a sample, for the distribution of its inputs
+MIN_VARIANCE_RATIO = 1e-6  # stands for the variance of a constant input
+SCHEMA = 2  # of what a network reads and of its metadata
+SHIPPED = "models"  # folder of the networks among the data that ship
 
 
-def _module(name: str) -> ModuleType:
-    if name not in NAMES:
-        raise ValueError(f"name: {name!r} is not one of {', '.join(NAMES)}")
-    return import_module(f".{name}", __name__)
+@dataclass(frozen=True)
+class Model:
+    """A kind of network: all that commands, cards, figures and training need to know of it."""
+
+    name: str  # that of its module
+    reads: str  # its inputs in words, for its card; "{r_free:g}" stands for the radius of the discs [Å]
+    inputs: Callable[[Cutouts, dict], Inputs]  # cut-outs and metadata to what it reads
+    build: Callable[..., keras.Model]  # metadata and sizes to the untrained network; the sizes have defaults
+    paper_scale: Mapping[str, object]  # how it is trained: settings of `listi.learning.fit.Settings` and sizes
+    settings_chosen: str = "chosen on validation samples"  # where these come from, for its card
+    # Inputs to the values from which each `Scale` layer takes its statistics, by the name of the layer.
+    normalisation_data: Callable[[Inputs], dict[str, np.ndarray]] = lambda x: {}
+    # Layers with features of every Si of a disc; how many components of its motion are read off each in training.
+    auxiliary_heads: Mapping[str, int] = field(default_factory=dict)
+    label: str = ""  # in figures
+    look: Mapping[str, str] = field(default_factory=dict)  # colour, marker, line style; those for others if empty
+    rank: float | None = None  # place in figures and tables that compare networks; None: not in them
+    in_every_run: bool = False  # of the notebooks; the others are compared where they have been trained
+
+    @property
+    def sizes(self) -> dict[str, object]:
+        """Sizes that can be chosen, and their defaults."""
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty and p.kind is p.POSITIONAL_OR_KEYWORD}
 
 
-def build(name: str, seed: int = 0, r_free: float = R_FREE, **sizes) -> keras.Model:
+def names() -> list[str]:
+    """Return the names of all networks."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def record(name: str) -> Model:
+    """Return the record of a network; ValueError if there is none of that name."""
+    if name not in names():
+        raise ValueError(f"name: {name!r} is not one of {', '.join(names())}")
+    return import_module(f".{name}", __name__).MODEL
+
+
+def records() -> list[Model]:
+    """Return the records of all networks, in the order of figures; those that are not in figures come last."""
+    return sorted(map(record, names()), key=lambda r: math.inf if r.rank is None else r.rank)
+
+
+def compared(in_every_run: bool = False) -> tuple[str, ...]:
+    """Return the names of the networks that figures compare, in their order; of all, or of those of every run."""
+    return tuple(r.name for r in records() if r.rank is not None and r.in_every_run >= in_every_run)
+
+
+def build(name: str, seed: int = 0, r_free: float = 11.0, **sizes) -> keras.Model:
     """Build an untrained network.
 
     Parameters
     ----------
     name : str
-        One of `NAMES`.
+        One of `names()`.
     seed : int
         Seed of the initial weights and of dropout. It also seeds the global generators of Python, NumPy and Keras.
     r_free : float
-        Radius of the cut-outs that it will read [Å].
+        Radius of the cut-outs that it will read [Å]; the default is the paper's.
     **sizes
-        Passed on to `build` of the module `name`, e.g. `pixels` for "cnn", `width` for "gcn".
+        Sizes of the network, e.g. `pixels` for "cnn", `width` for "gcn".
 
     Returns
     -------
@@ -79,38 +115,39 @@ def build(name: str, seed: int = 0, r_free: float = R_FREE, **sizes) -> keras.Mo
     ValueError
         If a parameter makes no sense.
     """
-    if seed != int(seed) or seed < 0:
+    if not (is_whole(seed) and seed >= 0):
         raise ValueError(f"seed: {seed!r} is not a whole number >= 0")
     if not r_free > 0:
         raise ValueError(f"r_free: {r_free!r} Å is not > 0")
-    module = _module(name)
-    kinds = inspect.signature(module.build).parameters.values()
-    allowed = [kind.name for kind in kinds if kind.kind is kind.POSITIONAL_OR_KEYWORD and kind.name != "metadata"]
-    for size in sizes:
-        if size not in allowed:
-            raise ValueError(f"{size}: is not a size of {name}; there are {', '.join(allowed)}")
-        _check_kind(size, sizes[size], inspect.signature(module.build).parameters[size].default)
-    import keras
+    defaults = record(name).sizes
+    for size, value in sizes.items():
+        if size not in defaults:
+            raise ValueError(f"{size}: is not a size of {name}; there are {', '.join(defaults)}")
+        _check_kind(size, value, defaults[size])
+    with keras_session() as keras:
+        keras.utils.set_random_seed(seed)
+        known = {"schema": SCHEMA, "name": name, "r_free": float(r_free), "seed": int(seed), "mirror": False}
+        return _built(known | defaults | sizes)
 
-    keras.utils.set_random_seed(seed)
-    model = module.build(
-        {"schema": SCHEMA, "name": name, "r_free": float(r_free), "seed": int(seed), "mirror": False, **sizes},
-        **sizes,
-    )
+
+def _built(known: Mapping) -> keras.Model:
+    """Build the network that metadata describe."""
+    kind = record(known["name"])
+    model = kind.build(dict(known), **{size: known[size] for size in kind.sizes if size in known})
     model.jit_compile = JIT
     return model
 
 
 def _check_kind(size: str, value: object, default: object) -> None:
-    """Refuse a size of another kind than its default: a part is there or not, a number is whole or not."""
+    """Refuse a size of another kind than its default: true or false, a whole number, or a number."""
     if isinstance(default, bool):
-        allowed, told = isinstance(value, bool), "true or false"
+        allowed, kind = isinstance(value, bool), "true or false"
     elif isinstance(default, int):
-        allowed, told = is_whole(value) and value >= 0, "a whole number >= 0"
+        allowed, kind = is_whole(value) and value >= 0, "a whole number >= 0"
     else:
-        allowed, told = isinstance(value, numbers.Real) and not isinstance(value, bool), "a number"
+        allowed, kind = isinstance(value, numbers.Real) and not isinstance(value, bool), "a number"
     if not allowed:
-        raise ValueError(f"{size}: {value!r} is not {told}")
+        raise ValueError(f"{size}: {value!r} is not {kind}")
 
 
 def metadata(model: keras.Model) -> dict:
@@ -121,10 +158,10 @@ def metadata(model: keras.Model) -> dict:
     ValueError
         If it was not built here.
     """
-    found = next((layer for layer in getattr(model, "layers", ()) if layer.name == "threshold"), None)
-    if not hasattr(found, "metadata"):
+    layer = next((layer for layer in getattr(model, "layers", ()) if layer.name == "threshold"), None)
+    if not hasattr(layer, "metadata"):
         raise ValueError(f"model: {model!r} was not made by listi.learning.models.build")
-    return json.loads(found.metadata)
+    return json.loads(layer.metadata)
 
 
 def update_metadata(model: keras.Model, **changes) -> None:
@@ -133,33 +170,21 @@ def update_metadata(model: keras.Model, **changes) -> None:
 
 
 def inputs(model: keras.Model, cut: Cutouts) -> Inputs:
-    """Return the input of a model for the cut-outs of a sample: sequences, images, graphs, or a graph of the sample.
-
-    Raises
-    ------
-    ValueError
-        If the model was built for another R_free, or cannot read the sample.
-    """
+    """Return what a model reads of the cut-outs of a sample; ValueError for another R_free, or if it cannot read it."""
     known = metadata(model)
     if cut.r_free != known["r_free"]:
         raise ValueError(f"r_free: {cut.r_free} Å, but the model was built for {known['r_free']} Å")
-    return _module(known["name"]).inputs(cut, known)
+    return record(known["name"]).inputs(cut, known)
 
 
 def standardise(model: keras.Model, x: Inputs) -> None:
-    """Give the `Scale` layers of a model the statistics of what it is to be trained on."""
-    module = _module(metadata(model)["name"])
-    for name, values in getattr(module, "of_training", lambda x: {})(x).items():
+    """Give the `Scale` layers of a model the statistics of its training inputs."""
+    for name, values in record(metadata(model)["name"]).normalisation_data(x).items():
         model.get_layer(name).adapt(values)
 
 
-def moves_from(model: keras.Model) -> dict[str, int]:
-    """Layers with features of every Si of a disc, and how many components of its motion are read off each to train."""
-    return dict(getattr(_module(metadata(model)["name"]), "MOVES_FROM", {}))
-
-
 def distance(model: keras.Model, x: Inputs) -> float:
-    """How far what a model is given is from what it was trained on: 0 where every input is distributed as there.
+    """Return how much the distribution of the inputs differs from that of the training; 0 if it is the same.
 
     The divergence of Kullback and Leibler between two normal distributions, (v + d² - 1 - ln v)/2 with the ratio v of
     their variances and the difference d of their means in units of the training's standard deviation, averaged over
@@ -177,20 +202,17 @@ def distance(model: keras.Model, x: Inputs) -> float:
     float
         NaN for a model without `Scale` layers, an untrained one, and fewer points than a hundred.
     """
-    if len(x) < ENOUGH or "mean" not in metadata(model):
-        return float("nan")
-    each = []
-    for name, values in getattr(_module(metadata(model)["name"]), "of_training", lambda x: {})(x).items():
+    known = metadata(model)
+    if len(x) < MIN_POINTS or "mean" not in known:
+        return math.nan
+    divergences = []
+    for name, values in record(known["name"]).normalisation_data(x).items():
         layer = model.get_layer(name)
         mean, std = np.asarray(layer.mean), np.asarray(layer.std)
-        shift, ratio = (values.mean(axis=0) - mean) / std, np.maximum((values.std(axis=0) / std) ** 2, TINY)
-        each.append(0.5 * (ratio + shift**2 - 1.0 - np.log(ratio)))
-    return float(np.mean(np.concatenate(each))) if each else float("nan")
-
-
-def at_paper_scale(name: str) -> dict:
-    """Return how a model is trained at the paper's scale: arguments of `fit`."""
-    return dict(_module(name).PAPER)
+        shift = (values.mean(axis=0) - mean) / std
+        ratio = np.maximum((values.std(axis=0) / std) ** 2, MIN_VARIANCE_RATIO)
+        divergences.append(0.5 * (ratio + shift**2 - 1.0 - np.log(ratio)))
+    return float(np.mean(np.concatenate(divergences))) if divergences else math.nan
 
 
 def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
@@ -208,7 +230,7 @@ def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
     Raises
     ------
     ValueError
-        If the name does not end in ".keras" or the model was not built here.
+        If the name does not end in ".keras", the model was not built here, or its weights are not finite.
     DataError
         If the file cannot be written.
     """
@@ -216,29 +238,43 @@ def save(model: keras.Model, path: str | os.PathLike, **more) -> None:
     if path.suffix != ".keras":
         raise ValueError(f"path: {str(path)!r} does not end in .keras")
     update_metadata(model, **more)
-    with tempfile.TemporaryDirectory() as folder:
+    if not is_finite(model):
+        raise ValueError("model: its weights are not finite; a training that diverged is not stored")
+    with tempfile.TemporaryDirectory() as folder, keras_session():
         file = Path(folder) / path.name
         model.save(file)
         files.write_bytes(path, file.read_bytes())
 
 
+def is_finite(model: keras.Model) -> bool:
+    """Return whether all weights of a model are finite numbers."""
+    return all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
 def load(path: str | os.PathLike) -> keras.Model:
     """Read a model that `save` wrote, or one that ships by its name.
+
+    The network is built by its module, as its metadata say, and takes its weights from the file: files of other
+    versions of Keras can be read, and nothing in them is executed.
 
     Raises
     ------
     ValueError
-        If there is no such file, it is not one of ours, or not as it was written (DataError).
+        If there is no such file, it is not one of ours, or not as it was written (DataError), or its weights are not
+        those of such a network or not finite.
     """
     path = find(path)
     known = metadata_of(path)
     if known.get("schema") != SCHEMA:
         raise ValueError(f"model: {str(path)!r} is of schema {known.get('schema', 1)}; this version reads {SCHEMA}")
-    _module(known["name"])  # registers the layers that the file names
-    import keras
-
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    model.jit_compile = JIT
+    with keras_session():
+        model = _built(known)
+        try:
+            model.load_weights(path)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"model: {str(path)!r} does not hold the weights of such a network: {error}") from error
+    if not is_finite(model):
+        raise ValueError(f"model: {str(path)!r} holds weights that are not finite, of a training that diverged")
     return model
 
 
@@ -250,18 +286,19 @@ def find(path: str | os.PathLike) -> Path:
     ValueError
         If there is no such file.
     """
+    path = Path(path)
+    if path.is_file():
+        return path
     shipped = files.pretrained()
     if str(path) in shipped:
         return shipped[str(path)]
-    if str(path) in NAMES:
-        raise ValueError(f"model: no trained {path!r} ships; there are: {', '.join(shipped) or 'none'}")
-    if not Path(path).is_file():
-        raise ValueError(f"model: {str(path)!r} is neither a file nor one of {', '.join(shipped)}")
-    return Path(path)
+    if str(path) in names():
+        raise ValueError(f"model: no trained {str(path)!r} ships; there are: {', '.join(shipped) or 'none'}")
+    raise ValueError(f"model: {str(path)!r} is neither a file nor one of {', '.join(shipped)}")
 
 
 def read_config(path: str | Path) -> dict:
-    """Read how Keras would build a saved model, without building it.
+    """Read the layers of a saved model as Keras describes them, without building it.
 
     Raises
     ------

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..cutouts import Cutouts
 from ..encodings import Inputs
-from ..layers import keras
 from . import listi
-from .listi import PAPER, of_training  # noqa: F401  (it is trained alike)
 
 SI_ALONE = {"oxygen": False, "stress": False}
 
@@ -23,7 +23,20 @@ def build(
     rounds_in_disc: int = 2,
     weakest_link: bool = True,
     beyond: bool = True,
-) -> keras.Model:
+):
     """Build the network; sizes as for `listi.build`."""
     parts = {"weakest_link": weakest_link, "beyond": beyond, **SI_ALONE}
     return listi.build(metadata, width, rounds, rounds_in_disc, name="listi_si", **parts)
+
+
+MODEL = replace(
+    listi.MODEL,
+    name="listi_si",
+    reads="Si and bonds of the whole sample, then every disc of {r_free:g} Å",
+    inputs=inputs,
+    build=build,
+    label="",
+    look={},
+    rank=None,
+    in_every_run=False,
+)
