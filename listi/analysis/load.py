@@ -1,8 +1,8 @@
 """Local loading rate under remote strain, and the strain at which each disc should therefore fail.
 
-A probe measures the stress that a disc can take; the sample decides how fast that stress rises. To first order in strain
-the atoms move affinely and, in addition, so that all forces stay zero (Lemaître, Maloney, J. Stat. Phys. 123, 415
-(2006)): one linear solve for the sample. Strain to failure = threshold / stress rate.
+A probe measures the stress that a disc can take; the sample decides how fast that stress rises. To first order in
+strain the atoms move affinely and, in addition, so that all forces stay zero (Lemaître, Maloney, J. Stat. Phys. 123,
+415 (2006)): one linear solve for the sample. Strain to failure = threshold / stress rate.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ DESCRIPTORS: dict[str, Baseline] = {
     for function in (density, ring_size, bond_variance, longest_bond, stretched_bond, initial_stress)
 }
 PREDICTORS: dict[str, Baseline] = DESCRIPTORS | {
-    function.__name__: function for function in (local_modulus, soft_modes, geodesic_betweenness, shortest_winding_path)
+    function.__name__: function for function in (shortest_winding_path, local_modulus, geodesic_betweenness, soft_modes)
 }
 
 

@@ -118,7 +118,7 @@ def score(
         join="outer",
     ).transpose("resolution", "model", "sample", ...)
     summary = intervals(scores).rename({name: f"{name}_mean" for name in scores})
-    if stored:
+    if stored and scores.sizes["model"] > 1:
         base = scores.sel(model=stored[0], drop=True)
         change = intervals((scores - base).drop_sel(model=stored[0])).reindex(model=scores.model)
         summary = summary.merge(change.rename({name: f"{name}_difference" for name in scores}))

@@ -17,13 +17,14 @@ from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import inputs, learning, reach
 from .maps import fig9, yield_stress
 from .mechanics import fig1, fig2
-from .prediction import forecast, fresh, late, predictors, rules, strains
+from .prediction import benchmark, forecast, fresh, late, rules, strains
 from .sensitivity import boundary, cost, hysteresis, independence, radius
 from .statistics import fig3, fig7, fig8, scores
 from .structure import curves, glass, rings
 from .style import save
 
 __all__ = [
+    "benchmark",
     "boundary",
     "boxes",
     "cost",
@@ -48,7 +49,6 @@ __all__ = [
     "learning",
     "noise",
     "overlay",
-    "predictors",
     "published",
     "radius",
     "reach",

@@ -77,7 +77,7 @@ def graph_of(network, copies=1):
 
 def test_betweenness_is_that_of_networkx(glass):
     wanted = nx.edge_betweenness_centrality(graph_of(glass), weight="length")
-    vector, inside = predictors._bonds_in_discs(glass, points_of(glass), R_FREE)
+    _, inside = predictors._bonds_in_discs(glass, points_of(glass), R_FREE)
     values = np.array([wanted.get((a, b), wanted.get((b, a))) for a, b in glass.bonds])
     found = predictors.geodesic_betweenness(glass, points_of(glass), R_FREE)
     np.testing.assert_allclose(found, -(inside @ values) / inside.sum(axis=1), rtol=1e-9)

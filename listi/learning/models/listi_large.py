@@ -12,7 +12,7 @@ from ..layers import keras
 from . import listi
 from .listi import inputs, of_training  # noqa: F401  (it reads the same)
 
-PAPER = {  # how the one that ships is trained, on what `listi.compendium.network_studies` makes: the paper has none
+PAPER = {  # how the one that ships is trained, on what `notebooks/studies/networks.py` makes: the paper has none
     "epochs": 20,
     "batch_size": 450,
     "optimizer": "adamw",
