@@ -23,7 +23,7 @@ from listi.analysis.prediction_goodness import first_events, goodness
 from listi.analysis.score import MEASURES, stored_map
 from listi.analysis.spots import blurred
 from listi.compendium import data_set
-from listi.files import shipped
+from listi.files import shipped, write_bytes
 
 WIDTHS = np.arange(0.0, 8.5, 0.5)  # of the Gaussian [Å]
 KEYS = ("event", "k", "strain")
@@ -77,7 +77,8 @@ def complete(table: Path, folder: Path) -> pd.DataFrame:
             rows = tidy(listi.score(function, samples, stored), samples)
             known = pd.concat([known, rows.round({"value": 5})], ignore_index=True)
             table.parent.mkdir(parents=True, exist_ok=True)
-            known.sort_values(COLUMNS[:4], kind="stable").to_csv(table, index=False)
+            text = known.sort_values(COLUMNS[:4], kind="stable").to_csv(index=False)
+            write_bytes(table, text.encode())
             print(name, flush=True)
     return known
 
