@@ -29,6 +29,7 @@ Baseline = Callable[..., np.ndarray]
 UNSTRESSED = 3.01465  # Si-Si distance of the honeycomb crystal at zero pressure [Å]
 N_MODES = 30  # softest vibrational modes whose participation is summed
 N_SOURCES = 500  # Si from which shortest paths are found at a time: memory of some 10 MB per 1000 Si
+LARGEST_STRAIN = 1.0  # larger strains to failure all rank as this one
 PENALTY = 1.0  # of the ridge regression, on standardised descriptors
 
 
@@ -177,7 +178,7 @@ DESCRIPTORS: dict[str, Baseline] = {
     for function in (density, ring_size, bond_variance, longest_bond, stretched_bond, initial_stress)
 }
 PREDICTORS: dict[str, Baseline] = DESCRIPTORS | {
-    function.__name__: function for function in (local_modulus, soft_modes, geodesic_betweenness, shortest_winding_path)
+    function.__name__: function for function in (shortest_winding_path, local_modulus, geodesic_betweenness, soft_modes)
 }
 
 
@@ -229,9 +230,9 @@ def over_load(threshold: Callable[..., xr.DataArray | np.ndarray], r_free: float
         values = np.asarray(returned).ravel()
         inside = membership(network.positions, network.cell, points, r_free)
         rate = inside @ respond(network).virial_rate / (np.pi * r_free**2)
-        # Minus the inverse ranks as the strain does, and puts points that are not loaded (rate <= 0) last.
         strain = np.divide(values, rate, out=np.full(len(rate), np.nan), where=rate > 0.0)
-        return xr.Dataset({"threshold": ("point", -rate / values), "strain_to_failure": ("point", strain)})
+        softness = np.fmin(strain, LARGEST_STRAIN)  # also where a point is not loaded, and so has no strain
+        return xr.Dataset({"threshold": ("point", softness), "strain_to_failure": ("point", strain)})
 
     return predict_over_load
 

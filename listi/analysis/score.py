@@ -106,7 +106,7 @@ def score(
     ...     return -listi.stress_rate(network)
     >>> scores = listi.score(loaded_fast, samples)
     >>> scores.mean_goodness_mean.sel(resolution="point", bound="mean").round(2).to_series().to_dict()
-    {'loaded_fast': 0.54, 'probing': 0.87}
+    {'loaded_fast': 0.51, 'probing': 0.87}
     >>> figure = listi.figures.scores(scores)  # box plots
     """
     predictors = _named(predictor)
@@ -118,7 +118,7 @@ def score(
         join="outer",
     ).transpose("resolution", "model", "sample", ...)
     summary = intervals(scores).rename({name: f"{name}_mean" for name in scores})
-    if stored:
+    if stored and scores.sizes["model"] > 1:
         base = scores.sel(model=stored[0], drop=True)
         change = intervals((scores - base).drop_sel(model=stored[0])).reindex(model=scores.model)
         summary = summary.merge(change.rename({name: f"{name}_difference" for name in scores}))

@@ -94,7 +94,7 @@ def _learned(folder: Path, ships: bool, sums: list[str], points: int) -> str:
     own = len(set(sums) & {checksum_of(sample) for sample in data_set.of_roles(folder, "train")})
     parts = [f"{own} training samples of `{'data/paper' if ships else folder.absolute().name}`"] * (own > 0)
     if own < len(sums):
-        parts.append(f"{len(sums) - own} samples that `listi.compendium.network_studies` makes or probes anew")
+        parts.append(f"{len(sums) - own} samples that `notebooks/studies/networks.py` makes or probes anew")
     return f"{points} probes in {' and '.join(parts)}"
 
 

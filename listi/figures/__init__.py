@@ -14,12 +14,13 @@ from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import inputs, learning, reach
 from .maps import fig9, yield_stress
 from .mechanics import fig1, fig2
-from .prediction import forecast, fresh, late, predictors, strains
+from .prediction import benchmark, forecast, fresh, late, strains
 from .statistics import fig3, fig7, fig8, scores
 from .structure import curves, glass, rings
 from .style import save
 
 __all__ = [
+    "benchmark",
     "curves",
     "fig1",
     "fig2",
@@ -37,7 +38,6 @@ __all__ = [
     "learning",
     "noise",
     "overlay",
-    "predictors",
     "published",
     "reach",
     "rings",

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from .. import figures, files
-from ..analysis.prediction_goodness import goodness
+from ..analysis.prediction_goodness import first_events, goodness
 from ..compendium import data_set, predicted, sample_files
 from ..compendium.data_set import (
     NETWORKS,
@@ -75,7 +75,9 @@ def _fig2(folder: Path) -> Figure:
 
 
 def _fig3(folder: Path) -> Figure:
-    return figures.fig3(data_set.goodness_of(of_roles(folder, "train", "validation", "test")))
+    samples = of_roles(folder, "train", "validation", "test")
+    strain = xr.concat([first_events(sample.shear).event_strain for sample in samples], "sample", join="outer")
+    return figures.fig3(data_set.goodness_of(samples), strain)
 
 
 def _learning(folder: Path, name: str) -> Figure:

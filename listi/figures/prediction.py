@@ -1,4 +1,4 @@
-"""Figures of what else predicts events: strain to failure, fresh maps, structural predictors.
+"""Figures of other predictors of events: strain to failure, fresh maps, the benchmark.
 
 Tables are mappings of columns of equal length, a row per event of a sample (`notebooks/studies/forecast.py`).
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.patheffects as effects
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -196,51 +197,47 @@ def late(rows: Table, width: float = 0.03) -> Figure:
     return figure
 
 
+BENCHMARK = (  # columns of the benchmark figure: measure, key, title
+    ("goodness", "1", "goodness,\nfirst event"),
+    ("mean_goodness", "", "goodness,\nsix events"),
+    ("hit_first", "1", "first event at\nsoftest spot"),
+    ("hit_first", "3", "first event\namong 3 spots"),
+    ("hits", "10", "six events\namong 10 spots"),
+)
+
+
 @styled
-def predictors(
-    goodness: Mapping[str, Sequence[Sequence[float]]], added: Mapping[str, Mapping[str, Mapping[str, float]]]
-) -> Figure:
-    """Mean goodness of the first and of all events by every map, and what it adds to some others.
+def benchmark(table: pd.DataFrame, base: str = "probing") -> Figure:
+    """Scores of many predictors at equal resolution: means over samples with 95 % bootstrap intervals.
+
+    Rows are ordered by the mean goodness of six events at the resolution of an event.
 
     Parameters
     ----------
-    goodness : mapping
-        Name of the map to the goodness of every event of every sample.
-    added : mapping
-        What is added to, to change, low and high, each a mapping of the maps' names: change of the mean goodness on
-        samples that were not fitted, when a map is combined with it.
+    table : DataFrame
+        Columns model, resolution, sample, measure, key and value: a line for every score of a predictor on a sample,
+        as `notebooks/studies/benchmark.py` writes them.
+    base : str
+        The predictor whose means are drawn as lines to compare with.
     """
-    means = {name: bootstrap(np.array([np.mean(one) for one in each])) for name, each in goodness.items()}
-    order = sorted(means, key=lambda name: means[name][0])
-    figure = Figure(figsize=(4.2 + 1.7 * len(added), 0.2 * len(order) + 1.0), layout="constrained")
-    left, *others = figure.subplots(1, 1 + len(added), sharey=True, width_ratios=[1.5] + [1] * len(added))
-    for row, name in enumerate(order):
-        mean, low, high = means[name]
-        first = bootstrap(np.array([one[0] for one in goodness[name]]))
-        for value, below, above, shift, colour, marker, label in (
-            (*first, 0.15, RED, "s", "first event"),
-            (mean, low, high, -0.15, BLUE, "o", "all events"),
-        ):
-            error = [[value - below], [above - value]]
-            text = None if row else label
-            left.errorbar(
-                value, row + shift, xerr=error, color=colour, marker=marker, ms=3.5, capsize=2, ls="", label=text
-            )
-        for axes, table in zip(others, added.values(), strict=True):
-            if name in table["change"]:
-                change, below, above = (table[key][name] for key in ("change", "low", "high"))
-                axes.errorbar(
-                    change, row, xerr=[[change - below], [above - change]], color="black", marker="D", ms=3, capsize=2
-                )
-    left.set_yticks(range(len(order)), [name.replace("_", " ") for name in order])
-    left.set(xlabel="Mean goodness (1)", xlim=(-1.05, 1.05))
-    left.legend(loc="lower right")
-    panels.letter(left, "a", "each by itself")
-    for axes, letter, base in zip(others, "bcd", added, strict=False):
-        axes.set_xlabel("Change of the mean\ngoodness (1)")
-        panels.letter(axes, letter, f"added to {base.replace('_', ' ')}")
-    for axes in (left, *others):
-        axes.axvline(0.0, color=GREY, linewidth=0.7)
-        for row in range(len(order)):  # the rows are many, and far from their names
-            axes.axhline(row, color=GREY, linewidth=0.2, zorder=0)
+    order = (
+        table[(table.measure == "mean_goodness") & (table.resolution == "event")].groupby("model").value.mean()
+    ).sort_values()
+    figure = Figure(figsize=(7.4, 0.19 * len(order) + 1.2), layout="constrained")
+    columns = figure.subplots(1, len(BENCHMARK), sharey=True)
+    looks = {"point": (GREY, "o", 0.15, "map as it is"), "event": (BLUE, "s", -0.15, "at the resolution of an event")}
+    for axes, (measure, key, title), letter in zip(columns, BENCHMARK, "abcde", strict=True):
+        chosen = table[(table.measure == measure) & (table.key.astype(str) == key)]
+        for resolution, (colour, marker, shift, label) in looks.items():
+            rows = chosen[chosen.resolution == resolution].groupby("model").value
+            mean, low, high = np.array([bootstrap(rows.get_group(name).to_numpy()) for name in order.index]).T
+            line = {"color": colour, "marker": marker, "ms": 3, "ls": "", "elinewidth": 0.8}
+            axes.errorbar(mean, np.arange(len(order)) + shift, xerr=[mean - low, high - mean], label=label, **line)
+            if resolution == "event" and base in order.index:
+                axes.axvline(mean[order.index.get_loc(base)], color=BLUE, linewidth=0.6, linestyle=":")
+        axes.set_xlabel(title)
+        axes.set_title(f"$\\bf{{{letter}}}$")
+        axes.grid(axis="y", color=GREY, linewidth=0.2)
+    columns[0].set_yticks(range(len(order)), [name.replace("_", " ") for name in order.index])
+    figure.legend(*columns[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -38,11 +38,7 @@ NETWORKS = {
     "probing": {"color": "black", "marker": "D", "linestyle": "-", "label": "mechanical probing"},
     **{record.name: {**record.look, "label": record.label} for record in models.records() if record.look},
 }
-OTHERS = (  # for networks of the reader's own, one after another
-    {"color": "#9a9a9a", "marker": "v", "linestyle": ":"},
-    {"color": "#7b4fa3", "marker": "X", "linestyle": "--"},
-    {"color": "#d9b38c", "marker": "p", "linestyle": "-."},
-)
+OTHER = {"color": "#7b4fa3", "marker": "v", "linestyle": ":"}  # any other network or predictor
 
 BLUE, RED, GREY, ORANGE = "#2f5f9e", "#b3202c", "#8c8c8c", "#e69f00"
 STRESS_LABEL = "Shear stress $\\tau$\n($10^{-3}$ reduced energy/Å$^2$)"
@@ -89,9 +85,9 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return in_style
 
 
-def look(name: str, number: int = 0) -> dict[str, str]:
-    """Colour, marker, line style and label of a network; `number` tells apart those that have no look of their own."""
-    return NETWORKS.get(name, {**OTHERS[number % len(OTHERS)], "label": name})
+def look(name: str) -> dict[str, str]:
+    """Colour, marker, line style and label of a network; all others share a look, and are drawn in panels each."""
+    return NETWORKS.get(name, {**OTHER, "label": name.replace("_", " ")})
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:

@@ -126,18 +126,24 @@ def test_predicted_strains_are_compared_with_those_of_the_events(samples):
     assert np.isnan(listi.score(with_strains, samples).strain_error.sel(model="probing")).all()
 
 
+def test_the_base_alone_has_no_differences(samples):
+    scores = listi.score({}, samples)
+    assert scores.model.values.tolist() == ["probing"] and "goodness_difference" not in scores
+
+
 def test_a_stored_map_is_a_predictor(samples):
     scores = listi.score({"looked_up": stored_map(samples[:1], "probing")}, samples[:1])
     assert (scores.mean_goodness_difference.sel(model="looked_up") == 0.0).all()
 
 
-def test_the_figure_has_a_box_for_every_predictor_and_no_value_of_the_paper(samples):
-    scores = listi.score({"one": constant, "other": constant}, samples)
-    axes = figures.scores(scores).axes[1]
-    labels = axes.get_legend_handles_labels()[1]
-    assert labels == ["one", "other", "mechanical probing"]
-    colours = {tuple(line.get_color()) for line in axes.lines if line.get_label() in labels}
-    assert len(colours) == 3
+def test_the_figure_has_a_panel_for_every_predictor_and_no_value_of_the_paper(samples):
+    """More predictors than fit in a row are drawn too."""
+    scores = listi.score({f"number_{n}": constant for n in range(8)}, samples)
+    axes = [panel for panel in figures.scores(scores).axes if panel.get_visible()]
+    assert [panel.get_title("center") for panel in axes if panel.get_title("center")] == [
+        f"number {n}" for n in range(8)
+    ]
+    assert len(axes) == 16 and not any(line.get_marker() == "*" for panel in axes for line in panel.lines)
 
 
 def broken(network):

@@ -5,6 +5,7 @@ import warnings
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from handmade import honeycomb
@@ -18,7 +19,7 @@ from skimage.color import rgb2lab
 from listi import figures
 from listi.analysis import load
 from listi.compendium.data_set import Learned
-from listi.figures import panels, published, style
+from listi.figures import panels, prediction, published, style
 from listi.figures.mechanics import drop_of_event
 from listi.imaging.circle import Circle
 from listi.imaging.picture import Imaged
@@ -86,6 +87,18 @@ def rows_of_events():
     return made_up | {"distance": distance, "stress": numbers.random(48), "peak": np.ones(48)}
 
 
+def scores_table():
+    """Made-up scores of two predictors on three samples."""
+    rows = [
+        (model, resolution, sample, measure, key, level - 0.1 * sample - 0.05 * (resolution == "point"))
+        for model, level in (("probing", 0.9), ("worse", 0.5))
+        for resolution in ("point", "event")
+        for sample in range(3)
+        for measure, key, _ in prediction.BENCHMARK
+    ]
+    return pd.DataFrame(rows, columns=["model", "resolution", "sample", "measure", "key", "value"])
+
+
 @pytest.fixture(scope="module")
 def network():
     return honeycomb(9, 10)
@@ -151,13 +164,7 @@ def drawn(network, goodness):
         "strains": figures.strains(made_up),
         "fresh": figures.fresh(made_up),
         "late": figures.late(made_up),
-        "predictors": figures.predictors(
-            {name: [[0.9, 0.5], [0.8, 0.6], [1.0, 0.1]] for name in ("threshold", "ring_size")},
-            {
-                base: {name: {"ring_size": value + more} for name, value in (("change", 0), ("low", -1), ("high", 2))}
-                for base, more in (("threshold", 0.01), ("listi", 0.02))
-            },
-        ),
+        "benchmark": figures.benchmark(scores_table()),
         "yield_stress": figures.yield_stress(directions(threshold), shear, network.cell),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
@@ -178,7 +185,7 @@ def drawn(network, goodness):
 
 OURS = ["glass", "curves", "rings", "inputs"]
 IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
-BEYOND = ["reach", "forecast", "strains", "fresh", "late", "predictors", "yield_stress"]
+BEYOND = ["reach", "forecast", "strains", "fresh", "late", "benchmark", "yield_stress"]
 NAMES = [*OURS, *IMAGED, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
@@ -310,24 +317,36 @@ def test_the_drop_of_each_event_is_found(network):
     assert [drop_of_event(late, n).start for n in EVENTS] == [9, 19, 29, 39, 49, 59]
 
 
-def test_fig3_draws_the_means_and_the_papers_values(drawn, goodness):
+def test_fig3_draws_every_value_the_means_and_the_papers_values(drawn, goodness):
     (axes,) = drawn["fig3"].axes
     lines = [line.get_ydata() for line in axes.lines]
     means = goodness.mean("sample").values
-    assert any(len(y) == 6 and np.allclose(y, means) for y in lines)
-    assert any(len(y) == 2 and np.allclose(y, list(published.PROBING_MEAN.values())) for y in lines)
+    assert any(len(y) == 6 and np.allclose(y, 1 - means) for y in lines)
+    assert any(len(y) == 2 and np.allclose(y, [5e-4, 0.2]) for y in lines)  # 1 and 0.8; 0 has no logarithm
+    points = [line for line in axes.lines if line.get_marker() in (".", "o")]
+    assert sum(len(line.get_ydata()) for line in points) == int(goodness.count())
+    assert axes.get_yscale() == "log"
+
+
+def test_fig3_tells_late_events_apart(goodness):
+    strain = 0.01 * goodness.event + 0.0 * goodness
+    (axes,) = figures.fig3(goodness, strain).axes
+    late = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_ydata()) for line in late) == int((goodness.notnull() & (strain > 0.04)).sum())
 
 
 @pytest.mark.parametrize(
     ("name", "paper"),
     [("fig7", published.SEEN_FIRST_EVENT), ("fig8", published.UNSEEN_FIRST_EVENT)],
 )
-def test_figs_7_and_8_draw_the_papers_first_events(drawn, name, paper):
-    _, axes = drawn[name].axes
-    stars = [y for line in axes.lines if line.get_marker() == "*" for y in line.get_ydata()]
+def test_figs_7_and_8_have_a_panel_per_network_with_the_papers_first_event_and_differences(drawn, name, paper):
+    above = [axes for axes in drawn[name].axes if axes.get_title("center")]
+    assert [axes.get_title("center") for axes in above] == ["LSTM", "CNN", "GCN, Kipf", "ours"]
+    stars = [y for axes in above for line in axes.lines if line.get_marker() == "*" for y in line.get_ydata()]
     assert sorted(stars) == sorted(paper.values())
-    legend = [text.get_text() for text in drawn[name].legends[0].get_texts()]
-    assert {"LSTM", "CNN", "GCN, Kipf", "ours"} <= set(legend)
+    below = drawn[name].axes[len(above) :]
+    for axes in below:  # all are the same values here
+        assert any(len(line.get_ydata()) == 6 and np.allclose(line.get_ydata(), 0.0) for line in axes.lines)
 
 
 def test_correlations_stand_beside_the_papers(drawn):
@@ -380,8 +399,12 @@ def test_strains_are_drawn_in_per_cent_first_events_apart(drawn):
     np.testing.assert_allclose(first.get_ydata(), 100 * rows["actual"][chosen])
 
 
-def test_predictors_are_ordered_and_the_base_adds_nothing_to_itself(drawn):
-    left, *others = drawn["predictors"].axes
-    assert [text.get_text() for text in left.get_yticklabels()] == ["threshold", "ring size"]
-    for axes, change in zip(others, (0.01, 0.02), strict=True):
-        assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"] == [change]
+def test_the_benchmark_is_ordered_and_draws_the_mean_of_every_score(drawn):
+    table, columns = scores_table(), drawn["benchmark"].axes
+    assert [text.get_text() for text in columns[0].get_yticklabels()] == ["worse", "probing"]
+    for axes, (measure, key, _) in zip(columns, prediction.BENCHMARK, strict=True):
+        lines = [line for line in axes.lines if line.get_marker() in ("o", "s")]
+        for line, resolution in zip(lines, ("point", "event"), strict=True):
+            rows = table[(table.measure == measure) & (table.key == key) & (table.resolution == resolution)]
+            means = rows.groupby("model").value.mean()
+            np.testing.assert_allclose(line.get_xdata(), [means["worse"], means["probing"]])

@@ -1,47 +1,53 @@
-"""What networks learn from how much data, what they need of their input, and how far from their data they hold.
+"""What networks learn from how much data, which of their inputs they need, and on how different glasses they hold.
 
-`update("data/paper")` does all studies and keeps the results in the folder's `networks.json`. Every training is kept,
-unfinished ones too, so that a study that was stopped goes on.
+    python notebooks/studies/networks.py [STUDY ...] [--data data/paper] [--work results/training]
+
+completes `studies/networks.csv` below the data: a line for every number, with study, label of the training or kind of
+glass, sample, quantity, event and value. Trainings are stored in the work folder, unfinished ones too, so that a study
+that was stopped goes on. All of them take about two days of two cores.
 """
 
 from __future__ import annotations
 
+import argparse
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from scipy.optimize import root
 
-from .. import files
-from ..analysis.prediction_goodness import first_events, goodness
-from ..analysis.sample import Sample
-from ..generation.generate import TARGET_RING_STATISTICS, generate
-from ..learning import models
-from ..learning.predict import predict
-from ..mechanics.shear import relax, state_after
-from ..network.network import Network
-from ..probing.probe import probe
-from . import data_set, making, model_card, predicted, sample_files, studies, trained
-from .provenance import record
+from listi import files
+from listi.analysis.comparison import correlation
+from listi.analysis.prediction_goodness import first_events, goodness
+from listi.analysis.sample import Sample
+from listi.compendium import data_set, making, model_card, predicted, sample_files, trained
+from listi.generation.generate import TARGET_RING_STATISTICS, generate
+from listi.learning import models
+from listi.learning.predict import predict
+from listi.mechanics.shear import relax, state_after
+from listi.network.network import Network
+from listi.probing.probe import probe
 
-FILE = "networks.json"
+TABLE = Path("studies") / "networks.csv"
+COLUMNS = ["study", "label", "sample", "quantity", "event", "value"]
 FOLDS = 5  # of the cross-validation
 SIZES = (2, 5, 10, 20, 40)  # training samples of the learning curve
 CURVES = ("listi",)  # networks whose learning curves are made
 # Training samples that are probed more densely, and epochs: ten in the steps of the curve; forty take longer.
 DENSER = {10: 40, 40: 60}
 FINER = 2  # by how much along x and y
-# Glasses of a quarter of the size that are made to be learned from beside the training samples, each as it is and
-# turned by 90 degrees, and how: with smaller batches the loss falls faster, and there is enough for a wider network.
+# Glasses of a quarter of the size that are made as further training data, each as it is and rotated by 90 degrees, and
+# how: with smaller batches the loss falls faster, and there is enough for a wider network.
 MANY, MANY_SEED = 360, 1
 MANY_CHANGES = {"epochs": 45, "batch_size": 300, "width": 64}
 FEW_EPOCHS = 80  # of the same without them
-# Weight of what is learned of each probe beside its threshold: of 0.5, 1.5 and 4 the best on validation samples.
-BESIDE_WEIGHT = 1.5
+# Weight of the auxiliary targets of each probe in the loss: of 0.5, 1.5 and 4 the best on validation samples.
+AUXILIARY_WEIGHT = 1.5
 QUARTER, MANY_PROBES = {"nx": 20, "ny": 24}, (30, 30)
 ABLATIONS = {  # of `listi`: what is left out, and how
     "oxygen": {"oxygen": False},
@@ -52,16 +58,13 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "rounds_in_disc": {"rounds_in_disc": 0},
     "half_the_rounds": {"rounds": 2},
 }
-READINGS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
-READING_EPOCHS = 20  # as long as all of them are trained to be compared
-STUDIES = ("folds", "curves", "denser", "many", "large", "ablations", "readings", "beyond")
+VARIANTS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
+VARIANT_EPOCHS = 20  # as long as all of them are trained to be compared
+STUDIES = ("folds", "curves", "denser", "many", "large", "ablations", "variants", "beyond")
 LARGE = "four times the size"
 EACH = 3  # samples of each kind beyond the training data; one of the large ones
 PROBES = (25, 25)  # grid on which those are probed that are made for it
-SPREADS = {
-    "narrow rings": 0.6,
-    "wide rings": 1.2,
-}  # standard deviation of ring sizes, over that of the training samples
+SPREADS = {"narrow rings": 0.6, "wide rings": 1.2}  # standard deviation of ring sizes / that of the training samples
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Training:
     name : str
         Network.
     train, validation, unseen : sequence of Path
-        Samples that it learns from, is watched with, and predicts afterwards.
+        Samples for training and validation, and those that are predicted afterwards.
     changes : mapping
         Settings and sizes that differ from the network's `PAPER`.
     """
@@ -127,9 +130,9 @@ def curves(folder: str | Path, names: Sequence[str] = CURVES) -> list[Training]:
 
 
 def denser(folder: str | Path, work: Path) -> list[Training]:
-    """Trainings on samples with more probes in each: is it samples or probes that lack?
+    """Trainings on samples with more probes in each, to tell the need for samples from that for probes.
 
-    Probes are made here, and kept in `work`.
+    Probes are made here and stored in `work`.
     """
     sets, found = data_set.read_split(folder), []
     for path in sets["train"][: max(DENSER)]:
@@ -154,7 +157,7 @@ def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
     plans = {
         "listi_few": (few, MANY_CHANGES | {"epochs": FEW_EPOCHS}),
         "listi_many": (all_of_them, MANY_CHANGES),
-        "listi_beside": (few, {"auxiliary_weight": BESIDE_WEIGHT}),
+        "listi_beside": (few, {"auxiliary_weight": AUXILIARY_WEIGHT}),
     }
     return [
         Training(label, "listi", train, sets["validation"], unseen, changes)
@@ -171,30 +174,31 @@ def large(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
 
 
 def _glasses(like: Path, work: Path, n: int) -> list[Path]:
-    """Make and probe glasses, small as they can be made in seconds, with discs as those of a sample; kept in `work`.
+    """Make and probe small glasses, with discs as large as those of a sample; stored in `work`.
 
-    Each is probed as it is and turned by 90 degrees, which makes the pull a push and so gives other thresholds.
+    Each is probed as it is and rotated by 90 degrees, which exchanges tension and compression and so has other
+    thresholds.
     """
     made = [work / "many" / f"sample_{number:04d}.nc" for number in range(n)]
-    turned = [path.with_name(path.name.replace("sample", "turned")) for path in made]
+    rotated = [path.with_name(path.name.replace("sample", "rotated")) for path in made]
     making.generate_all(made, {"seed": MANY_SEED, **QUARTER})
-    for number, (one, other) in enumerate(zip(made, turned, strict=True)):
+    for number, (path, copy) in enumerate(zip(made, rotated, strict=True)):
         how = {"seed": MANY_SEED, **QUARTER, "number": number, "turned": 90}
-        if not sample_files.has_group(other, "network", how):
-            sample_files.save_sample(other, turn(sample_files.load_sample(one).network), attrs={"parameters": how})
+        if not sample_files.has_group(copy, "network", how):
+            sample_files.save_sample(copy, rotate(sample_files.load_sample(path).network), attrs={"parameters": how})
     r_free = trained.radius(sample_files.load_sample(like))
-    making.probe_all(made + turned, dict(zip(("grid_x", "grid_y"), MANY_PROBES, strict=True)) | {"r_free": r_free})
-    return made + turned
+    making.probe_all(made + rotated, dict(zip(("grid_x", "grid_y"), MANY_PROBES, strict=True)) | {"r_free": r_free})
+    return made + rotated
 
 
-def turn(network: Network) -> Network:
-    """Return the network turned by 90 degrees, anticlockwise."""
+def rotate(network: Network) -> Network:
+    """Return the network rotated by 90 degrees, anticlockwise."""
     x, y = network.positions.T
     return network.replace(positions=np.stack([network.cell[1] - y, x], axis=1), cell=network.cell[::-1].copy())
 
 
 def ablations(folder: str | Path) -> list[Training]:
-    """Trainings of `listi`, half as long as the one that ships: whole, and without one of its parts."""
+    """Trainings of `listi`, half as long as the one that ships: complete, and without one of its parts."""
     sets = data_set.read_split(folder)
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
     half = models.record("listi").paper_scale["epochs"] // 2
@@ -206,14 +210,14 @@ def ablations(folder: str | Path) -> list[Training]:
     ]
 
 
-def readings(folder: str | Path) -> list[Training]:
-    """Trainings of the GCN in every reading of the paper's Eq. 2, equally long; compared on validation samples."""
+def variants(folder: str | Path) -> list[Training]:
+    """Trainings of the GCN in every variant of the paper's Eq. 2, equally long; compared on validation samples."""
     sets = data_set.read_split(folder)
     return [
         Training(
-            f"{name}_reading", name, sets["train"], sets["validation"], sets["validation"], {"epochs": READING_EPOCHS}
+            f"{name}_variant", name, sets["train"], sets["validation"], sets["validation"], {"epochs": VARIANT_EPOCHS}
         )
-        for name in READINGS
+        for name in VARIANTS
     ]
 
 
@@ -271,77 +275,78 @@ def spread(statistics: Mapping[int, float], factor: float) -> dict[int, float]:
     return dict(zip(sizes.tolist(), changed(found.x).tolist(), strict=True))
 
 
-def judge(folder: str | Path, kind: Callable[[int], tuple[Network, xr.DataArray]], each: int = EACH) -> list[dict]:
+def evaluate(folder: str | Path, kind: Callable[[int], tuple[Network, xr.DataArray]], n: int = EACH) -> list[dict]:
     """Predict some glasses with the folder's `listi`: correlation and mean over the probed, and `distance`."""
     rows = []
-    for number in range(each):
+    for number in range(n):
         network, target = kind(number)
         target = target.transpose("x", "y")
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "network: ")  # that they are unlike is the subject
+            warnings.filterwarnings("ignore", "network: ")  # that they are unlike the training samples is the subject
             own = predict(network, trained.model_file(folder, "listi"), grid=target.shape)
-        there = np.isfinite(target.values)
-        found, probed = own.threshold.values[there], target.values[there]
-        r = np.corrcoef(found, probed)[0, 1]
-        rows.append({"correlation": r, "mean_ratio": found.mean() / probed.mean(), "distance": own.distance})
-    return [{name: round(float(value), 4) for name, value in row.items()} for row in rows]
+        valued = np.isfinite(target.values)
+        ratio = own.threshold.values[valued].mean() / target.values[valued].mean()
+        r = correlation(own.threshold.values, target.values)
+        rows.append({"correlation": r, "mean_ratio": float(ratio), "distance": float(own.distance)})
+    return rows
 
 
-def carry_out(one: Training, work: Path, report: Callable[[int, float, float], None] | None = None) -> xr.Dataset:
+def carry_out(training: Training, work: Path, report: Callable[[int, float, float], None] | None = None) -> xr.Dataset:
     """Train, or take what is stored in `work`, and predict the unseen samples.
 
     Returns
     -------
     Dataset
         `correlation` (sample) with the probed thresholds, `goodness` (sample, event), `predicted` thresholds over
-        (sample, x, y); attributes tell of the training.
+        (sample, x, y); attributes describe the training.
     """
-    sets = {"train": one.train, "validation": one.validation}
-    history = trained.train_at_paper_scale(work, one.name, sets, one.changes, label=one.label, report=report)
-    model = models.load(trained.model_file(work, one.label))
-    each = [_judged(sample_files.load_sample(path), model) for path in one.unseen]
-    found = xr.concat(each, "sample", join="outer").assign_coords(sample=[path.name for path in one.unseen])
-    told = files.read_json(trained.model_file(work, one.label).with_suffix(".json"))
+    sets = {"train": training.train, "validation": training.validation}
+    history = trained.train_at_paper_scale(
+        work, training.name, sets, training.changes, label=training.label, report=report
+    )
+    model = models.load(trained.model_file(work, training.label))
+    rows = [_predicted(sample_files.load_sample(path), model) for path in training.unseen]
+    found = xr.concat(rows, "sample", join="outer").assign_coords(sample=[path.name for path in training.unseen])
+    metadata = files.read_json(trained.model_file(work, training.label).with_suffix(".json"))
     return found.assign_attrs(
-        training_samples=len(one.train),
+        training_samples=len(training.train),
         epochs=history.sizes["epoch"],
         validation_loss=float(history.validation_loss.min()),
-        seconds=told["seconds"],
+        seconds=metadata["seconds"],
     )
 
 
-def _judged(sample: Sample, model: object) -> xr.Dataset:
-    target = data_set.threshold_of(sample, "probing")
-    own = predict(sample.network, model, grid=(target.sizes["x"], target.sizes["y"])).threshold
-    told = goodness(own, first_events(sample.shear).event_position, sample.network.cell)
-    r = np.corrcoef(own.values.ravel(), target.transpose("x", "y").values.ravel())[0, 1]
-    return xr.Dataset({"correlation": r, "goodness": told, "predicted": (("x", "y"), own.values)})
+def _predicted(sample: Sample, model: object) -> xr.Dataset:
+    target = data_set.threshold_of(sample, "probing").transpose("x", "y")
+    own = predict(sample.network, model, grid=target.shape).threshold
+    values = goodness(own, first_events(sample.shear).event_position, sample.network.cell)
+    r = correlation(own.values, target.values)
+    return xr.Dataset({"correlation": r, "goodness": values, "predicted": (("x", "y"), own.values)})
 
 
-def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path | None = None) -> None:
-    """Do studies on the samples of a folder and keep what they find in its `networks.json`.
+def update(folder: str | Path, names: Sequence[str], work: str | Path) -> None:
+    """Do studies on the samples of a folder and complete its table.
 
-    Predictions of the cross-validation are kept as those of a network "listi_folds": each sample predicted by a
-    network that did not see it. The network of most probes is kept as "listi_dense", and so is "listi_large".
+    Predictions of the cross-validation are stored as those of a network "listi_folds": each sample predicted by a
+    network that did not see it. The network of most probes is stored as "listi_dense", and so is "listi_large".
 
     Parameters
     ----------
     folder : path
         Of data, such as "data/paper".
     names : sequence of str
-        Which of folds, curves, denser (probes in each sample), many (glasses, and more of each probe), large (the
-        network of that name), ablations, readings, beyond (its own data).
-    work : path, optional
-        Where the trainings are kept; results/training below the repository by default.
+        Some of `STUDIES`.
+    work : path
+        Where the trainings are stored.
 
     Raises
     ------
     ValueError
         If there is no such study.
     """
-    from .chain import RESULTS
-
-    folder, work = Path(folder), Path(work) if work else files.repository() / RESULTS / "training"
+    folder, work = Path(folder), Path(work)
+    for name in set(names) - set(STUDIES):
+        raise ValueError(f"names: {name!r} is not one of {', '.join(STUDIES)}")
     plans = {
         "folds": folds,
         "curves": curves,
@@ -349,61 +354,81 @@ def update(folder: str | Path, names: Sequence[str] = STUDIES, work: str | Path 
         "many": partial(many, work=work),
         "large": partial(large, work=work),
         "ablations": ablations,
-        "readings": readings,
+        "variants": variants,
     }
-    kept = studies.begin(folder / FILE, names, STUDIES)
     for study in names:
         if study == "beyond":
             for label, kind in beyond(folder).items():
-                kept.setdefault(study, {})[label] = judge(folder, kind, 1 if label == LARGE else EACH)
-                files.write_json(folder / FILE, kept)
+                rows = evaluate(folder, kind, 1 if label == LARGE else EACH)
+                _write(folder, study, label, [(n, name, "", v) for n, r in enumerate(rows) for name, v in r.items()])
             continue
-        held = {}
-        for one in plans[study](folder):
-            held[one.label] = carry_out(one, work)
-            kept.setdefault(study, {})[one.label] = _plain(held[one.label])
-            files.write_json(folder / FILE, kept)
+        found = {}
+        for training in plans[study](folder):
+            found[training.label] = carry_out(training, work)
+            _write(folder, study, training.label, list(_numbers(found[training.label])))
         if study == "folds":
-            _keep_folds(folder, held)
+            _store_folds(folder, found)
         if study == "denser":
-            _keep(folder, work, f"listi_{max(DENSER)}_denser", "listi_dense")
+            _store(folder, work, f"listi_{max(DENSER)}_denser", "listi_dense")
         if study == "large":
-            _keep(folder, work, "listi_large", "listi_large")
+            _store(folder, work, "listi_large", "listi_large")
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 
 
-def _keep_folds(folder: Path, held: Mapping[str, xr.Dataset]) -> None:
+def _numbers(found: xr.Dataset) -> Iterator[tuple]:
+    """Lines (sample, quantity, event, value) of one training."""
+    for name, value in found.attrs.items():
+        yield "", name, "", value
+    for sample in found["sample"].values:
+        yield sample, "correlation", "", float(found.correlation.sel(sample=sample))
+        for event, value in found.goodness.sel(sample=sample).to_series().dropna().items():
+            yield sample, "goodness", event, value
+
+
+def _write(folder: Path, study: str, label: str, lines: Sequence[tuple]) -> None:
+    """Put the lines of one training, or of one kind of glass, in place of those that are in the table."""
+    table = pd.DataFrame([(study, label, *line) for line in lines], columns=COLUMNS).round({"value": 6})
+    if (folder / TABLE).is_file():
+        known = pd.read_csv(folder / TABLE, keep_default_na=False)
+        table = pd.concat([known[(known.study != study) | (known.label != label)], table])
+    (folder / TABLE).parent.mkdir(exist_ok=True)
+    text = table.sort_values(["study", "label"], kind="stable").to_csv(index=False)
+    files.write_bytes(folder / TABLE, text.encode())
+
+
+def _store_folds(folder: Path, trainings: Mapping[str, xr.Dataset]) -> None:
     maps = {}
-    for found in held.values():
+    for found in trainings.values():
         for name in found["sample"].values:
             path = folder / "samples" / str(name)
             structure = predicted.structure_of(sample_files.load_sample(path).network)
             maps[str(name)] = (structure, found.predicted.sel(sample=name).values)
-    made_from = {"model": "cross-validation", "folds": FOLDS, **{k: v.attrs["epochs"] for k, v in held.items()}}
+    made_from = {"model": "cross-validation", "folds": FOLDS, **{k: v.attrs["epochs"] for k, v in trainings.items()}}
     file = predicted.file_of(folder / "samples" / "any", "listi_folds")
     predicted.write(file, maps, made_from, "stress threshold predicted by listi, trained on other samples")
 
 
-def _keep(folder: Path, work: Path, label: str, name: str) -> None:
-    """Keep a network of a study under a name, with its card and what it predicts for the samples of the folder."""
+def _store(folder: Path, work: Path, label: str, name: str) -> None:
+    """Store a network of a study under a name, with its card and its predictions for the samples of the folder."""
     for suffix in (".keras", ".json"):
-        learned, kept = (
+        source, target = (
             trained.model_file(where, which).with_suffix(suffix) for where, which in ((work, label), (folder, name))
         )
-        kept.parent.mkdir(exist_ok=True)
-        files.write_bytes(kept, learned.read_bytes())
+        target.parent.mkdir(exist_ok=True)
+        files.write_bytes(target, source.read_bytes())
     trained.predict_all(folder, name, [p for paths in data_set.read_split(folder).values() for p in paths])
     model_card.write(folder, name)
 
 
-def _plain(found: xr.Dataset) -> dict:
-    """Numbers of one training, rounded, as JSON has them."""
-    rows = found.goodness.transpose("sample", "event").values
-    return {
-        **found.attrs,
-        "sample": found["sample"].values.tolist(),
-        "correlation": [round(float(r), 6) for r in found.correlation],
-        "goodness": [[round(float(v), 6) for v in row[~np.isnan(row)]] for row in rows],
-        **record("predictions"),
-    }
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", nargs="*", default=STUDIES, help=f"of {', '.join(STUDIES)}; all by default")
+    parser.add_argument("--data", type=Path, default=files.shipped())
+    parser.add_argument("--work", type=Path, default=Path("results") / "training")
+    given = parser.parse_args()
+    update(given.data, given.study, given.work)
+
+
+if __name__ == "__main__":
+    main()

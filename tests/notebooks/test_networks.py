@@ -1,13 +1,25 @@
-"""Studies of networks: which samples they learn from and predict, what is kept, that it goes on."""
+"""Studies of networks: which samples they learn from and predict, their table, that they go on."""
+
+import importlib.util
+import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from handmade import honeycomb
 
-from listi import cli, files
-from listi.compendium import data_set, network_studies, sample_files, trained
+from listi import cli
+from listi.analysis.comparison import correlation
+from listi.compendium import data_set, sample_files, trained
 from listi.network.geometry import grid_points
+
+SCRIPT = Path(__file__).resolve().parents[2] / "notebooks" / "studies" / "networks.py"
+spec = importlib.util.spec_from_file_location("networks", SCRIPT)
+network_studies = importlib.util.module_from_spec(spec)
+sys.modules["networks"] = network_studies  # dataclasses look it up
+spec.loader.exec_module(network_studies)
 
 SHORT = {"epochs": 1, "batch_size": 16, "width": 4, "rounds": 1, "rounds_in_disc": 0}
 MADE_UP = {"units": "reduced energy/angstrom^2", "long_name": "made up"}
@@ -78,9 +90,9 @@ def test_training_samples_are_probed_more_densely(folder, tmp_path, monkeypatch)
     assert one.validation == sets["validation"] and set(one.unseen) == {*sets["test"], *sets["extra_test"]}
 
 
-def test_the_network_of_a_study_is_kept(folder, tmp_path):
+def test_the_network_of_a_study_is_stored(folder, tmp_path):
     trained.train_at_paper_scale(tmp_path, "listi", data_set.read_split(folder), SHORT, label="listi_4_denser")
-    network_studies._keep(folder, tmp_path, "listi_4_denser", "listi_dense")
+    network_studies._store(folder, tmp_path, "listi_4_denser", "listi_dense")
     assert "sample_0007.nc" in [path.name for path in data_set.read_split(folder)["extra_test"]]
     sample = sample_files.load_sample(folder / "samples" / "sample_0007.nc")
     own = network_studies.predict(sample.network, trained.model_file(folder, "listi_dense"), grid=(6, 5)).threshold
@@ -91,7 +103,7 @@ def test_the_network_of_a_study_is_kept(folder, tmp_path):
     assert f"{learned}\nThe epoch of the weights was chosen on 1 validation samples" in card
 
 
-def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, monkeypatch):
+def test_many_glasses_are_learned_from_as_they_are_and_rotated(folder, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((paths, how)))
     monkeypatch.setattr(network_studies, "QUARTER", {"nx": 10, "ny": 12})
@@ -109,21 +121,26 @@ def test_many_glasses_are_learned_from_as_they_are_and_turned(folder, tmp_path, 
     assert asked == 2 * [(one.train[4:], {"grid_x": 30, "grid_y": 30, "r_free": 7.0})]
     assert one.train[:4] == sets["train"] and one.validation == sets["validation"]
     assert set(one.unseen) == {*sets["test"], *sets["extra_test"]} and not set(one.unseen) & set(one.train)
-    first, second, turned, _ = (sample_files.load_sample(path).network for path in one.train[4:])
+    first, second, rotated, _ = (sample_files.load_sample(path).network for path in one.train[4:])
     assert not np.array_equal(first.positions, second.positions)
-    assert turned.cell.tolist() == first.cell[::-1].tolist()
+    assert rotated.cell.tolist() == first.cell[::-1].tolist()
     x, y = first.positions.T
-    np.testing.assert_allclose(turned.positions, np.stack([first.cell[1] - y, x], axis=1))  # +x has become +y
+    np.testing.assert_allclose(rotated.positions, np.stack([first.cell[1] - y, x], axis=1))  # +x has become +y
 
 
-def test_readings_are_compared_on_validation_samples(folder):
+def test_variants_are_compared_on_validation_samples(folder):
     sets = data_set.read_split(folder)
-    for one in network_studies.readings(folder):
+    for one in network_studies.variants(folder):
         assert (one.train, one.validation, one.unseen) == (sets["train"], sets["validation"], sets["validation"])
         assert one.changes == {"epochs": 20}
 
 
-def test_a_study_is_kept_and_goes_on(folder, tmp_path, monkeypatch):
+def table_of(folder, study):
+    table = pd.read_csv(folder / network_studies.TABLE, keep_default_na=False)
+    return table[table.study == study]
+
+
+def test_a_study_is_stored_and_goes_on(folder, tmp_path, monkeypatch):
     folds = network_studies.folds
 
     def short(folder):
@@ -131,22 +148,22 @@ def test_a_study_is_kept_and_goes_on(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(network_studies, "folds", short)
     network_studies.update(folder, ["folds"], tmp_path)
-    kept = files.read_json(folder / network_studies.FILE)["folds"]
-    assert sorted(kept) == [f"listi_fold_{number}" for number in range(5)]
-    for one in kept.values():
-        assert len(one["sample"]) == len(one["correlation"]) == 2 and one["epochs"] == 1
-        assert all(len(row) == 2 and -1 <= min(row) <= max(row) <= 1 for row in one["goodness"])
+    table = table_of(folder, "folds")
+    assert sorted(set(table.label)) == [f"listi_fold_{number}" for number in range(5)]
+    assert set(table[table.quantity == "epochs"].value) == {1.0}
+    scores = table[table["sample"] != ""].groupby(["quantity", "sample"]).value.count().unstack(0)
+    assert len(scores) == 10 and set(scores.correlation) == {1} and set(scores.goodness) == {2}
+    assert table[table.quantity == "goodness"].value.between(-1, 1).all()
     sample = sample_files.load_sample(folder / "samples" / "sample_0003.nc")
     assert sample.predictions.listi_folds.shape == (6, 5)
-    r = np.corrcoef(sample.predictions.listi_folds.values.ravel(), sample.probing.threshold.values.ravel())[0, 1]
-    fold = next(one for one in kept.values() if "sample_0003.nc" in one["sample"])
-    assert fold["correlation"][fold["sample"].index("sample_0003.nc")] == pytest.approx(r, abs=1e-5)
+    r = correlation(sample.predictions.listi_folds, sample.probing.threshold)
+    stored = table[(table["sample"] == "sample_0003.nc") & (table.quantity == "correlation")].value.item()
+    assert stored == pytest.approx(r, abs=1e-5)
 
     monkeypatch.setattr(network_studies.trained, "fit", None)  # whoever trains again fails
     network_studies.update(folder, ["folds"], tmp_path)
-    assert files.read_json(folder / network_studies.FILE)["folds"]["listi_fold_2"]["correlation"] == pytest.approx(
-        kept["listi_fold_2"]["correlation"]
-    )
+    again = table_of(folder, "folds")
+    pd.testing.assert_frame_equal(again.reset_index(drop=True), table.reset_index(drop=True))
 
 
 def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
@@ -163,15 +180,15 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
     other["train"].append(other["validation"][0])
     trained.train_at_paper_scale(folder, "listi", other, SHORT, label="short")
     assert cli.main(["predict", "short", "--data", str(folder)]) == 0
-    told = f"120 probes in 3 training samples of `{folder.name}` and 1 samples that `listi.compendium.network_studies`"
+    told = f"120 probes in 3 training samples of `{folder.name}` and 1 samples that `notebooks/studies/networks.py`"
     assert told in (folder / "models" / "short.md").read_text("utf-8")
 
 
 def test_an_unknown_study_is_refused(folder):
     with pytest.raises(
-        ValueError, match="names: 'fold' is not one of folds, curves, denser, many, large, ablations, readings, beyond"
+        ValueError, match="names: 'fold' is not one of folds, curves, denser, many, large, ablations, variants, beyond"
     ):
-        network_studies.update(folder, ["fold"])
+        network_studies.update(folder, ["fold"], folder)
 
 
 def test_ring_statistics_of_another_spread():
@@ -183,16 +200,17 @@ def test_ring_statistics_of_another_spread():
         network_studies.spread(given, 2.0)
 
 
-def test_glasses_unlike_those_of_the_training_are_judged(folder, monkeypatch):
+def test_glasses_unlike_those_of_the_training_are_evaluated(folder, monkeypatch):
     trained.train_at_paper_scale(folder, "listi", data_set.read_split(folder), SHORT)
     kinds = network_studies.beyond(folder)
     assert {"unseen", "zero pressure", "narrow rings", "wide rings", "four times the size", "after event 3"} < set(
         kinds
     )
     monkeypatch.setattr(network_studies, "beyond", lambda folder: {"unseen": kinds["unseen"]})
-    network_studies.update(folder, ["beyond"])
-    rows = files.read_json(folder / network_studies.FILE)["beyond"]["unseen"]
-    assert len(rows) == network_studies.EACH and all(-1 <= row["correlation"] <= 1 for row in rows)
+    network_studies.update(folder, ["beyond"], folder)
+    table = table_of(folder, "beyond")
+    assert table[table.quantity == "correlation"].value.between(-1, 1).sum() == network_studies.EACH
     sample = data_set.of_roles(folder, "test")[0]
     own = network_studies.predict(sample.network, trained.model_file(folder, "listi"), grid=(6, 5)).threshold
-    assert rows[0]["mean_ratio"] == pytest.approx(float(own.mean() / sample.probing.threshold.mean()), abs=1e-4)
+    ratio = table[table.quantity == "mean_ratio"].value.iloc[0]
+    assert ratio == pytest.approx(float(own.mean() / sample.probing.threshold.mean()), abs=1e-4)
