@@ -75,7 +75,7 @@ def read(folder: str | Path, name: str) -> pd.DataFrame:
     if not table.is_file():
         there = ", ".join(sorted(path.stem for path in table.parent.glob("*.csv"))) or "none"
         raise files.DataError(f"{table}: no such study; there are: {there}")
-    return _read(table).drop(columns=MADE_FROM)
+    return _read(table).drop(columns=MADE_FROM, errors="ignore")
 
 
 def complete(folder: str | Path, name: str, study: Study, workers: int | None = None) -> None:
