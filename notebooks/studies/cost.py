@@ -16,8 +16,6 @@ from listi.compendium import bench
 from listi.compendium.studies import Study, command
 
 RINGS = {5 * nx * ny: (nx, ny) for nx, ny in bench.RINGS}  # by the number of atoms
-N_PROBES = 200  # timed in each copy of a glass
-N_LAMMPS = 100  # of these probes, and of the steps of a deformation, how many LAMMPS does too
 
 
 def growth_rows(atoms: int) -> list[dict]:
@@ -36,7 +34,7 @@ def sizes(folder: Path) -> list[int]:
 def benchmark_rows(part: str) -> list[dict]:
     """What `listi bench` measures of one part."""
     with tempfile.TemporaryDirectory() as folder:
-        measured = bench.run((part,), N_PROBES, N_LAMMPS, N_LAMMPS, Path(folder) / "bench.json")["parts"][part]
+        measured = bench.run((part,), Path(folder) / "bench.json")["parts"][part]
     return [dict(zip(("what", "value", "unit"), row, strict=True)) for row in measured]
 
 
