@@ -31,7 +31,7 @@ def generate_all(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> int:
-    """Generate the samples that are missing.
+    """Generate the samples that are missing; return how many there were.
 
     Parameters
     ----------
@@ -41,11 +41,6 @@ def generate_all(
         `seed` of the set, and nx, ny, alpha and box of `listi.generate`.
     workers, scheduler
         See `listi.parallel.run`; 0 workers and an empty scheduler mean its defaults.
-
-    Returns
-    -------
-    int
-        How many were generated.
     """
     items = [(path, {**parameters, "number": number}) for number, path in enumerate(paths)]
     return _make_missing(_generate_one, "network", items, workers, scheduler, "generating samples")

@@ -105,7 +105,7 @@ def load_sample(path: str | Path, expect: Mapping | None = None) -> Sample:
     network, probing = Network.from_xarray(groups["network"]), groups.get("probing")
     predictions = groups.get("predictions")
     if predictions is None and probing is not None and {"x", "y"} <= set(probing.coords):
-        predictions = predicted.of_sample(path, network, probing)
+        predictions = predicted.of_sample(path.absolute(), network, probing)
     attrs = {"schema": SCHEMA, **groups["network"].attrs, "name": path.name}
     return Sample(network, groups.get("shear"), probing, predictions, attrs)
 

@@ -398,15 +398,18 @@ def test_write_that_really_fails_midway(sample):
     assert sample.read_bytes() == before and list(sample.parent.iterdir()) == [sample]
 
 
-def test_predictions_for_another_grid_are_left_out(tmp_path):
+def test_predictions_for_another_grid_are_left_out(tmp_path, monkeypatch):
     path, network = tmp_path / "samples" / "a.nc", honeycomb(4, 4)
     structure = predicted.structure_of(network)
     predicted.write(predicted.file_of(path, "gcn"), {"a.nc": (structure, np.ones((3, 2)))}, {}, "made up")
+    path.parent.mkdir()
+    monkeypatch.chdir(path.parent)
     for shape in ((3, 2), (2, 3), (4, 5)):
         coords = {name: (name, np.arange(float(n)), {"units": "angstrom"}) for name, n in zip("xy", shape, strict=True)}
         sample_files.save_sample(path, network, probing=dataset("probing", 1, shape).assign_coords(coords))
-        predictions = sample_files.load_sample(path).predictions
-        assert (predictions is not None) == (shape == (3, 2))
+        for same in (path, path.name):
+            predictions = sample_files.load_sample(same).predictions
+            assert (predictions is not None) == (shape == (3, 2))
 
 
 def test_a_checkout_is_found_from_below_and_folders_of_the_same_names_are_not_taken_for_one(tmp_path, monkeypatch):
