@@ -33,7 +33,7 @@ class ListiCalculator(Calculator):
     >>> atoms = listi.to_ase(listi.generate(nx=10, ny=12))
     >>> atoms.calc = listi.ListiCalculator()
     >>> atoms.rattle(0.01)
-    >>> FIRE(atoms, logfile=None).run(fmax=0.01)
+    >>> bool(FIRE(atoms, logfile=None).run(fmax=0.01))
     True
     """
 

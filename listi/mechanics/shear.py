@@ -90,7 +90,8 @@ class ShearedSample:
         self.system.linearise()
         return self.system.affine_response(np.array([1.0, -1.0]))
 
-    def keep(self) -> tuple:
+    def state(self) -> tuple:
+        """Step, positions and cell, as `restore` takes them."""
         return self.step, self.system.positions, self.system.cell
 
     def restore(self, saved: tuple) -> None:
@@ -98,7 +99,7 @@ class ShearedSample:
 
     def follow(self, steps: int) -> bool:
         """Follow the minimum over an increment of steps; return False, without moving, if it cannot be followed."""
-        saved = self.keep()
+        saved = self.state()
         start = self.system.positions
         strain = steps * self.strain_step
         if self.rate is None:
@@ -122,7 +123,7 @@ class ShearedSample:
 
     def plain_step(self) -> _Event | None:
         """One step of the plain protocol; the event, if it was one."""
-        saved = self.keep()
+        saved = self.state()
         before = self.shear_stress()
         self.deform(1)
         affine = self.system.positions
@@ -133,7 +134,7 @@ class ShearedSample:
         drop = before - self.shear_stress()
         if length.max() < MIN_EVENT_DISPLACEMENT_SAMPLE or drop <= 0.0 or self._reversible(saved):
             return None
-        atom, here = int(np.argmax(length)), self.keep()
+        atom, here = int(np.argmax(length)), self.state()
         certain = not fell or self._is_certain(affine)
         return _Event(self.step, atom, drop, float(length[atom]), moved, here[1].copy(), here[2].copy(), certain)
 
@@ -157,7 +158,7 @@ class ShearedSample:
         return displacement - displacement.mean(axis=0) if self.system.mobile is None else displacement
 
     def _reversible(self, saved: tuple) -> bool:
-        here = self.keep()
+        here = self.state()
         self.deform(-1)
         self.find_minimum()
         difference = self.without_drift(self.system.positions - saved[1])
@@ -166,7 +167,7 @@ class ShearedSample:
 
     def _is_certain(self, start: np.ndarray) -> bool:
         """Whether repeated falls from about the same start end in the same minimum."""
-        here = self.keep()
+        here = self.state()
         for seed in range(self.repeats):
             noise = np.random.default_rng(np.random.SeedSequence(seed)).uniform(-NOISE, NOISE, start.shape)
             self.system.positions = start + noise * self.system.movable[:, None]

@@ -3,7 +3,7 @@
 import ase
 import numpy as np
 import pytest
-from ase.filters import FrechetCellFilter
+from ase.filters import UnitCellFilter
 from ase.optimize import FIRE
 from scipy.sparse import identity
 from scipy.sparse.linalg import spsolve
@@ -127,11 +127,11 @@ def test_calculator_in_optimisers_of_ase(glass):
     atoms.positions[:, :2] += np.random.default_rng(0).normal(0.0, 0.003, glass.positions.shape)
     expected = listi.forces(glass.replace(positions=atoms.positions[:, :2]))
     np.testing.assert_allclose(atoms.get_forces(), np.pad(expected, ((0, 0), (0, 1))), rtol=0.0, atol=1e-12)
-    assert FIRE(atoms, logfile=None).run(fmax=1e-4, steps=2000)
+    assert FIRE(atoms, logfile=None).run(fmax=1e-3, steps=300)
     difference = atoms.positions[:, :2] - glass.positions
     np.testing.assert_allclose(difference - difference.mean(axis=0), 0.0, atol=0.01)
-    assert FIRE(FrechetCellFilter(atoms, mask=[1, 1, 0, 0, 0, 0]), logfile=None).run(fmax=1e-3, steps=2000)
-    assert np.abs(atoms.get_stress()[:2]).max() < 1e-4 < np.abs(np.diag(tensor)).max()
+    assert FIRE(UnitCellFilter(atoms, mask=[1, 1, 0, 0, 0, 0]), logfile=None).run(fmax=1e-3, steps=1000)
+    assert np.abs(atoms.get_stress()[:2]).max() < 4e-4 < 0.1 * np.diag(tensor).max()
 
 
 def test_calculator_of_three_species():
