@@ -182,7 +182,7 @@ class _Progress(running.Watch):
         self.seconds: dict[str, float] = {}  # of the steps that have ended
         self.start, self.done, self.bar = time.monotonic(), threading.Event(), None
         if expected:
-            print(f"{len(expected)} steps to execute{self._time_left()}", flush=True)
+            print(f"Steps to execute: {len(expected)}{self._time_left()}", flush=True)
         if sys.stderr.isatty():
             from tqdm import tqdm
 

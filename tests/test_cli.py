@@ -42,7 +42,7 @@ def test_closing_table_says_step_time_verdict_and_figure(command):
     assert all("as it should be" in line for line in lines[head + 2 : head + 6])
     assert lines[head + 4].endswith("results/demo/figures/figure.png")
     assert code == 0 and errors == "" and lines[1] == "01_make begins (not run)"
-    assert re.fullmatch(r"4 steps to execute, about 00:0\d min left", lines[0])
+    assert re.fullmatch(r"Steps to execute: 4, about 00:0\d min left", lines[0])
     assert any(re.fullmatch(r"03_draw done in 00:0\d min: results/demo/figures/figure.png", line) for line in lines)
 
 

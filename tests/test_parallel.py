@@ -236,7 +236,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
     busy.mkdir()
     command = [sys.executable, str(script), str(busy), str(HERE)]
     parent = subprocess.Popen(command, start_new_session=True)
-    wait_until(lambda: len(list(busy.iterdir())) == 2)
+    wait_until(lambda: len(list(busy.iterdir())) == 2, 120)  # two interpreters start
     parent.kill()
     parent.wait()
     workers = [int(path.name) for path in busy.iterdir()]
