@@ -51,7 +51,10 @@ class MappedImage:
 
     @property
     def transform(self) -> np.ndarray:
-        """Matrix (2, 3) from x, y [Å] in the patch, and 1, to column and row [pixels]; least squares over the Si."""
+        """Matrix (2, 3) from x, y [Å] in the patch, and 1, to column and row [pixels].
+
+        By least squares over the Si, which differ from it by half an ångström: the energy minimum moves them.
+        """
         places = self.patch.positions[: len(self.silicon)]
         return np.linalg.lstsq(np.column_stack([places, np.ones(len(places))]), self.silicon)[0].T
 
