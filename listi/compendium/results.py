@@ -47,8 +47,8 @@ def save(
     >>> import listi
     >>> glass = listi.generate(nx=10, ny=12)
     >>> file = listi.save("glass.nc", glass, events=listi.deform(glass, n_events=1))
-    >>> listi.load(file)
-    Sample glass.nc; Network: 240 Si, 360 O, 360 bonds, 52.8 x 54.9 Å; 1 events up to strain 0.0175
+    >>> listi.load(file).shear.sizes["event"]
+    1
     """
     path = Path(path).expanduser()
     if path.suffix != ".nc":
@@ -80,5 +80,12 @@ def load(path: str | Path) -> Sample:
     ------
     DataError
         If the file is missing, damaged, or no file of a sample.
+
+    Examples
+    --------
+    >>> import listi
+    >>> file = listi.save("glass.nc", listi.generate(nx=10, ny=12))
+    >>> listi.load(file)
+    Sample glass.nc; Network: 240 Si, 360 O, 360 bonds, 52.8 x 54.9 Å
     """
     return sample_files.load_sample(Path(path).expanduser().absolute())

@@ -41,7 +41,7 @@ FRACTION = 65536  # positions are quantised to uint16, 1/65536 of the cell: 0.00
 
 
 class Explorer:
-    """A page that shows one glass; JupyterLab shows it in place, `save` writes it.
+    """An HTML page that shows one glass: JupyterLab shows it in a cell, `save` writes it.
 
     Attributes
     ----------
@@ -127,8 +127,8 @@ def explore(
     if full:
         grid, r_free = tuple(data["grid"]), data["r_free"]
         data["live"] = [_pack(live * STRESS_SCALE) for live in live_maps(sample.network, sample.shear, grid, r_free)]
-        walked = curves(sample.network, sample.probing)
-        data["curves"] = {"parts": walked.sizes["part"], "stress": _pack(walked.stress * STRESS_SCALE)}
+        disc_curves = curves(sample.network, sample.probing)
+        data["curves"] = {"parts": disc_curves.sizes["part"], "stress": _pack(disc_curves.stress * STRESS_SCALE)}
     picture = _png(static(sample.network, sample.shear, next(iter(maps.values())) / STRESS_SCALE))
     return Explorer(_page(data, picture), picture)
 
@@ -143,8 +143,8 @@ def _read(sample: Sample | Network | MappedImage | xr.DataTree | str | Path) -> 
     if "network" not in sample:
         raise ValueError(f"sample: has no group network, only {', '.join(sample.children) or 'none'}")
     groups = {name: group.to_dataset() for name, group in sample.children.items()}
-    held = (groups.get(name) for name in ("shear", "probing", "predictions"))
-    return Sample(Network.from_xarray(groups["network"]), *held, attrs=dict(groups["network"].attrs))
+    results = (groups.get(name) for name in ("shear", "probing", "predictions"))
+    return Sample(Network.from_xarray(groups["network"]), *results, attrs=dict(groups["network"].attrs))
 
 
 def _with_results(sample: Sample, map: xr.Dataset | xr.DataArray | None, events: xr.Dataset | None) -> Sample:
@@ -200,7 +200,7 @@ def _check(sample: Sample, full: bool) -> None:
 
 
 def _with_states(sample: Sample) -> Sample:
-    """Return the sample with its states after events; one that was stored without them is sheared once more."""
+    """Return the sample with its states after events; if they are not stored, it is sheared again."""
     shear = sample.shear
     if "configuration" in shear:
         return sample
@@ -256,8 +256,8 @@ def _shear_data(sample: Sample, silicon: np.ndarray) -> dict:
     if shear is None:
         return {"states": states, "strain": [0.0], "stress": [0.0], "events": []}
     if "configuration" in shear:
-        then = zip(shear.configuration.values, shear.event_cell.values, strict=True)
-        states += [_fractions(positions[silicon], cell) for positions, cell in then]
+        after_events = zip(shear.configuration.values, shear.event_cell.values, strict=True)
+        states += [_fractions(positions[silicon], cell) for positions, cell in after_events]
     return {
         "states": states,
         "strain": shear.strain.values.round(6).tolist(),
@@ -317,10 +317,10 @@ def _page(data: dict, picture: bytes) -> str:
 
 
 def _png(figure: Figure) -> bytes:
-    room = io.BytesIO()
-    figure.savefig(room, format="png", dpi=110, metadata={"Software": None})
-    few, small = Image.open(room).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE), io.BytesIO()
-    few.save(small, format="png", optimize=True)
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110, metadata={"Software": None})
+    picture = Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    picture.save(small, format="png", optimize=True)
     return small.getvalue()
 
 

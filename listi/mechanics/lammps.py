@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -73,7 +74,7 @@ def write_lammps(network: Network, path: str | Path, potential: Potential = SILI
     Raises
     ------
     ValueError
-        If an atom has a species that the potential has no row for, or the name has spaces.
+        If an atom has a species that the potential has no row for, or LAMMPS cannot read the name in a script.
 
     Examples
     --------
@@ -84,8 +85,11 @@ def write_lammps(network: Network, path: str | Path, potential: Potential = SILI
     """
     potential.check_species(network.species)
     stem = Path(path)
-    if not stem.name or len(stem.name.split()) > 1:
-        raise ValueError(f"path: {str(path)!r} ends in no name without spaces, such as 'out/glass'")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", stem.name):
+        raise ValueError(
+            f"path: {str(path)!r} ends in no name that LAMMPS reads in a script, such as 'out/glass': letters A to Z, "
+            "digits and _ . + -, which do not come first"
+        )
     data, table, script = paths = [stem.with_name(stem.name + ending) for ending in (".data", ".table", ".in")]
     masses = MASSES if potential.symbols == SYMBOLS else [1.0] * potential.n_species
     write_lammps_data(network, data, masses)

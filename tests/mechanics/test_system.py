@@ -267,8 +267,9 @@ def test_the_files_for_lammps_hold_any_potential_and_refuse_what_it_does_not_kno
     one = lennard_jones([[1.0]], [[1.0]], symbols=["A"])
     with pytest.raises(ValueError, match="species: atom 240 has 1; the potential has 1 species"):
         lammps.write_lammps(shaken, tmp_path / "out", one)
-    with pytest.raises(ValueError, match="path: .* ends in no name without spaces"):
-        lammps.write_lammps(shaken, tmp_path / "my out")
+    for name in ("my out", "glass#3", "run$1", 'a"b', "a'b", "ä", "a&b", "-a"):
+        with pytest.raises(ValueError, match="path: .* ends in no name that LAMMPS reads in a script"):
+            lammps.write_lammps(shaken, tmp_path / name)
     assert not list(tmp_path.iterdir())
     data, _, script = lammps.write_lammps(shaken.replace(species=0 * shaken.species, bonds=None), tmp_path / "out", one)
     assert "1 1.0\n" in data.read_text("utf-8")
