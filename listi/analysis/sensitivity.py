@@ -23,8 +23,6 @@ SETTINGS: dict[str, dict] = {  # changes to `listi.probe` that should change not
     "strain step 1e-3": {"strain_step": 1e-3},
     "strain step 5e-4": {"strain_step": 5e-4},
     "strain step 2e-5": {"strain_step": 2e-5},
-    "skin 0.2 Å": {"skin": 0.2},
-    "skin 2 Å": {"skin": 2.0},
 }
 
 
