@@ -105,8 +105,8 @@ def probe_with_skin(glass, skin, monkeypatch, **load):
 
 
 def test_a_disc_with_a_single_free_atom(glass):
-    """A Si and an O, each alone within half an angstrom."""
-    points = glass.positions[[0, -1]]
+    """A Si, alone within half an angstrom."""
+    points = glass.positions[:1]
     followed, walked = (probe(glass, points=points, r_free=0.5, every_step=every_step) for every_step in (False, True))
     assert np.count_nonzero(trace(glass, points[0], r_free=0.5).free) == 1
     assert np.all(followed.status == INSTABILITY)
@@ -351,7 +351,7 @@ def test_bad_input_names_the_parameter(glass, name, value):
 
 
 def test_a_cell_too_small_for_a_disc_is_named(glass):
-    small = glass.replace(cell=np.array([19.0, 55.0]), bonds=None)
+    small = Network(np.array([[2.0, 2.0], [9.0, 30.0]]), [0, 1], None, [19.0, 55.0])
     with pytest.raises(ValueError, match=r"^cell: .*19.* twice the cutoff"):
         probe(small, points=POINTS[:1])
     with pytest.raises(ValueError, match=r"^r_free: 17.0 Å .* cell of 5[0-9.]+ x 5[0-9.]+ Å"):
