@@ -239,7 +239,7 @@ def relax_neighbourhood(glass, centre, radius, four):
     vectors = _vectors(glass, atoms, centre)
     disc = make(
         vectors, glass.species[atoms], glass.table, np.ones(len(vectors), np.bool_), n_free, 0.0,
-        np.zeros((2, 2)), np.zeros(3), _SKIN, np.zeros(2, np.int64),
+        np.zeros((2, 2)), np.zeros(3), _SKIN,
     )  # fmt: skip
     held = _descend(disc, glass.cell, _bonds_within(glass, atoms, n_free))
     if held:

@@ -12,8 +12,12 @@ import numba
 import numpy as np
 
 from .dense_cholesky import cholesky, solve
-from .jit import INNER, PART, U
+from .jit import INNER, JIT, PART, U
 from .kernels import PairTable, pairs_of_atom
+from .load import gradient, increment
+from .tolerances import PREDICTOR_TOLERANCE_DISC
+
+MAX_MISFIT = 3.0 * PREDICTOR_TOLERANCE_DISC  # how far a minimum may be from where it is expected [Å]
 
 
 class Disc(NamedTuple):
@@ -31,8 +35,8 @@ class Disc(NamedTuple):
         Atoms within the radius over which stress is measured.
     tether : float
         Stiffness of the springs on free atoms that are not inside [energy/Å²]; 0 without springs.
-    load : ndarray, shape (n_free, 2)
-        Constant forces that hold tethered atoms in place in the undeformed state [energy/Å].
+    holding_forces : ndarray, shape (n_free, 2)
+        Constant forces on the tethered atoms that balance those of the pairs in the undeformed state [energy/Å].
     velocity : ndarray, shape (2, 2)
         Gradient of the affine velocity per unit strain.
     weight : ndarray, shape (3,)
@@ -46,7 +50,7 @@ class Disc(NamedTuple):
     anchor : ndarray, shape (m, 2)
         Where the affine deformation takes the reference positions [Å].
     gradient : ndarray, shape (2, 4)
-        Deformation gradient (xx, xy, yx, yy) of the atoms around now, and when pairs were listed.
+        Deformation gradient (xx, xy, yx, yy) of the atoms around, at present and when pairs were listed.
     listed, first, partner
         Positions of the free atoms when pairs were listed, and the list: pairs of a free atom with any later one.
     forces, rate : ndarray, shape (n_free, 2)
@@ -56,11 +60,9 @@ class Disc(NamedTuple):
     end : ndarray, shape (2 n_free,)
         End of the envelope of each row.
     work : ndarray, shape (8, m + 7)
-        Scratch of the pair loops.
+        Work arrays of the pair loops.
     virial : ndarray, shape (1,)
         Stress of the load when forces were last evaluated, times the area [energy].
-    log : ndarray of int64, shape (2,)
-        Numbers of Hessians factorised and of force evaluations.
     """
 
     reference: np.ndarray
@@ -68,7 +70,7 @@ class Disc(NamedTuple):
     table: PairTable
     inside: np.ndarray
     tether: float
-    load: np.ndarray
+    holding_forces: np.ndarray
     velocity: np.ndarray
     weight: np.ndarray
     skin: float
@@ -85,11 +87,10 @@ class Disc(NamedTuple):
     end: np.ndarray
     work: np.ndarray
     virial: np.ndarray
-    log: np.ndarray
 
 
 @numba.njit(**PART)
-def make(reference, species, table, inside, n_free, tether, velocity, weight, skin, log, force_scale=1.0):
+def make(reference, species, table, inside, n_free, tether, velocity, weight, skin, force_scale=1.0):
     """Disc in its undeformed state."""
     m, n = len(reference), 2 * n_free
     disc = Disc(
@@ -115,23 +116,43 @@ def make(reference, species, table, inside, n_free, tether, velocity, weight, sk
         np.full(n, n),
         np.empty((8, m + 7)),
         np.empty(1),
-        log,
     )
     list_pairs(disc, disc.table.cutoff + disc.skin)
     if tether > 0.0:
         evaluate_forces(disc)
         for i in range(n_free):
             if not inside[i]:
-                disc.load[i] = -disc.forces[i]
+                disc.holding_forces[i] = -disc.forces[i]
     return disc
 
 
+@numba.njit(**JIT)
+def apply_affine(disc, x, load, begin, end):
+    """Deform the positions `x` (n_free, 2) after `begin` steps affinely to the state after `end` steps.
+
+    The free atoms are put there, and the atoms around follow the load.
+    """
+    r, anchor, reference, n_free = disc.r, disc.anchor, disc.reference, len(x)
+    axx, axy, ayx, ayy = increment(load, begin, end)
+    for i in range(n_free):
+        px, py = x[i, 0], x[i, 1]
+        r[i, 0] = axx * px + axy * py
+        r[i, 1] = ayx * px + ayy * py
+    fxx, fxy, fyx, fyy = gradient(load, end)
+    present = disc.gradient[0]
+    present[0], present[1], present[2], present[3] = fxx, fxy, fyx, fyy
+    for j in range(len(r)):
+        anchor[j, 0] = fxx * reference[j, 0] + fxy * reference[j, 1]
+        anchor[j, 1] = fyx * reference[j, 0] + fyy * reference[j, 1]
+    r[n_free:] = anchor[n_free:]
+
+
 @numba.njit(**INNER)
-def list_pairs(disc, reach):
-    """Pairs of a free atom with any other closer than `reach`, each once."""
+def list_pairs(disc, radius):
+    """Pairs of a free atom with any other closer than `radius`, each once."""
     r, first, partner = disc.r, disc.first, disc.partner
     total = U(0)
-    limit = reach * reach
+    limit = radius * radius
     for i in range(U(len(first) - 1)):
         xi, yi = r[i, 0], r[i, 1]
         for j in range(i + U(1), U(len(r))):
@@ -147,8 +168,8 @@ def list_pairs(disc, reach):
 def refresh_pairs(disc):
     """List the pairs anew if two atoms may have come into reach since they were listed.
 
-    The affine deformation shortens a distance by its smallest singular value at most, and what free atoms did beside it
-    by twice the longest of their ways.
+    The affine deformation shortens a distance by its smallest singular value at most, and the non-affine displacements
+    by twice the largest of them.
     """
     r, listed = disc.r, disc.listed
     (fxx, fxy, fyx, fyy), (oxx, oxy, oyx, oyy) = disc.gradient
@@ -194,7 +215,6 @@ def evaluate_forces(disc):
     forces = disc.forces
     wxx, wxy, wyy = disc.weight[0], disc.weight[1], disc.weight[2]
     n_free = U(len(forces))
-    disc.log[1] += 1
     forces[:] = 0.0
     virial = 0.0
     for i in range(n_free):
@@ -227,17 +247,17 @@ def evaluate_forces(disc):
         virial += own + shared
     disc.virial[0] = 0.5 * virial  # pairs with a frozen atom count half
     if disc.tether > 0.0:
-        _hold(disc)
+        _add_tether_forces(disc)
     return np.max(np.abs(forces))
 
 
 @numba.njit(**INNER)
-def _hold(disc):
+def _add_tether_forces(disc):
     """Add springs and constant forces on tethered atoms to the forces."""
     for i in range(len(disc.forces)):
         if not disc.inside[i]:
             for c in range(2):
-                disc.forces[i, c] += disc.load[i, c] - disc.tether * (disc.r[i, c] - disc.anchor[i, c])
+                disc.forces[i, c] += disc.holding_forces[i, c] - disc.tether * (disc.r[i, c] - disc.anchor[i, c])
 
 
 @numba.njit(**INNER)
@@ -253,7 +273,7 @@ def evaluate_energy(disc):
         if disc.tether > 0.0 and not disc.inside[i]:
             for c in range(2):
                 away = disc.r[i, c] - disc.anchor[i, c]
-                total += 0.5 * disc.tether * away * away - disc.load[i, c] * away
+                total += 0.5 * disc.tether * away * away - disc.holding_forces[i, c] * away
     return total
 
 
@@ -290,12 +310,11 @@ def evaluate_hessian(disc):
     )  # fmt: skip
     lxx, lxy, lyx, lyy = velocity[0, 0], velocity[0, 1], velocity[1, 0], velocity[1, 1]
     n_free = U(len(rate))
-    disc.log[0] += 1
     for i in range(2 * n_free):
         matrix[i, i : disc.end[i]] = 0.0
     forces[:] = 0.0
     rate[:] = 0.0
-    reach = U(0)
+    furthest = U(0)  # atom that has a pair with any up to the present one
     for i in range(n_free):
         begin = U(first[i])
         count = U(first[i + 1]) - begin
@@ -324,7 +343,7 @@ def evaluate_hessian(disc):
         matrix[a, a] += sxx
         matrix[a, a1] += sxy
         matrix[a1, a1] += syy
-        reach = max(reach, i)
+        furthest = max(furthest, i)
         for k in range(count):
             j = U(partner[begin + k])
             if j >= n_free:  # and so are all that follow
@@ -343,10 +362,10 @@ def evaluate_hessian(disc):
             matrix[b, b] += kxx[k]
             matrix[b, b1] += kxy[k]
             matrix[b1, b1] += kyy[k]
-            reach = max(reach, j)
-        disc.end[a] = disc.end[a1] = U(2) * reach + U(2)
+            furthest = max(furthest, j)
+        disc.end[a] = disc.end[a1] = U(2) * furthest + U(2)
     if disc.tether > 0.0:
-        _hold(disc)
+        _add_tether_forces(disc)
         for i in range(n_free):
             if not disc.inside[i]:
                 matrix[2 * i, 2 * i] += disc.tether
@@ -358,11 +377,11 @@ def evaluate_hessian(disc):
 
 
 @numba.njit(**INNER)
-def minimise(disc, tolerance, reach, close):
-    """Newton's method from a guess close to a minimum, with a Hessian as old as will do.
+def minimise(disc, tolerance, max_misfit, close):
+    """Newton's method from a guess close to a minimum, with a Hessian kept for as long as it converges.
 
     On success `matrix` holds the factor of a Hessian at most `close` [Å] from the minimum, and `rate` its affine
-    force rate. False if a Hessian was not positive definite, or an atom went further than `reach` [Å].
+    force rate. False if a Hessian was not positive definite, or an atom went further than `max_misfit` [Å].
     """
     r, forces = disc.r, disc.forces
     n_free = len(forces)
@@ -387,12 +406,12 @@ def minimise(disc, tolerance, reach, close):
         solve(disc.matrix, disc.end, forces.reshape(2 * n_free))
         apart += np.max(np.abs(forces))
         r[:n_free] += forces
-        if np.max(np.abs(r[:n_free] - guess)) > reach:
+        if np.max(np.abs(r[:n_free] - guess)) > max_misfit:
             return False
     return False
 
 
-@numba.njit(**INNER)
+@numba.njit(**JIT)
 def descend(disc, tolerance, longest, steps):
     """Move to the minimum downhill by damped Newton steps, each of which lowers the energy.
 

@@ -15,11 +15,11 @@ from ..network.network import Network
 from ..network.units import STRESS_UNIT
 from .branch import TOO_STRONG
 from .cutout import Atoms, Settings
-from .many import nothing_found, probe_many
+from .many import empty_results, probe_many
 from .probe import BLOCK, stress_of
-from .protocol import read_protocol
+from .protocol import read_protocol, variable
 
-PARTS = 12  # stretches in which a curve is cut
+PARTS = 12  # into which a curve is divided
 
 
 def curves(
@@ -43,7 +43,7 @@ def curves(
     probing : Dataset over (x, y)
         Its map by `listi.probe`, which says how it was probed.
     parts : int
-        Stretches in which a curve is cut.
+        Into which a curve is divided.
     scheduler, workers
         See `listi.parallel.run`; the result does not depend on them.
     potential : Potential
@@ -74,11 +74,10 @@ def curves(
     ends = (probing[name].values.reshape(-1, 1) for name in ("initial_stress", "critical_stress"))
     stress = np.hstack([next(ends), between, next(ends)])
     shape, dims = (*probing.threshold.shape, parts + 1), ("x", "y", "part")
-    about = {"units": "1", "long_name": "strain of the disc"}, {"units": STRESS_UNIT, "long_name": "its shear stress"}
     return xr.Dataset(
         {
-            "strain": (dims, (steps * load.strain_step).reshape(shape), about[0]),
-            "stress": (dims, stress.reshape(shape), about[1]),
+            "strain": variable(dims, (steps * load.strain_step).reshape(shape), "1", "strain of the disc"),
+            "stress": variable(dims, stress.reshape(shape), STRESS_UNIT, "its shear stress"),
         },
         coords={"x": probing.x, "y": probing.y},
     )
@@ -104,8 +103,8 @@ def _stresses(block: tuple) -> np.ndarray:
     for (row, column), step in np.ndenumerate(steps):
         if np.isnan(step):
             continue
-        found = nothing_found(1)
-        probe_discs(atoms, points[row : row + 1], load, settings._replace(max_steps=int(step)), None, found)
-        if found.status[0] == TOO_STRONG:
-            stress[row, column] = stress_of(load, found.critical)[0]
+        results = empty_results(1)
+        probe_discs(atoms, points[row : row + 1], load, settings._replace(max_steps=int(step)), None, results)
+        if results.status[0] == TOO_STRONG:
+            stress[row, column] = stress_of(load, results.critical)[0]
     return stress

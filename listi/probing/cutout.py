@@ -50,7 +50,14 @@ class Settings(NamedTuple):
 
 
 @numba.njit(**JIT)
-def disc_around(atoms, grid, centre, settings, load, log):
+def with_max_steps(settings, max_steps):
+    """Return settings with another number of steps: Numba knows no `_replace`."""
+    r_free, tether, _, tolerance, skin, force_scale = settings
+    return Settings(r_free, tether, max_steps, tolerance, skin, force_scale)
+
+
+@numba.njit(**JIT)
+def disc_around(atoms, grid, centre, settings, load):
     """Disc of the atoms within r_free + cutoff of `centre`, undeformed; without free atoms if none is within r_free.
 
     Atoms that are relaxed come first; each kind is sorted along a direction, which keeps the envelope of the Hessian
@@ -59,7 +66,7 @@ def disc_around(atoms, grid, centre, settings, load, log):
     numbers, vector, inside, n_free = atoms_around(atoms, grid, centre, settings)
     return make(
         vector, atoms.species[numbers], atoms.table, inside, n_free, settings.tether,
-        load.velocity, load.weight, settings.skin, log, settings.force_scale,
+        load.velocity, load.weight, settings.skin, settings.force_scale,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How the atoms of the discs of a threshold map move: at first, up to the first instability, and at it."""
+"""How the atoms of all discs of a threshold map move: at first, up to the first instability, and at it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from ..mechanics.potential import Potential
 from ..network.geometry import wrap
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT
-from .branch import ROUGH_TOLERANCE, TOO_STRONG, UNCONVERGED, follow
+from .branch import TOO_STRONG
 from .curves import probed_again
-from .cutout import Atoms, Settings, atoms_around, disc_around
-from .peak import begin_ends
+from .cutout import Atoms, atoms_around, disc_around, with_max_steps
+from .many import follow_disc
 from .probe import BLOCK
+from .protocol import variable
 
-MOVES = ("response", "displacement", "direction")
+MOVES = {  # what is returned: unit and meaning
+    "response": (LENGTH_UNIT, "non-affine velocity per unit strain, undeformed"),
+    "displacement": (LENGTH_UNIT, "non-affine displacement in the critical state"),
+    "direction": ("1", "direction of the non-affine motion in the critical state"),
+}
 
 
 def motion(
@@ -34,7 +39,7 @@ def motion(
     workers: int | None = None,
     potential: Potential = SILICA,
 ) -> xr.Dataset:
-    """Motion of the atoms in every disc of a map, beside the affine deformation.
+    """Non-affine motion of the atoms in every disc of a map.
 
     Each disc is followed as in `listi.probe` to its critical state, which takes as long as the map.
 
@@ -74,15 +79,11 @@ def motion(
     ]
     parts = zip(*parallel.run(_move_block, blocks, scheduler, workers, label="motion"), strict=True)
     numbers, moves = (np.concatenate(part).reshape(*shape, rows, -1) for part in parts)
-    about = {
-        "response": {"units": LENGTH_UNIT, "long_name": "non-affine velocity per unit strain, undeformed"},
-        "displacement": {"units": LENGTH_UNIT, "long_name": "non-affine displacement in the critical state"},
-        "direction": {"units": "1", "long_name": "direction of the non-affine motion in the critical state"},
+    variables = {
+        name: variable(("x", "y", "row", "xy"), moves[..., 2 * k : 2 * k + 2], *about)
+        for k, (name, about) in enumerate(MOVES.items())
     }
-    variables: dict[str, tuple] = {
-        name: (("x", "y", "row", "xy"), moves[..., 2 * k : 2 * k + 2], about[name]) for k, name in enumerate(MOVES)
-    }
-    variables["atom"] = (("x", "y", "row"), numbers[..., 0], {"units": "1", "long_name": "number of the atom"})
+    variables["atom"] = variable(("x", "y", "row"), numbers[..., 0], "1", "number of the atom")
     return xr.Dataset(variables, coords={"x": probing.x, "y": probing.y, "xy": ["x", "y"]})
 
 
@@ -97,24 +98,18 @@ def _move_block(block: tuple) -> tuple[np.ndarray, np.ndarray]:
 @numba.njit(**JIT)
 def _move_many(atoms, centres, steps, load, settings, numbers, moves):
     """Follow every disc for its number of steps, and write numbers and motion of its atoms, ascending."""
-    grid, log = sort_into_bins(atoms.positions, atoms.cell), np.zeros(2, np.int64)
+    grid = sort_into_bins(atoms.positions, atoms.cell)
     for p in range(len(centres)):
         chosen, _, _, n_free = atoms_around(atoms, grid, centres[p], settings)
         order = np.argsort(chosen[:n_free])  # all differ
         numbers[p, :n_free] = chosen[order]
         if n_free == 0 or np.isnan(steps[p]):
             continue
-        limit = Settings(
-            settings.r_free, settings.tether, int(steps[p]), settings.tolerance, settings.skin, settings.force_scale
-        )
-        status = UNCONVERGED
-        for rough_tolerance in (max(ROUGH_TOLERANCE * settings.force_scale, settings.tolerance), settings.tolerance):
-            disc = disc_around(atoms, grid, centres[p], settings, load, log)
-            _tangent(disc)
-            response = disc.rate[order]
-            _, status = follow(disc, load, limit, rough_tolerance, begin_ends(disc.r[:n_free], 0.0))
-            if status != UNCONVERGED:
-                break
+        limit = with_max_steps(settings, int(steps[p]))
+        disc = disc_around(atoms, grid, centres[p], settings, load)
+        _tangent(disc)
+        response = disc.rate[order]
+        disc, _, status, _, _ = follow_disc(atoms, grid, centres[p], load, limit, None, None)
         if status != TOO_STRONG:
             continue
         moves[p, :n_free, 0:2] = response

@@ -3,12 +3,12 @@
 The disc of radius ``r_free`` is relaxed inside a frozen ring as wide as the cutoff that follows the affine
 deformation (Patinet, Vandembroucq, Falk, Phys. Rev. Lett. 117, 045501 (2016)). Strain grows in steps of
 ``strain_step``; the critical state is the last step at which the minimum that began as the undeformed disc still
-exists. `listi.probing.branch` follows it and says how an
-instability is told from noise.
+exists. `listi.probing.branch` follows it and says how an instability is distinguished from noise.
 """
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -18,19 +18,20 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from .. import parallel
+from ..mechanics.disc import apply_affine, descend
 from ..mechanics.forms import SILICA
 from ..mechanics.load import Load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
-from ..mechanics.tolerances import REVERSIBILITY_TOLERANCE, SKIN_DISC, TOLERANCE
+from ..mechanics.tolerances import REVERSIBILITY_TOLERANCE, TOLERANCE
 from ..network.geometry import grid_lines, grid_points, wrap
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .branch import EMPTY, INSTABILITY, TOO_STRONG, UNCONVERGED, WALKED
-from .cutout import Atoms, Settings
-from .many import Found, nothing_found, probe_many, step_in_parts, trace_one
-from .plain_walk import PARTS
-from .protocol import check_protocol, protocol_attrs
+from .cutout import Atoms, Settings, stress_within
+from .many import ProbeResults, empty_results, follow_one, probe_many
+from .plain_step import LONGEST_MOVE, NEWTON_STEPS, PARTS
+from .protocol import check_protocol, protocol_attrs, variable
 
 BLOCK = 50  # probes in one task
 STATUS = ("instability", "instability_by_plain_walk", "no_free_atom", "no_instability", "not_converged")
@@ -49,7 +50,6 @@ def probe(
     tether: float | None = None,
     every_step: bool = False,
     tolerance: float = TOLERANCE,
-    skin: float = SKIN_DISC,
     scheduler: str | None = None,
     workers: int | None = None,
     potential: Potential = SILICA,
@@ -74,26 +74,24 @@ def probe(
     angle : float
         Direction of the load against x, anticlockwise [degrees].
     strain_step : float
-        Resolution of the critical state in strain; smooth stretches are not walked step by step.
+        Resolution of the critical state in strain; smooth parts of the path are followed in longer increments.
     max_strain : float
         Strain by which an instability must have come.
     tether : float, optional
         Soft matrix: the atoms around the disc are not frozen to the affine deformation but tethered to it by springs
-        of this stiffness [energy/Å²], with constant forces that hold them in place in the undeformed state.
+        of this stiffness [energy/Å²], with constant forces that balance the undeformed state.
     every_step : bool
-        Walk every step by the plain protocol, each to the minimum downhill, until a step that undoing does not
-        undo, instead of following smooth stretches: slow, for checks.
+        Take every step by the plain protocol, to the minimum downhill, until a step that cannot be undone, instead
+        of longer increments: slow, for checks.
     tolerance : float
         Largest force component at a minimum [the potential's force_scale; energy/Å in silica].
-    skin : float
-        Extra reach of the pair lists [Å]; changes nothing but speed.
     scheduler, workers
         See `listi.parallel.run`; the result does not depend on them.
     held : ndarray of bool, shape (n_atoms,), optional
-        Atoms that something outside holds in place, such as those at the edges of a patch under tension: the forces on
-        them need not vanish. A disc that would relax one of them is not probed.
+        Atoms that are fixed from outside, such as those at the edges of a patch under tension: the forces on them
+        need not vanish. A disc that would relax one of them is not probed.
     potential : Potential
-        Of the pairs; that the sample was relaxed with.
+        Of the pairs, with which the sample was relaxed.
 
     Returns
     -------
@@ -101,10 +99,10 @@ def probe(
         Over (x, y) or (point,): ``initial_stress``, ``critical_stress`` (at the last step before the first
         instability), their difference ``threshold``, ``critical_strain``, and ``peak_stress`` (at the first maximum,
         reversible or not: the first stress drop, read literally). The stress is that of the load: for pure shear
-        (sigma_xx - sigma_yy)/2 in the turned frame, from the virial of the free atoms (pairs with a frozen atom count
+        (sigma_xx - sigma_yy)/2 in the rotated frame, from the virial of the free atoms (pairs with a frozen atom count
         half) over pi r_free². ``initial_tensor`` and ``critical_tensor`` hold all its components (xx, xy, yy) in the
         cell's frame. ``status`` says how each probe ended, a number in `STATUS`: a probe that cannot be followed is
-        walked by the plain protocol. NaN where no atom is free (outside a patch with free edges) or one is held, and,
+        repeated by the plain protocol. NaN where no atom is free (outside a patch with free edges) or one is held, and,
         with one warning that counts them, where no instability came up to `max_strain` or the forces did not vanish.
 
     Raises
@@ -124,28 +122,26 @@ def probe(
 
     >>> picture = probed.threshold.plot(x="x")
     """
-    how: dict[str, Any] = {"mode": mode, "angle": angle, "strain_step": strain_step, "r_free": r_free}
-    how |= {"max_strain": max_strain, "tether": tether, "tolerance": tolerance}
-    load, settings = check_protocol(network.cell, potential, skin, **how)
+    protocol: dict[str, Any] = {"mode": mode, "angle": angle, "strain_step": strain_step, "r_free": r_free}
+    protocol |= {"max_strain": max_strain, "tether": tether, "tolerance": tolerance}
+    load, settings = check_protocol(network.cell, potential, **protocol)
     centres = _centres(network, grid, points)
     if held is not None and (np.asarray(held).dtype != bool or np.shape(held) != (network.n_atoms,)):
         raise ValueError(f"held: {held!r} is not true or false for each of {network.n_atoms} atoms")
     held = None if held is None else np.asarray(held)
     system_of(network, potential, None if held is None else ~held)
-    chosen = np.arange(len(centres)) if held is None else _clear_of(network, held, centres, r_free)
+    probed = np.arange(len(centres)) if held is None else _clear_of(network, held, centres, r_free)
     blocks = [
-        (network, centres[chosen[k : k + BLOCK]], load, settings, every_step, potential)
-        for k in range(0, len(chosen), BLOCK)
+        (network, centres[probed[k : k + BLOCK]], load, settings, every_step, potential)
+        for k in range(0, len(probed), BLOCK)
     ]
     parts = parallel.run(_probe_block, blocks, scheduler, workers, label="probing")
-    found = nothing_found(len(centres))
-    for whole, each in zip(found, zip(*parts, strict=True), strict=True):
-        whole[chosen] = np.concatenate(each)
-    _warn(found.status, centres, max_strain)
-    dataset = _dataset(found, load, network.cell, grid, None if points is None else centres)
-    protocol = protocol_attrs(network.cell, potential, every_step, **how)
-    dataset.threshold.attrs |= {name: protocol[name] for name in ("mode", "angle", "r_free")}  # for strain_to_failure
-    return dataset.assign_attrs(protocol)
+    results = empty_results(len(centres))
+    for values, of_blocks in zip(results, zip(*parts, strict=True), strict=True):
+        values[probed] = np.concatenate(of_blocks)
+    _warn(results.status, centres, max_strain)
+    dataset = _dataset(results, load, network.cell, grid, None if points is None else centres)
+    return dataset.assign_attrs(protocol_attrs(network.cell, potential, every_step, **protocol))
 
 
 def yield_stress(
@@ -158,7 +154,7 @@ def yield_stress(
 ) -> xr.Dataset:
     """Local yield stress in a direction of pure shear: the smallest projected threshold over directions of probing.
 
-    A remote shear along `direction` loads the disc along `direction` + a by the share cos(2a); it gives where
+    A remote shear along `direction` loads the disc along `direction` + a by the share cos(2a); it yields where
     threshold(a) / cos(2a) is smallest, |a| < 45 degrees (Barbot, Lerbinger, Hernandez-Garcia, Garcia-Garcia, Falk,
     Vandembroucq and Patinet, Phys. Rev. E 97, 033001 (2018)).
 
@@ -191,26 +187,23 @@ def yield_stress(
     >>> float(local.yield_stress[0].round(4)), float(local.weakest_angle[0])
     (0.0035, 0.0)
     """
-    each_angle = np.asarray(angles, dtype=float)
-    if each_angle.ndim != 1 or each_angle.size == 0 or not np.all(np.abs(each_angle) < 45.0):
-        raise ValueError(f"angles: {each_angle.tolist()} are not angles between -45 and 45 degrees")
+    offsets = np.asarray(angles, dtype=float)
+    if offsets.ndim != 1 or offsets.size == 0 or not np.all(np.abs(offsets) < 45.0):
+        raise ValueError(f"angles: {offsets.tolist()} are not angles between -45 and 45 degrees")
     unknown = {"mode", "angle"} & set(settings)
     if unknown:
         raise ValueError(f"{unknown.pop()}: is not allowed; yield_stress probes in pure shear along direction + angles")
-    maps = [probe(network, grid, points, angle=direction + a, **settings) for a in each_angle]
-    threshold = xr.concat(
-        [one.threshold for one in maps],
-        dim=xr.Variable("angle", each_angle, _attrs("degree", "direction of probing")),
-        combine_attrs="drop_conflicts",
-    )
+    maps = [probe(network, grid, points, angle=direction + offset, **settings) for offset in offsets]
+    angle = xr.Variable(*variable("angle", offsets, "degree", "direction of probing"))
+    threshold = xr.concat([probed.threshold for probed in maps], dim=angle)
     projected = threshold / np.cos(np.radians(2.0 * threshold.angle))
     empty = projected.isnull().all("angle")
     weakest = projected.fillna(np.inf).idxmin("angle").where(~empty)
     return xr.Dataset(
         {
             "threshold": threshold,
-            "yield_stress": projected.min("angle").assign_attrs(_attrs(STRESS_UNIT, "local yield stress")),
-            "weakest_angle": weakest.assign_attrs(_attrs("degree", "direction of probing that decides")),
+            "yield_stress": projected.min("angle").assign_attrs(units=STRESS_UNIT, long_name="local yield stress"),
+            "weakest_angle": weakest.assign_attrs(units="degree", long_name="direction of probing that decides"),
         },
         attrs={name: value for name, value in maps[0].attrs.items() if name != "angle"} | {"direction": direction},
     )
@@ -226,7 +219,7 @@ def trace(
 ) -> xr.Dataset:
     """Local stress-strain curve of one probe under pure shear, up to just after its first instability.
 
-    The disc is walked by the plain protocol (`probe` with ``every_step``).
+    The disc takes every step by the plain protocol (`probe` with ``every_step``).
 
     Parameters
     ----------
@@ -256,33 +249,28 @@ def trace(
     >>> float(curve.critical_strain.round(4))
     0.0597
     """
-    how: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": max_strain}
-    load, settings, point = _one(network, point, potential, **how)
-    disc, curve, status = trace_one(_atoms(network, potential), point, load, settings)
-    if status == EMPTY:
-        raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
+    protocol: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": max_strain}
+    load, settings, point = _check_disc(network, point, potential, protocol)
+    disc, curve, status = follow_one(_atoms(network, potential), point, load, settings, True)
     if status != INSTABILITY:
-        why = f"no instability up to max_strain = {max_strain}" if status == TOO_STRONG else "forces did not vanish"
-        raise RuntimeError(f"probe at {point.tolist()} Å: {why}")
+        raise _unexpected_end(point, r_free, status, f"no instability up to max_strain = {max_strain}")
     strain = np.arange(len(curve)) * strain_step
+    species = ", ".join(f"{number} = {symbol}" for number, symbol in enumerate(potential.symbols))
+    title = "local shear stress (sigma_xx - sigma_yy)/2"
     return xr.Dataset(
         {
-            "stress": (
-                "strain",
-                stress_of(load, curve),
-                _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2"),
-            ),
-            "critical_strain": ((), strain[-2], _attrs("1", "strain of the last step before the first instability")),
-            "positions": (("atom", "xy"), disc.reference, _attrs(LENGTH_UNIT, "position about the centre of the disc")),
-            "species": ("atom", disc.species, _attrs("1", f"species: {_species(potential)}")),
-            "free": ("atom", disc.inside, _attrs("1", "whether the atom is relaxed")),
+            "stress": variable("strain", stress_of(load, curve), STRESS_UNIT, title),
+            "critical_strain": variable((), strain[-2], "1", "strain of the last step before the first instability"),
+            "positions": variable(("atom", "xy"), disc.reference, LENGTH_UNIT, "position about the centre of the disc"),
+            "species": variable("atom", disc.species, "1", f"species: {species}"),
+            "free": variable("atom", disc.inside, "1", "whether the atom is relaxed"),
         },
-        coords={"strain": ("strain", strain, _attrs("1", "strain")), "xy": ["x", "y"]},
-        attrs={"point": point, **protocol_attrs(network.cell, potential, every_step=True, **how)},
+        coords={"strain": variable("strain", strain, "1", "strain"), "xy": ["x", "y"]},
+        attrs={"point": point, **protocol_attrs(network.cell, potential, every_step=True, **protocol)},
     )
 
 
-def there_and_back(
+def load_unload_step(
     network: Network,
     point: np.ndarray,
     strain: float,
@@ -291,7 +279,7 @@ def there_and_back(
     strain_step: float = 1e-4,
     potential: Potential = SILICA,
 ) -> xr.Dataset:
-    """Local stress over one strain step of one probe under pure shear, taken in parts, forth and then back.
+    """Local stress over one strain step of one probe under pure shear, loaded in parts and then unloaded.
 
     Parameters
     ----------
@@ -302,13 +290,13 @@ def there_and_back(
     strain : float
         Where the step begins, a multiple of `strain_step`.
     parts : int
-        In which the step is taken, each to the minimum downhill.
+        Into which the step is divided, each to the minimum downhill.
 
     Returns
     -------
     xarray.Dataset
         ``stress`` over way (forth, back) and part (0 to 1, the share of the step), NaN where no minimum was found; the
-        scalar ``returned``, whether all atoms are where they began.
+        scalar ``returned``, whether all atoms are back where they began.
 
     Raises
     ------
@@ -321,35 +309,55 @@ def there_and_back(
         raise ValueError(f"parts: {parts!r} is not a whole number > 0")
     if not strain_step <= strain <= 5.0:
         raise ValueError(f"strain: {strain} is not in strain_step <= strain <= 5")
-    how: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": strain}
-    load, settings, point = _one(network, point, potential, **how)
-    take = step_in_parts
-    curve, away, status = take(_atoms(network, potential), point, load, settings, parts)
-    if status == EMPTY:
-        raise ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
+    protocol: dict[str, Any] = {"r_free": r_free, "strain_step": strain_step, "max_strain": strain}
+    load, settings, point = _check_disc(network, point, potential, protocol)
+    for every_step in (None, True):  # plain steps if the disc cannot be followed
+        disc, _, status = follow_one(_atoms(network, potential), point, load, settings, every_step)
+        if status != UNCONVERGED:
+            break
     if status != TOO_STRONG:
-        why = "forces did not vanish" if status == UNCONVERGED else f"an instability comes before strain = {strain}"
-        raise RuntimeError(f"probe at {point.tolist()} Å: {why}")
-    stress = stress_of(load, curve)
-    ways = np.stack([stress[: parts + 1], stress[: parts - 1 : -1]])
+        raise _unexpected_end(point, r_free, status, f"an instability comes before strain = {strain}")
+    first = disc.r[: len(disc.forces)].copy()
+    x, stress = first, [stress_within(disc, settings)]
+    shares = np.minimum(np.arange(2 * parts + 1), 2 * parts - np.arange(2 * parts + 1)) / parts
+    for begin, end in itertools.pairwise(settings.max_steps + shares):
+        apply_affine(disc, x, load, begin, end)
+        converged = descend(disc, settings.tolerance, LONGEST_MOVE, NEWTON_STEPS)
+        x = disc.r[: len(first)].copy()
+        stress.append(stress_within(disc, settings) if converged else np.full(3, np.nan))
+    forth = stress_of(load, np.array(stress))
+    ways = np.stack([forth[: parts + 1], forth[: parts - 1 : -1]])
+    returned = np.max(np.abs(x - first)) < REVERSIBILITY_TOLERANCE
     return xr.Dataset(
         {
-            "stress": (("way", "part"), ways, _attrs(STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2")),
-            "returned": ((), away < REVERSIBILITY_TOLERANCE, _attrs("1", "whether all atoms are where they began")),
+            "stress": variable(("way", "part"), ways, STRESS_UNIT, "local shear stress (sigma_xx - sigma_yy)/2"),
+            "returned": variable((), returned, "1", "whether all atoms are back where they began"),
         },
         coords={
             "way": ["forth", "back"],
-            "part": ("part", np.linspace(0.0, 1.0, parts + 1), _attrs("1", "share of the strain step")),
+            "part": variable("part", np.linspace(0.0, 1.0, parts + 1), "1", "share of the strain step"),
         },
-        attrs={"point": point, "strain": strain, **protocol_attrs(network.cell, potential, **how)},
+        attrs={"point": point, "strain": strain, **protocol_attrs(network.cell, potential, **protocol)},
     )
 
 
-def _one(network: Network, point: np.ndarray, potential: Potential, **how) -> tuple[Load, Settings, np.ndarray]:
-    """Load, settings and centre of one disc under pure shear, checked."""
-    load, settings = check_protocol(network.cell, potential, **how)
+there_and_back = load_unload_step  # as notebook 13 and its study call it
+
+
+def _check_disc(
+    network: Network, point: np.ndarray, potential: Potential, protocol: dict
+) -> tuple[Load, Settings, np.ndarray]:
+    """Load, settings and centre of one disc under pure shear."""
+    load, settings = check_protocol(network.cell, potential, **protocol)
     system_of(network, potential)
     return load, settings, _centres(network, (1, 1), np.asarray(point, dtype=float)[None])[0]
+
+
+def _unexpected_end(point: np.ndarray, r_free: float, status: int, why: str) -> Exception:
+    """Error for a disc that ended otherwise than it should."""
+    if status == EMPTY:
+        return ValueError(f"point: no atom within {r_free} Å of {point.tolist()}")
+    return RuntimeError(f"probe at {point.tolist()} Å: {'forces did not vanish' if status == UNCONVERGED else why}")
 
 
 def _clear_of(network: Network, held: np.ndarray, centres: np.ndarray, r_free: float) -> np.ndarray:
@@ -361,28 +369,24 @@ def _clear_of(network: Network, held: np.ndarray, centres: np.ndarray, r_free: f
     return clear
 
 
-def _probe_block(block: tuple) -> Found:
-    """Probe a block of points; what cannot be followed to an end is walked."""
+def _probe_block(block: tuple) -> ProbeResults:
+    """Probe a block of points; a disc that cannot be followed to an end is probed again by plain steps."""
     network, centres, load, settings, every_step, potential = block
     atoms, probe_discs = _atoms(network, potential), probe_many
-    found = nothing_found(len(centres))
-    probe_discs(atoms, centres, load, settings, True if every_step else None, found)
-    lost = np.flatnonzero(found.status == UNCONVERGED)
+    results = empty_results(len(centres))
+    probe_discs(atoms, centres, load, settings, True if every_step else None, results)
+    lost = np.flatnonzero(results.status == UNCONVERGED)
     if lost.size and not every_step:
-        again = nothing_found(len(lost))
+        again = empty_results(len(lost))
         probe_discs(atoms, centres[lost], load, settings, True, again)
         again.status[again.status == INSTABILITY] = WALKED
-        for whole, part in zip(found, again, strict=True):
-            whole[lost] = part
-    return found
+        for values, repeated in zip(results, again, strict=True):
+            values[lost] = repeated
+    return results
 
 
 def _atoms(network: Network, potential: Potential) -> Atoms:
     return Atoms(network.positions, network.species, network.cell, potential.table)
-
-
-def _species(potential: Potential) -> str:
-    return ", ".join(f"{number} = {symbol}" for number, symbol in enumerate(potential.symbols))
 
 
 def _warn(status: np.ndarray, centres: np.ndarray, max_strain: float) -> None:
@@ -413,45 +417,30 @@ def stress_of(load: Load, tensor: np.ndarray) -> np.ndarray:
 
 
 def _dataset(
-    found: Found, load: Load, cell: np.ndarray, grid: tuple[int, int], points: np.ndarray | None
+    results: ProbeResults, load: Load, cell: np.ndarray, grid: tuple[int, int], points: np.ndarray | None
 ) -> xr.Dataset:
-    dims: tuple[str, ...]
-    if points is None:
-        dims, shape = ("x", "y"), tuple(grid)
-        lines = zip("xy", grid_lines(cell, grid), strict=True)
-        coords = {name: (name, line, _attrs(LENGTH_UNIT, f"{name} of the probe")) for name, line in lines}
-    else:
-        dims, shape = ("point",), (len(points),)
-        coords = {
-            name: ("point", points[:, c], _attrs(LENGTH_UNIT, f"{name} of the probe")) for c, name in enumerate("xy")
-        }
-    ended = np.isin(found.status, (INSTABILITY, WALKED))
-    critical_tensor = np.where(ended[:, None], found.critical, np.nan)
-    initial, critical = stress_of(load, found.initial), stress_of(load, critical_tensor)
+    dims = ("x", "y") if points is None else ("point",)
+    shape = tuple(grid) if points is None else (len(points),)
+    lines = grid_lines(cell, grid) if points is None else points.T
+    coords = {
+        name: variable(name if points is None else "point", line, LENGTH_UNIT, f"{name} of the probe")
+        for name, line in zip("xy", lines, strict=True)
+    }
+    ended = np.isin(results.status, (INSTABILITY, WALKED))
+    tensors = {"initial": results.initial, "critical": np.where(ended[:, None], results.critical, np.nan)}
+    initial, critical = (stress_of(load, tensor) for tensor in tensors.values())
+    peak, strain = np.where(ended, [results.peak, results.steps * load.strain_step], np.nan)
     per_probe = {
         "initial_stress": (initial, STRESS_UNIT, "local shear stress, undeformed"),
         "critical_stress": (critical, STRESS_UNIT, "local shear stress at the first instability"),
         "threshold": (critical - initial, STRESS_UNIT, "local stress threshold"),
-        "peak_stress": (np.where(ended, found.peak, np.nan), STRESS_UNIT, "local shear stress at its first maximum"),
-        "critical_strain": (
-            np.where(ended, found.steps * load.strain_step, np.nan),
-            "1",
-            "strain of the last step before the first instability",
-        ),
+        "peak_stress": (peak, STRESS_UNIT, "local shear stress at its first maximum"),
+        "critical_strain": (strain, "1", "strain of the last step before the first instability"),
+        "status": (results.status.astype(np.int8), "1", "how the probe ended"),
     }
-    variables: dict[str, tuple] = {
-        name: (dims, values.reshape(shape), _attrs(units, text)) for name, (values, units, text) in per_probe.items()
-    }
-    for when, tensor in (("initial", found.initial), ("critical", critical_tensor)):
-        text = f"components of the local stress, {when} state"
-        variables[f"{when}_tensor"] = ((*dims, "component"), tensor.reshape(*shape, 3), _attrs(STRESS_UNIT, text))
-    status = _attrs("1", "how the probe ended") | {
-        "flag_values": np.arange(len(STATUS), dtype=np.int8),
-        "flag_meanings": " ".join(STATUS),
-    }
-    variables["status"] = (dims, found.status.astype(np.int8).reshape(shape), status)
+    variables = {name: variable(dims, values.reshape(shape), *about) for name, (values, *about) in per_probe.items()}
+    variables["status"][2].update(flag_values=np.arange(len(STATUS), dtype=np.int8), flag_meanings=" ".join(STATUS))
+    for state, tensor in tensors.items():
+        title = f"components of the local stress, {state} state"
+        variables[f"{state}_tensor"] = variable((*dims, "component"), tensor.reshape(*shape, 3), STRESS_UNIT, title)
     return xr.Dataset(variables, coords={**coords, "component": ["xx", "xy", "yy"]})
-
-
-def _attrs(units: str, long_name: str) -> dict[str, str]:
-    return {"units": units, "long_name": long_name}

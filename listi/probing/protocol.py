@@ -26,7 +26,7 @@ PROTOCOL: dict[str, Any] = {  # parameters of `probe` that decide what each prob
 }
 
 
-def check_protocol(cell: np.ndarray, potential: Potential, skin: float = SKIN_DISC, **changes) -> tuple[Load, Settings]:
+def check_protocol(cell: np.ndarray, potential: Potential, **changes) -> tuple[Load, Settings]:
     """Return the load and what all discs of a map have in common.
 
     Parameters
@@ -35,8 +35,6 @@ def check_protocol(cell: np.ndarray, potential: Potential, skin: float = SKIN_DI
         Edge lengths of the sample [Å].
     potential : Potential
         Of the pairs.
-    skin : float
-        Extra reach of the pair lists [Å].
     **changes
         Parameters of `probe` named in `PROTOCOL`, where they are not the default.
 
@@ -50,19 +48,19 @@ def check_protocol(cell: np.ndarray, potential: Potential, skin: float = SKIN_DI
     check_lengths(potential)
     if not (np.isfinite(r_free) and r_free > 0):
         raise ValueError(f"r_free: {r_free} is not > 0 Å")
-    largest = np.min(cell) / 2 - potential.cutoff
+    largest, edges = np.min(cell) / 2 - potential.cutoff, f"{cell[0]:.5g} x {cell[1]:.5g} Å"
+    if largest <= 0:
+        raise ValueError(f"cell: {edges} is not more than twice the cutoff, {potential.cutoff:g} Å, along both axes")
     if r_free > largest:
-        raise ValueError(f"r_free: {r_free} Å is more than half the cell minus the cutoff, {largest:.4g} Å")
+        raise ValueError(f"r_free: {r_free} Å is not <= {largest:.4g} Å, half of the cell of {edges} minus the cutoff")
     if not (np.isfinite(max_strain) and strain_step <= max_strain <= 5.0):
         raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 5")
     if tether is not None and not 0 < tether <= STIFFEST * scale:
         raise ValueError(f"tether: {tether} is not in 0 < tether <= {STIFFEST * scale:g} energy/Å²")
     if not 1e-13 <= tolerance <= 1e-4:
         raise ValueError(f"tolerance: {tolerance} is not in 1e-13 <= tolerance <= 1e-4")
-    if not 0.05 <= skin <= 5.0:
-        raise ValueError(f"skin: {skin} is not in 0.05 <= skin <= 5 Å")
     steps = round(max_strain / strain_step)
-    return load, Settings(float(r_free), float(tether or 0.0), steps, float(tolerance * scale), float(skin), scale)
+    return load, Settings(float(r_free), float(tether or 0.0), steps, float(tolerance * scale), SKIN_DISC, scale)
 
 
 def protocol_attrs(cell: np.ndarray, potential: Potential, every_step: bool = False, **changes) -> dict:
@@ -107,6 +105,11 @@ def require_protocol(probing: xr.Dataset, **wanted) -> Mapping:
         if probing.attrs[name] != value:
             raise ValueError(f"probing: was made with {name} = {probing.attrs[name]!r}; {value!r} is needed here")
     return probing.attrs
+
+
+def variable(dims: str | tuple[str, ...], values: np.ndarray, units: str, long_name: str) -> tuple:
+    """Return a variable of a dataset with its unit and meaning."""
+    return dims, values, {"units": units, "long_name": long_name}
 
 
 def _numbers(potential: Potential) -> list[float]:

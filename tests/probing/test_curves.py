@@ -10,7 +10,7 @@ from listi.mechanics.system import System
 from listi.network.geometry import minimum_image
 from listi.probing.curves import curves
 from listi.probing.cutout import Atoms, Settings
-from listi.probing.many import trace_one
+from listi.probing.many import follow_one
 
 
 def test_curves_are_those_of_the_plain_walk(glass):
@@ -63,7 +63,7 @@ def test_curves_follow_the_protocol_of_the_map(glass):
     found = curves(glass, probing, parts=2)
     load, settings = make_load("simple shear", 20.0, 2e-4), Settings(6.0, 3.0, 20, 1e-10, 0.5, 1.0)
     atoms = Atoms(glass.positions, glass.species, glass.cell, SILICA.table)
-    _, walked, _ = trace_one(atoms, np.array([float(probing.x[1]), 0.0]), load, settings)
+    _, walked, _ = follow_one(atoms, np.array([float(probing.x[1]), 0.0]), load, settings, True)
     assert float(found.stress[1, 0, 1]) == pytest.approx(float(walked[20] @ load.weight), rel=1e-7)
     for name in ("tether", "tolerance", "max_strain", "potential"):
         del probing.attrs[name]

@@ -7,7 +7,7 @@ from listi.mechanics.forms import SILICA
 from listi.mechanics.load import gradient, make_load
 from listi.network.geometry import minimum_image
 from listi.probing.cutout import Atoms, Settings
-from listi.probing.many import trace_one
+from listi.probing.many import follow_one
 from listi.probing.motion import motion
 
 
@@ -15,7 +15,7 @@ def walked(glass, point, steps, r_free=11.0, tether=0.0):
     """Non-affine displacement of the free atoms after plain steps, and their places in the undeformed disc."""
     load, settings = make_load(), Settings(r_free, tether, steps, 1e-11, 0.5, 1.0)
     atoms = Atoms(glass.positions, glass.species, glass.cell, SILICA.table)
-    disc, _, _ = trace_one(atoms, point, load, settings)
+    disc, _, _ = follow_one(atoms, point, load, settings, True)
     n_free = len(disc.forces)
     xx, xy, yx, yy = gradient(load, float(steps))
     affine = disc.reference[:n_free] @ np.array([[xx, xy], [yx, yy]]).T

@@ -13,8 +13,9 @@ from listi.mechanics.shear import deform, relax
 from listi.network.geometry import minimum_image
 from listi.network.network import Network
 from listi.probing import probe as module
+from listi.probing import protocol
 from listi.probing.branch import INSTABILITY, UNCONVERGED
-from listi.probing.probe import STATUS, probe, there_and_back, trace, yield_stress
+from listi.probing.probe import STATUS, load_unload_step, probe, trace, yield_stress
 
 POINTS = np.array([[3.0, 4.0], [20.0, 31.0], [40.0, 11.0], [51.0, 53.0], [10.0, 44.0], [30.0, 2.0]])
 R_FREE = 9.0
@@ -70,8 +71,8 @@ def test_a_probe_that_meets_a_loop_narrower_than_a_step(glass):
     point = glass.cell * [0.75, 0.0]
     followed, walked = (probe(glass, points=point[None], r_free=R_FREE, every_step=every) for every in (False, True))
     strain = followed.critical_strain.item()
-    assert there_and_back(glass, point, strain, parts=1, r_free=R_FREE).returned
-    forth, back = there_and_back(glass, point, strain, r_free=R_FREE).stress.values
+    assert load_unload_step(glass, point, strain, parts=1, r_free=R_FREE).returned
+    forth, back = load_unload_step(glass, point, strain, r_free=R_FREE).stress.values
     assert np.mean(np.abs(forth - back) > 1e-3 * np.abs(forth)) > 0.1
     assert walked.critical_strain.item() == strain
     np.testing.assert_allclose(walked.threshold, followed.threshold, rtol=1e-7)
@@ -89,12 +90,28 @@ def test_the_unit_of_energy_changes_nothing_but_the_numbers(glass, probing, fact
 
 
 @pytest.mark.parametrize("load", [{}, {"mode": "simple shear", "angle": 20.0}, {"tether": 10.0}])
-def test_pair_lists_lack_no_pair_on_the_way(glass, load):
+def test_pair_lists_lack_no_pair_on_the_way(glass, load, monkeypatch):
     """A list that reaches far is never too old, one with a thin skin always nearly so: the same bits."""
-    short, far = (probe(glass, points=POINTS[:4], r_free=6.0, skin=skin, **load) for skin in (0.05, 5.0))
-    assert float(far.critical_strain.max()) > 0.1  # pairs come into reach
+    thin, thick = (probe_with_skin(glass, skin, monkeypatch, **load) for skin in (0.05, 5.0))
+    assert float(thick.critical_strain.max()) > 0.1  # pairs come into reach
     for name in ("threshold", "critical_strain", "peak_stress"):
-        np.testing.assert_array_equal(short[name], far[name])
+        np.testing.assert_array_equal(thin[name], thick[name])
+
+
+def probe_with_skin(glass, skin, monkeypatch, **load):
+    """Probe with another skin of the pair lists [Å]."""
+    monkeypatch.setattr(protocol, "SKIN_DISC", skin)
+    return probe(glass, points=POINTS[:4], r_free=6.0, workers=1, **load)
+
+
+def test_a_disc_with_a_single_free_atom(glass):
+    """A Si, alone within half an angstrom."""
+    points = glass.positions[:1]
+    followed, walked = (probe(glass, points=points, r_free=0.5, every_step=every_step) for every_step in (False, True))
+    assert np.count_nonzero(trace(glass, points[0], r_free=0.5).free) == 1
+    assert np.all(followed.status == INSTABILITY)
+    np.testing.assert_array_equal(followed.critical_strain, walked.critical_strain)
+    np.testing.assert_allclose(followed.threshold, walked.threshold, rtol=1e-7)
 
 
 def test_yield_stress_is_the_smallest_projected_threshold(glass):
@@ -133,19 +150,19 @@ def test_trace_shows_the_same_threshold(glass, probing):
 def test_a_step_in_parts_leads_back_unless_it_ends_a_branch(glass):
     curve = trace(glass, POINTS[1], r_free=R_FREE)
     last = round(float(curve.critical_strain) / 1e-4)
-    smooth = there_and_back(glass, POINTS[1], 1e-4 * (last - 30), parts=4, r_free=R_FREE)
+    smooth = load_unload_step(glass, POINTS[1], 1e-4 * (last - 30), parts=4, r_free=R_FREE)
     assert smooth.returned and smooth.part.values.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
     np.testing.assert_allclose(smooth.stress.sel(way="back"), smooth.stress.sel(way="forth"), atol=1e-9)
     np.testing.assert_allclose(smooth.stress[0, [0, 4]], curve.stress[last - 30 : last - 28], atol=1e-9)
-    broken = there_and_back(glass, POINTS[1], 1e-4 * last, parts=1, r_free=R_FREE)
+    broken = load_unload_step(glass, POINTS[1], 1e-4 * last, parts=1, r_free=R_FREE)
     assert not broken.returned
     np.testing.assert_allclose(broken.stress[0], curve.stress[last:], atol=1e-9)
     assert abs(float(np.diff(broken.stress[:, 0])[0])) > 1e-6
     with pytest.raises(RuntimeError, match=f"an instability comes before strain = {1e-4 * (last + 5)}"):
-        there_and_back(glass, POINTS[1], 1e-4 * (last + 5), r_free=R_FREE)
+        load_unload_step(glass, POINTS[1], 1e-4 * (last + 5), r_free=R_FREE)
     for name, value in (("parts", 0), ("strain", 0.0), ("r_free", -1.0), ("point", [np.nan, 0.0])):
         with pytest.raises(ValueError, match=f"^{name}"):
-            there_and_back(glass, **{"point": POINTS[1], "strain": 0.01, name: value})
+            load_unload_step(glass, **{"point": POINTS[1], "strain": 0.01, name: value})
 
 
 def test_initial_stress_of_a_disc(glass, probing):
@@ -318,7 +335,6 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
         ("strain_step", 0.0),
         ("max_strain", -1.0),
         ("tolerance", 0.0),
-        ("skin", -1.0),
         ("tether", 0.0),
         ("tether", np.nan),
         ("tether", 2e4),
@@ -327,6 +343,14 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
 def test_bad_input_names_the_parameter(glass, name, value):
     with pytest.raises(ValueError, match=rf"^{name}: "):
         probe(glass, **{name: value})
+
+
+def test_a_cell_too_small_for_a_disc_is_named(glass):
+    small = Network(np.array([[2.0, 2.0], [9.0, 30.0]]), [0, 1], None, [19.0, 55.0])
+    with pytest.raises(ValueError, match=r"^cell: .*19.* twice the cutoff"):
+        probe(small, points=POINTS[:1])
+    with pytest.raises(ValueError, match=r"^r_free: 17.0 Å .* cell of 5[0-9.]+ x 5[0-9.]+ Å"):
+        probe(glass, points=POINTS[:1], r_free=17.0)
 
 
 def test_tasks_keep_the_order_and_refuse_bad_workers():
