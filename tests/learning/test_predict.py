@@ -130,7 +130,7 @@ def test_another_density_than_in_training_is_told(crystal):
 
 def test_other_species_are_refused(crystal):
     foreign = crystal.replace(species=np.where(np.arange(crystal.n_atoms) == 149, 2, crystal.species))
-    with pytest.raises(ValueError, match=r"species: atom 149 has 2; networks know 0 \(Si\) and 1 \(O\) only"):
+    with pytest.raises(ValueError, match=r"species: atom 149 has 2; networks read 0 \(Si\) and 1 \(O\) only"):
         predict(foreign, gcn(), grid=(2, 2))
 
 

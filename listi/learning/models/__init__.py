@@ -287,7 +287,7 @@ def find(path: str | os.PathLike) -> Path:
         If there is no such file.
     """
     path = Path(path)
-    if path.is_file():
+    if path.suffix == ".keras" and path.is_file():
         return path
     shipped = files.pretrained()
     if str(path) in shipped:
