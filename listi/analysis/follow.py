@@ -1,13 +1,13 @@
-"""A map kept fresh while a sample is sheared: what it says of the next event, again after every event.
+"""Threshold maps updated while a sample is sheared, to predict the next event after every event.
 
-The paper's map is that of the undeformed sample and grows stale: each event changes the glass around it, and strain
-loads every spot. A fresh map is one of the sample as it stands after the event before.
+The paper's map is that of the undeformed sample and becomes stale: each event changes the glass around it, and strain
+loads every disc. A fresh map is one of the sample after the previous event.
 
 Not every disc needs to be probed for that. Where atoms have only followed the affine deformation since a disc was
-probed, the disc is on the path that its probe has walked already: it has the same critical state, and less left to
-it. Its threshold is its critical stress minus its stress of now, which costs one evaluation of the forces for all
-discs. How far atoms have strayed from the affine deformation decides which discs are probed again. All atoms stray a
-little, so this is a matter of tolerance.
+probed, the disc is on the path of its probe: it has the same critical state, and is closer to it. Its threshold is its
+critical stress minus its current stress, which costs one evaluation of the forces for all discs. How far atoms have
+strayed from the affine deformation decides which discs are probed again. All atoms stray a little, so this is a matter
+of tolerance.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .discs import R_FREE, as_map, disc_max, membership, stress_of_discs
 from .prediction_goodness import goodness
 
 MOVED = 0.1  # atoms of a disc that strayed further from the affine deformation [Å] have it probed again
-FRACTURED = 0.1  # share of the largest stress; less is left of a sample in which a crack goes across
+FRACTURED = 0.1  # share of the largest stress; below it a crack crosses the sample
 
 
 def states(network: Network, shear: xr.Dataset, potential: Potential = SILICA) -> Iterator[Network]:
-    """Yield the sample as it stands before each event, at its energy minimum: the first is undeformed.
+    """Yield the state of the sample before each event, at its energy minimum: the first is undeformed.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def states(network: Network, shear: xr.Dataset, potential: Potential = SILICA) -
 
 
 class FreshMap:
-    """Threshold map that is carried along from state to state, probed again only where atoms have strayed.
+    """Threshold map that is updated from state to state, probed again only where atoms have strayed.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class FreshMap:
     moved : float
         Discs with an atom that strayed further are probed again [Å]; 0 probes all.
     probing : Dataset, optional
-        What `listi.probe` found on this grid in the first state, which is then not probed again.
+        What `listi.probe` returned on this grid for the first state, which is then not probed again.
     potential : Potential
         As for `listi.probe`.
 
@@ -144,7 +144,7 @@ def follow(
     indicator: Callable[[Network], xr.DataArray] | None = None,
     potential: Potential = SILICA,
 ) -> xr.Dataset:
-    """Run along a deformation: before every event, a map of the sample as it then stands; how well it knows the next.
+    """Follow a deformation: before every event, a map of the current state, and how well it predicts the event.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def live_maps(
 
 
 def until_fractured(shear: xr.Dataset, share: float = FRACTURED) -> xr.Dataset:
-    """Return the part of a deformation until the stress has fallen to a share of its peak: the sample is torn.
+    """Return the part of a deformation until the stress has fallen to a share of its peak: the sample is fractured.
 
     All of it if it does not fall so far: shear that keeps the area closes along y what it opens along x.
     """

@@ -1,4 +1,4 @@
-"""What is known of every atom: maps read at it, its share of the stress, how it moved in an event, its rings."""
+"""Quantities of every atom: maps at its position, its share of the stress, its motion in an event, its rings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..network.rings import bond_rings
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .sample import Sample
 
-_NAMES = {"shear_stress", "tension", "non_affine", "ring_size", "largest_ring"}  # beside the maps
+_NAMES = {"shear_stress", "tension", "non_affine", "ring_size", "largest_ring"}  # besides the maps
 
 
 def per_atom(
@@ -25,7 +25,7 @@ def per_atom(
     potential: Potential = SILICA,
     **maps: xr.DataArray,
 ) -> xr.Dataset:
-    """Gather what is known of every atom, to colour atoms by it: `listi.write_extxyz` and `listi.to_ase` take it.
+    """Return all quantities of every atom, to colour atoms by: `listi.write_extxyz` and `listi.to_ase` take it.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def per_atom(
     event : int
         The event whose displacements are wanted, from 1.
     potential : Potential
-        What atoms do to each other; the paper's by default.
+        Of the pairs; the paper's by default.
     **maps : DataArray over (x, y) or point
         Further maps, each under the name it is to have: an atom gets the value at the grid point nearest to it.
 
@@ -64,7 +64,7 @@ def per_atom(
     ['rate', 'shear_stress', 'tension', 'ring_size', 'largest_ring']
     """
     for name in _NAMES & maps.keys():
-        raise ValueError(f"{name}: is a quantity that is there already; the map needs another name")
+        raise ValueError(f"{name}: is the name of another quantity; the map needs another name")
     network = sample.network if isinstance(sample, Sample) else sample
     if isinstance(sample, Sample):
         shear = sample.shear if shear is None else shear

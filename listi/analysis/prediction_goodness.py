@@ -20,14 +20,15 @@ def goodness(
 
     F is the fraction of the map's values that are strictly lower than the value at the grid point
     nearest to the event, periodic borders included: 1 where the event sits on the softest point of
-    the map, about 0 for a map that says nothing, towards -1 on the hardest. A constant map says nothing: 0. Where two
-    grid points are equally near, the first in the order of the map counts.
+    the map, about 0 for a map that is not related to the events, towards -1 on the hardest. A constant map has 0.
+    Where two grid points are equally near, the first in the order of the map counts.
 
     Parameters
     ----------
     threshold_map : DataArray over (x, y), or over point with coordinates x(point) and y(point)
         Local stress thresholds, measured or predicted; only their order matters. Coordinates in Å. Points without a
-        value (NaN: a probe without free atoms, or that met no instability) do not count.
+        value (NaN: a probe without free atoms, or that met no instability) are left out, as if they were not in
+        the map: an event belongs to the nearest point that has a value.
     event_position : array, shape (n_events, 2)
         Where the events happened, in the undeformed cell [Å].
     cell : array, shape (2,), optional

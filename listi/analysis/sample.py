@@ -1,4 +1,4 @@
-"""A sample and all that is known of it, in memory."""
+"""A sample with its results, in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..network.network import Network
 
 @dataclass(frozen=True)
 class Sample:
-    """A glass and all that is known of it: what a sample file holds.
+    """A glass and its results: what a sample file holds.
 
     Attributes
     ----------

@@ -133,7 +133,7 @@ def _small_multiples(goodness: xr.DataArray, paper: Mapping[str, float]) -> Figu
         row[0].set_ylabel("minus probing (1)")
         if row[0].get_ylim()[0] < -4 * LINEAR:
             row[0].set_yscale("symlog", linthresh=LINEAR)
-            row[0].set_yticks([-0.5, -0.1, -0.05, 0.0, 0.05, 0.1], ["-0.5", "-0.1", "-0.05", "0", "0.05", "0.1"])
+            row[0].set_yticks([-0.5, -0.1, -0.03, 0.0, 0.03, 0.1], ["-0.5", "-0.1", "-0.03", "0", "0.03", "0.1"])
             row[0].minorticks_off()
     for panel in axes[-1]:
         panel.set_xticks(range(len(events)), [str(int(n)) for n in events])

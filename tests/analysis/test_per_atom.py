@@ -110,5 +110,5 @@ def test_what_is_not_of_the_sample_is_refused(glass, shear, rate, known, tmp_pat
 def test_a_map_does_not_take_the_name_of_another_quantity(glass):
     rate = listi.stress_rate(glass, grid=(4, 4))
     for name in ("tension", "ring_size"):
-        with pytest.raises(ValueError, match=f"^{name}: is a quantity that is there already"):
+        with pytest.raises(ValueError, match=f"^{name}: is the name of another quantity"):
             listi.per_atom(glass, **{name: rate})
