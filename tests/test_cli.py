@@ -213,7 +213,7 @@ def test_benchmarks_measure(part, glass, monkeypatch):
 def test_help_of_train_lists_the_networks(capsys):
     with pytest.raises(SystemExit):
         cli.main(["train", "--help"])
-    assert set(models.NAMES) <= set(re.findall(r"\w+", capsys.readouterr().out))
+    assert set(models.names()) <= set(re.findall(r"\w+", capsys.readouterr().out))
 
 
 def test_explore_writes_a_page_and_refuses_what_is_no_sample(command, checkout, monkeypatch):

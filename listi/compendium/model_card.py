@@ -9,10 +9,10 @@ import numpy as np
 
 from .. import files
 from ..learning import models
-from . import data_set, predicted
+from . import data_set, predicted, studies
 from .trained import BEST, checksum_of, model_file, read_record
 
-STUDIES = "networks.json"  # trainings of `network_studies`, and which samples they predicted
+STUDY = "networks"  # the table of trainings by `notebooks/studies/networks.py`, and of what they predicted
 _CARD = """# {name}
 
 Predicts the local stress thresholds of a two-dimensional silica glass from its structure. It reads
@@ -120,9 +120,11 @@ def unseen_predicted(folder: Path) -> tuple[set[str], int]:
     unseen = {path.name for role in data_set.UNSEEN for path in data_set.read_split(folder)[role]}
     held = (folder / predicted.FOLDER).glob("*.nc")
     networks = {file.stem for file in held if unseen & set(predicted.read(file)["sample"].values)}
-    studies = files.read_json(folder / STUDIES) if (folder / STUDIES).is_file() else {}
-    of_studies = (one for study in studies.values() if isinstance(study, dict) for one in study.values())
-    return networks, sum(isinstance(one, dict) and bool(unseen & set(one.get("sample", ()))) for one in of_studies)
+    try:
+        table = studies.read(folder, STUDY)
+    except files.DataError:  # no such trainings
+        return networks, 0
+    return networks, len(table[table["sample"].isin(unseen)][["study", "label"]].drop_duplicates())
 
 
 def _further_targets(made: Mapping) -> str:

@@ -1,8 +1,9 @@
-"""Notebooks: read as steps of the chain, executed by nbclient, templates untouched."""
+"""Notebooks: read as steps of the chain, executed through papermill, templates untouched."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -161,64 +162,74 @@ def execute(
         Naming the notebook, the cell and the error.
     """
     import nbformat  # these take seconds to import
-    from nbclient.exceptions import CellExecutionError
+    from papermill.engines import papermill_engines
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import raise_for_execution_errors
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
 
-    notebook = nbformat.read(template, 4)
-    cells, started = notebook.cells, [0]
-    for cell in cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            cell.source = "\n".join(parameters.line(name, value) for name, value in values.items())
-    imported = nbformat.v4.new_code_cell(_IMPORTED)
-
-    def begin(cell, cell_index: int) -> None:
-        if cell is not imported:
-            started.append(cell_index + 1)
-            on_cell(cell_index + 1, len(cells) - 1)
-
-    cells.append(imported)
-    error: Exception | None = None
+    papermill_engines.register("listi", _engine())
+    imported = nbformat.v4.new_code_cell(_IMPORTED, metadata={"tags": [], "papermill": {}})
+    notebook = load_notebook_node(str(template))
+    sources = [cell.source for cell in notebook.cells]
+    notebook.cells.append(imported)
     try:
-        _run_in_kernel(notebook, executed.parent, begin)
-    except CellExecutionError as failed:
-        where = f"{template.name}, cell {started[-1]} (In [{cells[started[-1] - 1].execution_count}])"
-        error = ChainError(f"{where}: {failed.ename}: {failed.evalue}")
-    except Exception as failed:  # the kernel died or did not start
-        raise ChainError(f"{template.name}: {failed}") from failed
-    cells.pop()
-    write_bytes(executed, nbformat.writes(notebook).encode())
-    if error:
-        raise error
+        notebook = parameterize_notebook(notebook, dict(values), kernel_name="python3", language="python")
+        imported, started = notebook.cells[-1], []
+
+        def begin(cell, cell_index: int) -> None:
+            started.append(cell)
+            if cell is not imported:
+                on_cell(cell_index + 1, len(notebook.cells) - 1)
+
+        more = {"folder": executed.parent, "begin": begin, "progress_bar": False}
+        papermill_engines.execute_notebook_with_engine("listi", notebook, "python3", **more)
+        notebook.cells.remove(imported)
+        write_bytes(executed, nbformat.writes(notebook).encode())
+        raise_for_execution_errors(notebook, None)
+    except PapermillExecutionError as error:
+        number = sources.index(error.source) + 1 if error.source in sources else "of parameters"
+        where = f"{template.name}, cell {number} (In [{error.exec_count}])"
+        raise ChainError(f"{where}: {error.ename}: {error.evalue}") from error
+    except Exception as error:  # the kernel died or did not start
+        raise ChainError(f"{template.name}: {error}") from error
     files = "".join(output.text for output in imported.outputs).splitlines()
     code = {Path(file).relative_to(PACKAGE.parent).as_posix(): sha256(file) for file in sorted(set(files))}
-    return cells, code
+    return notebook.cells, code
 
 
-def _run_in_kernel(notebook, folder: Path, on_cell: Callable) -> None:
-    """Execute all cells in a new kernel of this environment's Python."""
+@functools.cache
+def _engine() -> type:
+    """Return the engine that papermill runs notebooks by: several at a time, each in a kernel of this environment."""
     from jupyter_client.kernelspec import KernelSpecManager
-    from nbclient import NotebookClient
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import Engine
 
-    client = NotebookClient(
-        notebook,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-        extra_arguments=["--log-level=CRITICAL"],  # a kernel that is shut down is no error
-        startup_timeout=600,
-        iopub_timeout=600,  # where outputs come late, the machine is busy
-        raise_on_iopub_timeout=True,
-        on_cell_start=on_cell,
-        shutdown_kernel="immediate",  # after the last cell nothing is left to be done
-    )
-    with tempfile.TemporaryDirectory(prefix="listi-") as sockets:  # a short path, as sockets want it
-        manager = client.create_kernel_manager()
-        manager.transport = "ipc"  # closed to other users
-        manager.connection_file = os.path.join(sockets, "kernel.json")
-        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])  # no python3 but this one
-        _running.add(client)
-        try:
-            client.execute(env=_environment())
-        finally:
-            _running.remove(client)
+    class _SideBySide(Engine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, folder=None, begin=None, **_):
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                resources={"metadata": {"path": str(folder)}},  # papermill's `cwd` is that of the whole process
+                extra_arguments=["--log-level=CRITICAL"],  # a kernel that is shut down is no error
+                startup_timeout=600,
+                iopub_timeout=600,  # where outputs come late, the machine is busy
+                on_cell_start=begin,
+                shutdown_kernel="immediate",  # after the last cell nothing is left to be done
+            )
+            with tempfile.TemporaryDirectory(prefix="listi-") as sockets:  # a short path, as sockets want it
+                manager = client.create_kernel_manager()
+                manager.transport = "ipc"  # closed to other users
+                manager.connection_file = os.path.join(sockets, "kernel.json")
+                manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])  # no python3 but this one
+                _running.add(client)
+                try:
+                    client.execute(env=_environment())
+                finally:
+                    _running.remove(client)
+
+    return _SideBySide
 
 
 def _environment() -> dict[str, str]:

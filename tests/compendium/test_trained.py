@@ -368,7 +368,8 @@ def test_a_network_in_one_file_is_trained_stored_predicted_and_has_its_card(toy,
     assert "The epoch of the weights is the last one, without a choice." in other
     assert "1 other networks and 0 trainings of studies" in other
     assert f"are those of the last epoch, epoch 3, validation loss {losses[2]:.3f}" in other
-    files.write_json(toy / "networks.json", {"study": {"a": {"sample": ["sample_0003.nc"]}, "b": {"sample": ["x.nc"]}}})
+    rows = "curves,a,sample_0003.nc\ncurves,a,sample_0003.nc\ncurves,b,x.nc\ncurves,b,\n"
+    files.write_bytes(toy / "studies" / "networks.csv", f"study,label,sample\n{rows}".encode())
     assert model_card.unseen_predicted(toy) == ({"toy", "toy_last"}, 1)
     monkeypatch.setattr(data_set, "NETWORKS", ())
     assert data_set.compared(toy, "test").model.values.tolist() == ["probing", "toy"]
