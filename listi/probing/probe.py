@@ -141,7 +141,9 @@ def probe(
         values[probed] = np.concatenate(of_blocks)
     _warn(results.status, centres, max_strain)
     dataset = _dataset(results, load, network.cell, grid, None if points is None else centres)
-    return dataset.assign_attrs(protocol_attrs(network.cell, potential, every_step, **protocol))
+    recorded = protocol_attrs(network.cell, potential, every_step, **protocol)
+    dataset.threshold.attrs |= {name: recorded[name] for name in ("mode", "angle", "r_free")}  # for strain_to_failure
+    return dataset.assign_attrs(recorded)
 
 
 def yield_stress(
@@ -195,7 +197,7 @@ def yield_stress(
         raise ValueError(f"{unknown.pop()}: is not allowed; yield_stress probes in pure shear along direction + angles")
     maps = [probe(network, grid, points, angle=direction + offset, **settings) for offset in offsets]
     angle = xr.Variable(*variable("angle", offsets, "degree", "direction of probing"))
-    threshold = xr.concat([probed.threshold for probed in maps], dim=angle)
+    threshold = xr.concat([probed.threshold for probed in maps], dim=angle, combine_attrs="drop_conflicts")
     projected = threshold / np.cos(np.radians(2.0 * threshold.angle))
     empty = projected.isnull().all("angle")
     weakest = projected.fillna(np.inf).idxmin("angle").where(~empty)
