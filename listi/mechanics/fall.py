@@ -29,7 +29,8 @@ from .pair_sums import PairHessian, hessian_product
 from .system import ConvergenceError, System
 from .tolerances import TOLERANCE
 
-ERROR = 0.02  # of the position after a step, at most [Å]
+# Of the position after a step, at most [Å]. With 0.02 sequences of events are the same, with 0.2 some are not.
+ERROR = 0.002
 LONGEST_MOVE = 0.3  # of an atom in one step [Å]
 LARGEST_SPACE = 80  # vectors that Lanczos' method keeps
 # Of the linear equation of motion at the end of a step, over the force there and the allowed error [1/Å].

@@ -35,6 +35,7 @@ def by_lammps(system: System, style: str) -> None:
     start = np.mod(system.positions, system.cell)
     atoms = SimpleNamespace(n_atoms=len(start), positions=start, species=system.species, cell=system.cell)
     lmp = lammps.build(atoms)
+    lmp.command("timestep 0.05")  # of FIRE: vibrations have periods of 1 and more, at masses of 1
     lmp.command(f"min_style {style}")
     lmp.command("minimize 0 1e-6 1000000 10000000")
     moved = minimum_image(np.array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3)[:, :2] - start, system.cell)
@@ -67,6 +68,7 @@ WAYS = {
     "increments of 16": lambda network: in_increments(network, 16),
     "error / 10": lambda network: listi.deform(network, fall=functools.partial(overdamped, error=ERROR / 10)),
     "error x 10": lambda network: listi.deform(network, fall=functools.partial(overdamped, error=ERROR * 10)),
+    "error x 100": lambda network: listi.deform(network, fall=functools.partial(overdamped, error=ERROR * 100)),
     "increments of 8": lambda network: in_increments(network, 8),
     "noise 2": lambda network: listi.deform(shaken(network, 2)),
     "noise 3": lambda network: listi.deform(shaken(network, 3)),
