@@ -122,9 +122,14 @@ def score(
         base = scores.sel(model=stored[0], drop=True)
         change = intervals((scores - base).drop_sel(model=stored[0])).reindex(model=scores.model)
         summary = summary.merge(change.rename({name: f"{name}_difference" for name in scores}))
-    for name in scores:
-        scores[name].attrs = {"units": "1", "long_name": MEASURES[str(name)]}
-    return scores.merge(summary)
+    scores = scores.merge(summary)
+    for name in map(str, scores):
+        measure = name.removesuffix("_mean").removesuffix("_difference")
+        kind = {measure: "", f"{measure}_mean": "mean over samples of: "}.get(
+            name, "mean difference from the base of: "
+        )
+        scores[name].attrs = {"units": "1", "long_name": kind + MEASURES[measure]}
+    return scores
 
 
 def stored_map(samples: Sequence[Sample], source: str) -> Predictor:

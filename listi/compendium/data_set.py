@@ -25,7 +25,7 @@ from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
 from ..network.geometry import is_whole
 from . import sample_files, studies
-from .trained import history_of, model_file, radius
+from .trained import history_of, model_file
 
 ROLES = ("train", "validation", "test", "extra_test")
 UNSEEN = ("test", "extra_test")
@@ -183,7 +183,7 @@ def write_trace(folder: str | Path, trace: xr.Dataset, point: np.ndarray, r_free
 def example(folder: Path) -> Cutouts:
     """Return the cut-out in the middle of a sample, with the radius of its probes, to show what networks read."""
     sample = first_unseen(folder)
-    return cutouts(sample.network, sample.network.cell[None] / 2, radius(sample))
+    return cutouts(sample.network, sample.network.cell[None] / 2, studies.radius_of(sample))
 
 
 class TrainingResult(NamedTuple):

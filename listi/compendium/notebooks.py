@@ -205,10 +205,16 @@ def _engine() -> type:
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import Engine
 
+    class _Client(PapermillNotebookClient):
+        def execute(self, **how):  # papermill's asks the kernel for its language in the end, also one that was killed
+            self.reset_execution_trackers()
+            with self.setup_kernel(**how):
+                self.papermill_execute_cells()
+
     class _SideBySide(Engine):
         @classmethod
         def execute_managed_notebook(cls, nb_man, kernel_name, folder=None, begin=None, **_):
-            client = PapermillNotebookClient(
+            client = _Client(
                 nb_man,
                 kernel_name=kernel_name,
                 resources={"metadata": {"path": str(folder)}},  # papermill's `cwd` is that of the whole process

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..mechanics.dense_cholesky import cholesky, solve
 from ..mechanics.disc import MAX_MISFIT, apply_affine, evaluate_hessian, minimise
-from ..mechanics.jit import JIT
+from ..mechanics.jit import JIT, PART
 from ..mechanics.load import increment
 from ..mechanics.tolerances import PREDICTOR_TOLERANCE_DISC
 from .peak import record, virial_of_load
@@ -85,7 +85,7 @@ class FoldEstimate(NamedTuple):
     reliable: bool
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _tangent_weight(last, present, apart, ahead):
     """Displacement ahead beyond `ahead` times the present tangent, per difference of the last two tangents.
 
@@ -100,7 +100,7 @@ def _tangent_weight(last, present, apart, ahead):
     return 0.5 * ahead * ahead / apart
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _predict(disc, path, fold, load, at, target):
     """Put the disc where the tangents say that the minimum will be after `target` steps."""
     here = at * load.strain_step
@@ -114,7 +114,7 @@ def _predict(disc, path, fold, load, at, target):
     apply_affine(disc, x, load, at, target)
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _reach_minimum(disc, fold, load, steps, strain, tolerance, rough_tolerance):
     """Go to a minimum close by and write its tangent into `disc.rate`; False if there is none."""
     rough, close = steps > ROUGH_INCREMENT, 0.5 * PREDICTOR_TOLERANCE_DISC
@@ -129,7 +129,7 @@ def _reach_minimum(disc, fold, load, steps, strain, tolerance, rough_tolerance):
     return True
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _is_smooth(disc, path, fold, load, at, target):
     """Whether the minimum moved as the tangents at both ends of the increment say."""
     strain = target * load.strain_step - at * load.strain_step
@@ -146,7 +146,7 @@ def _is_smooth(disc, path, fold, load, at, target):
     return worst < (PREDICTOR_TOLERANCE_DISC if target - at > 1.0 else SMOOTH_STEP)
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _accept(disc, path, fold, load, at, target):
     """Take the minimum as the next on the path; return the estimate of the fold from the increment that led to it."""
     here = at * load.strain_step
@@ -162,7 +162,7 @@ def _accept(disc, path, fold, load, at, target):
     return FoldEstimate(norm_squared, fold.tangent_norm_squared, here, left, reliable)
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _next_increment(fold, load, at, steps):
     """Length of the increment after one of `steps` steps that was accepted and ended at `at` [steps]."""
     ahead = 0.6 * fold.strain_to_fold / load.strain_step
@@ -171,7 +171,7 @@ def _next_increment(fold, load, at, steps):
     return min(2.0 * steps, max(0.25, ahead), np.floor(at) + 1.0 - at)
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _shorter_increment(fold, steps, strain, met):
     """Length of the increment to try in place of one that failed [steps]; 0 if it was the end."""
     if steps > 1.0:

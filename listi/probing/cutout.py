@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from ..mechanics.disc import make, stress
-from ..mechanics.jit import JIT
+from ..mechanics.jit import JIT, PART
 from ..mechanics.kernels import PairTable
 from ..mechanics.neighbours import atoms_within, order_of_disc
 
@@ -49,14 +49,14 @@ class Settings(NamedTuple):
     force_scale: float
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def with_max_steps(settings, max_steps):
     """Return settings with another number of steps: Numba knows no `_replace`."""
     r_free, tether, _, tolerance, skin, force_scale = settings
     return Settings(r_free, tether, max_steps, tolerance, skin, force_scale)
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def disc_around(atoms, grid, centre, settings, load):
     """Disc of the atoms within r_free + cutoff of `centre`, undeformed; without free atoms if none is within r_free.
 

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from ..mechanics.disc import MAX_MISFIT, apply_affine, minimise, stress
-from ..mechanics.jit import JIT
+from ..mechanics.jit import JIT, PART
 from ..mechanics.load import increment
 
 MAX_TRIES = 12  # steps evaluated in a search; a parabola usually needs two or three
@@ -45,7 +45,7 @@ class PeakBracket(NamedTuple):
     first: np.ndarray
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def new_bracket(x, virial):
     """Bracket of a path that begins at `x`."""
     bracket = PeakBracket(
@@ -66,7 +66,7 @@ def record(bracket, step, virial, x):
     bracket.around[0] = bracket.virial[2] < bracket.virial[1]
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _copy(bracket, k, step, virial, x):
     bracket.step[k], bracket.virial[k] = step, virial
     bracket.x[k] = x
@@ -108,7 +108,7 @@ def find_peak(disc, bracket, load, tolerance):
     return bracket.virial[1]
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _next_try(step, virial, enough):
     """Whole step between the outer ends to evaluate next: the vertex of the parabola; -1 if it gains too little."""
     left, right = step[1] - step[0], step[2] - step[1]
@@ -130,7 +130,7 @@ def _next_try(step, virial, enough):
     return step[1] + min(max(away, 1.0 - left), right - 1.0)
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _go_to(disc, bracket, load, target, tolerance):
     """Go to the minimum at a step between the bracket, guessed from those before and after it; False if that fails."""
     before = 1 if target > bracket.step[1] else 0

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from ..mechanics.disc import apply_affine, descend
-from ..mechanics.jit import JIT
+from ..mechanics.jit import JIT, PART
 from ..mechanics.tolerances import MIN_EVENT_DISPLACEMENT_DISC, REVERSIBILITY_TOLERANCE
 from .branch import INSTABILITY, TOO_STRONG, UNCONVERGED
 from .cutout import stress_within
@@ -19,7 +19,7 @@ NEWTON_STEPS = 5000  # at most, in the search for one minimum
 REVERSIBLE = -1  # a step after which the path goes on; otherwise how it ended, as for `branch.follow`
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _plain_step(disc, x, load, step, tolerance):
     """Shear a disc by one step from its minimum `x` after `step` steps; say whether the step can be undone.
 
@@ -40,7 +40,7 @@ def _plain_step(disc, x, load, step, tolerance):
     return outcome
 
 
-@numba.njit(**JIT)
+@numba.njit(**PART)
 def _step_and_back(disc, x, load, begin, end, tolerance):
     """Largest non-affine displacement component [Å] from the minimum `x` to the next, and whether it can be undone.
 

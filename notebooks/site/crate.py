@@ -23,6 +23,7 @@ KINDS = {  # of files, by pattern; the first that fits
     "predictions/*.nc": (NETCDF, "thresholds that a trained network predicts for all samples"),
     "models/*.keras": (KERAS, "a trained network"),
     "models/*.json": (JSON, "losses of its training, and what it was made from"),
+    "models/*_calibration.csv.gz": ("application/gzip", "its calibration for `listi.weakest`"),
     "models/*.md": ("text/markdown", "its card: data, training, scores, limits"),
     "*split.json": (JSON, "which sample has which role"),
     "studies/*.csv": ("text/csv", "table of a study at the paper's scale"),

@@ -195,5 +195,6 @@ def test_a_file_is_found_without_the_data_that_ship(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "repository", none)  # as from a wheel
     models.save(models.build("lstm", units=2), tmp_path / "mine.keras")
     assert models.find(tmp_path / "mine.keras") == models.find(str(tmp_path / "mine.keras")) == tmp_path / "mine.keras"
-    with pytest.raises(files.DataError, match="data/paper: not found"):
-        models.find("listi")
+    assert models.find("listi").is_file()  # it is in the package
+    with pytest.raises(ValueError, match="^model: no trained 'cnn' ships; there are: listi$"):
+        models.find("cnn")
