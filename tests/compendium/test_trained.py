@@ -374,6 +374,7 @@ def test_a_network_in_one_file_is_trained_stored_predicted_and_has_its_card(toy,
     monkeypatch.setattr(data_set, "NETWORKS", ())
     assert data_set.compared(toy, "test").model.values.tolist() == ["probing", "toy"]
     learned = data_set.learned(toy, "toy")
+    monkeypatch.setattr(data_set.studies, "radius_of", lambda sample: R_FREE)  # made-up maps do not say theirs
     figures.learning("toy", data_set.example(toy), learned).draw_without_rendering()
 
 
