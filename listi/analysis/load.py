@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from ..mechanics.forms import SILICA
 from ..mechanics.potential import Potential
 from ..mechanics.system import System, system_of
-from ..network.geometry import crossings, minimum_image, nearest_point
+from ..network.geometry import grid_product, minimum_image, nearest_point
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .discs import R_FREE, as_map, membership
@@ -294,7 +294,7 @@ def strains_of_events(strain: xr.DataArray, shear: xr.Dataset, cell: np.ndarray,
         event of this number in `forecast`; `foreseen`, whether it is near one of as many expected events as came.
     """
     position = shear.event_position.transpose("event", "xy").values
-    points = crossings(strain.x.values, strain.y.values)
+    points = grid_product(strain.x.values, strain.y.values)
     at_site = strain.transpose("x", "y").values.ravel()[nearest_point(points, position, cell)]
     expected = forecast(strain, cell, len(position))
     away = np.linalg.norm(minimum_image(position[:, None] - expected.position.values[None], cell), axis=2)

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from ..mechanics.forms import SILICA
 from ..mechanics.potential import Potential
 from ..mechanics.system import System
-from ..network.geometry import crossings, minimum_image, wrap
+from ..network.geometry import grid_product, minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import bond_rings
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
@@ -90,7 +90,7 @@ def _at_atoms(network: Network, name: str, field: xr.DataArray) -> xr.Variable:
         raise ValueError(f"{name}: {what}, not a DataArray over (x, y) or point")
     on_grid = set(field.dims) == {"x", "y"}
     x, y = field.x.values, field.y.values
-    points = crossings(x, y) if on_grid else np.column_stack([x, y])
+    points = grid_product(x, y) if on_grid else np.column_stack([x, y])
     values = (field.transpose("x", "y") if on_grid else field).values.ravel()
     tree = cKDTree(wrap(points, network.cell), boxsize=network.cell)
     nearest = tree.query(wrap(network.positions, network.cell))[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import crossings, nearest_point
+from ..network.geometry import grid_product, nearest_point
 from .ensemble import bootstrap
 
 EVENTS = 6  # that the paper's figures show
@@ -138,7 +138,7 @@ def _points_and_values(threshold_map: xr.DataArray) -> tuple[np.ndarray, np.ndar
         raise ValueError(f"threshold_map: {type(threshold_map).__name__} is not a DataArray over (x, y) or point")
     if set(threshold_map.dims) == {"x", "y"}:
         threshold_map = threshold_map.transpose("x", "y")
-        points = crossings(threshold_map.x.values, threshold_map.y.values)
+        points = grid_product(threshold_map.x.values, threshold_map.y.values)
     elif threshold_map.dims == ("point",) and {"x", "y"} <= set(threshold_map.coords):
         points = np.column_stack([threshold_map.x.values, threshold_map.y.values])
     else:

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.spatial import Voronoi
 
 from ..mechanics.system import System, system_of
-from ..network.geometry import crossings, minimum_image, wrap
+from ..network.geometry import grid_product, minimum_image, wrap
 from ..network.network import Network
 from ..network.rings import rings
 from .discs import R_FREE, disc_max, disc_mean, disc_variance, membership
@@ -195,7 +195,7 @@ def ridge(samples: Sequence[Sample], descriptors: Mapping[str, Baseline] = DESCR
     described, targets = [], []
     for sample in samples:
         threshold = threshold_of(sample, "probing").transpose("x", "y")
-        described.append(_described(sample.network, crossings(threshold.x.values, threshold.y.values), descriptors))
+        described.append(_described(sample.network, grid_product(threshold.x.values, threshold.y.values), descriptors))
         targets.append(threshold.values.ravel())
     x, y = np.concatenate(described), np.concatenate(targets)
     valued = np.isfinite(y)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..files import DataError
-from ..network.geometry import crossings, minimum_image, nearest_point
+from ..network.geometry import grid_product, minimum_image, nearest_point
 from ..network.network import Network
 from .comparison import correlation, intervals
 from .discs import R_FREE, as_map
@@ -201,7 +201,7 @@ def _wanted(sample: Sample) -> xr.DataArray:
 
 def _call(predictor: Predictor, network: Network, wanted: xr.DataArray) -> _Prediction:
     if "points" in inspect.signature(predictor).parameters:
-        returned = predictor(network, points=crossings(wanted.x.values, wanted.y.values))
+        returned = predictor(network, points=grid_product(wanted.x.values, wanted.y.values))
     else:
         returned = predictor(network)
     strain = None
@@ -238,7 +238,7 @@ def _in_order(returned: xr.DataArray, wanted: xr.DataArray) -> np.ndarray:
     if set(returned.dims) == {"x", "y"}:
         values, points = returned.transpose("x", "y"), {name: wanted[name].values for name in "xy"}
     elif returned.dims == ("point",):
-        values, points = returned, dict(zip("xy", crossings(wanted.x.values, wanted.y.values).T, strict=True))
+        values, points = returned, dict(zip("xy", grid_product(wanted.x.values, wanted.y.values).T, strict=True))
     else:
         raise ValueError(f"returned dimensions {returned.dims}, not (x, y) or point")
     for name, line in points.items():
@@ -263,7 +263,7 @@ def _scores_of_map(made: _Prediction, sample: Sample) -> xr.Dataset:
         if made.strain is not None:
             strain = read(made.strain, cell)
             position = events.event_position.transpose("event", "xy").values
-            nearest = nearest_point(crossings(strain.x.values, strain.y.values), position, cell)
+            nearest = nearest_point(grid_product(strain.x.values, strain.y.values), position, cell)
             found["strain_error"] = ("event", strain.values.ravel()[nearest] - events.event_strain.values)
         rows.append(found)
     return xr.concat(rows, xr.Variable("resolution", list(RESOLUTIONS)))

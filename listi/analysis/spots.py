@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
-from ..network.geometry import crossings, minimum_image
+from ..network.geometry import grid_product, minimum_image
 from .discs import R_FREE
 
 # Standard deviation of the Gaussian that reads a map at the resolution of an event [Å]. The position of an event is
@@ -54,7 +54,7 @@ def softest_spots(threshold_map: xr.DataArray, cell: np.ndarray, apart: float = 
     Each is the softest grid point further than `apart` [Å] from all before; points without a value (NaN) are left out.
     """
     field = threshold_map.transpose("x", "y")
-    points, values = crossings(field.x.values, field.y.values), field.values.ravel().copy()
+    points, values = grid_product(field.x.values, field.y.values), field.values.ravel().copy()
     while not np.all(np.isnan(values)):
         softest = int(np.nanargmin(values))
         yield divmod(softest, field.shape[1])

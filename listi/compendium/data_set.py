@@ -23,7 +23,7 @@ from ..files import shipped
 from ..learning import models
 from ..learning.architecture import Layer, architecture
 from ..learning.cutouts import Cutouts, cutouts
-from ..network.geometry import is_whole
+from ..network.geometry import is_integer
 from . import sample_files, studies
 from .trained import history_of, model_file
 
@@ -96,7 +96,7 @@ def open_sample(which: int | str | Path) -> Sample:
     if isinstance(which, (str, Path)):
         return sample_files.load_sample(which)
     folder = shipped() / "samples"
-    path = folder / f"sample_{which:04d}.nc" if is_whole(which) else folder / "none"
+    path = folder / f"sample_{which:04d}.nc" if is_integer(which) else folder / "none"
     if not path.exists():
         raise files.DataError(f"which: {which} is not one of the {len(list(folder.glob('*.nc')))} samples in {folder}")
     return sample_files.load_sample(path)
@@ -110,9 +110,6 @@ def copy_demo_data(folder: str | Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             complete = shutil.copytree(files.repository() / "data" / "demo", Path(temporary) / "data")
             complete.rename(folder)
-
-
-provide = copy_demo_data  # the name in notebooks
 
 
 def load(paths: Sequence[Path], expect: Mapping | None = None) -> list[Sample]:
@@ -212,9 +209,6 @@ def load_training(folder: str | Path, name: str) -> TrainingResult:
     history = history_of(path)
     points = [points_of(of_roles(folder, *roles), name) for roles in (["train"], ["validation"], UNSEEN)]
     return TrainingResult(architecture(path), history, *points)
-
-
-Learned, learned = TrainingResult, load_training  # the names in notebooks and figures
 
 
 def compared(folder: Path, *roles: str) -> xr.DataArray:

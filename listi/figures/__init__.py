@@ -12,7 +12,7 @@ Examples
 from . import published
 from .imaging import fig10, first_events, noise, overlay, structure_beside
 from .learning import inputs, learning, reach
-from .maps import fig9, yield_stress
+from .maps import fig9
 from .mechanics import fig1, fig2
 from .prediction import benchmark, forecast, fresh, late, strains
 from .statistics import fig3, fig7, fig8, scores
@@ -45,5 +45,4 @@ __all__ = [
     "scores",
     "strains",
     "structure_beside",
-    "yield_stress",
 ]

@@ -23,7 +23,7 @@ from ..compendium.sample_files import load_sample
 from ..files import write_bytes
 from ..imaging.mapped import MappedImage
 from ..mechanics.shear import deform
-from ..network.geometry import crossings, grid_lines, grid_points, wrap
+from ..network.geometry import grid_lines, grid_points, grid_product, wrap
 from ..network.network import Network
 from ..probing.curves import curves
 from . import panels
@@ -178,7 +178,7 @@ def over_cell(values: xr.DataArray, cell: np.ndarray) -> xr.DataArray:
     if covers(values, cell):
         return values
     is_grid = set(values.dims) == {"x", "y"}
-    points = crossings(values.x.values, values.y.values) if is_grid else np.column_stack([values.x, values.y])
+    points = grid_product(values.x.values, values.y.values) if is_grid else np.column_stack([values.x, values.y])
     known = (values.transpose("x", "y") if is_grid else values).values.ravel()
     tree = cKDTree(wrap(points, cell), boxsize=cell)
     spacing = float(np.median(tree.query(tree.data, k=2)[0][:, 1])) if len(points) > 1 else float(cell.max())

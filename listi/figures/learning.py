@@ -14,7 +14,7 @@ from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 from matplotlib.transforms import Bbox
 
 from ..analysis.ensemble import bootstrap
-from ..compendium.data_set import Learned
+from ..compendium.data_set import TrainingResult
 from ..learning.architecture import Layer
 from ..learning.cutouts import Cutouts
 from ..learning.encodings import images, sequences
@@ -26,7 +26,7 @@ SHOWN = 2500  # validation points drawn one by one, evenly chosen: more would hi
 
 
 @styled
-def learning(name: str, cutout: Cutouts, learned: Learned) -> Figure:
+def learning(name: str, cutout: Cutouts, learned: TrainingResult) -> Figure:
     """A network as in Figs. 4 to 6: input and layers, losses, predicted against true thresholds.
 
     Parameters
@@ -35,8 +35,8 @@ def learning(name: str, cutout: Cutouts, learned: Learned) -> Figure:
         Of the network: "lstm" for Fig. 4, "cnn" for Fig. 5, "gcn" for Fig. 6.
     cutout : Cutouts
         One cut-out as an example.
-    learned : Learned
-        See `data_set.learned`.
+    learned : TrainingResult
+        See `data_set.load_training`.
     """
     figure = Figure(figsize=(6.8, 5.6), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
@@ -205,7 +205,7 @@ def _losses(axes: Axes, history: xr.Dataset, paper: int | None) -> None:
     axes.legend()
 
 
-def _predicted_against_true(seen: Axes, unseen: Axes, learned: Learned, paper: float | None) -> None:
+def _predicted_against_true(seen: Axes, unseen: Axes, learned: TrainingResult, paper: float | None) -> None:
     """How often which prediction goes with which target; validation points one by one over those of training."""
     every = np.concatenate([points.to_array().values.ravel() for points in learned[2:]])
     high = 1.05 * STRESS_SCALE * float(np.percentile(every, 99.9))

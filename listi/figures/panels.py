@@ -22,9 +22,9 @@ def letter(axes: Axes, name: str, title: str = "") -> None:
     axes.set_title(f"$\\bf{{{name}}}$  {title}")
 
 
-def square(axes: Axes, cell: np.ndarray, length: str = "Å") -> None:
-    """Frame axes as a cell, equal scales, edges in the unit `length`."""
-    axes.set(xlim=(0, cell[0]), ylim=(0, cell[1]), aspect="equal", xlabel=f"x ({length})", ylabel=f"y ({length})")
+def square(axes: Axes, cell: np.ndarray) -> None:
+    """Frame axes as a cell, equal scales."""
+    axes.set(xlim=(0, cell[0]), ylim=(0, cell[1]), aspect="equal", xlabel="x (Å)", ylabel="y (Å)")
     axes.spines[:].set_visible(True)
 
 
@@ -53,9 +53,7 @@ def draw_curve(axes: Axes, shear: xr.Dataset, scale: float = STRESS_SCALE) -> No
     axes.plot(shear.event_strain, after, "v", color=RED, markersize=5, label="its events")
 
 
-def draw_map(
-    axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float = STRESS_SCALE, length: str = "Å", **style
-) -> QuadMesh:
+def draw_map(axes: Axes, threshold: xr.DataArray, cell: np.ndarray, scale: float = STRESS_SCALE, **style) -> QuadMesh:
     """Draw a threshold map over the whole periodic cell, one patch of colour per probe.
 
     Unless limits are given, colours run from the 2nd to the 98th percentile of the values: from the least to the
@@ -66,11 +64,9 @@ def draw_map(
     threshold : DataArray over (x, y)
         Points that are NaN stay white.
     cell : ndarray, shape (2,)
-        Edge lengths [`length`].
+        Edge lengths [Å].
     scale : float
         What the values are multiplied by.
-    length : str
-        Unit of length.
     """
     threshold = threshold.transpose("x", "y")
     x, y = (_once_around(threshold[name].values, edge) for name, edge in zip("xy", cell, strict=True))
@@ -78,7 +74,7 @@ def draw_map(
     if "vmin" not in style:
         style["vmin"], style["vmax"] = np.nanpercentile(threshold.values * scale, PERCENTILES)
     mesh = axes.pcolormesh(x, y, values.T, cmap=THRESHOLD_MAP, shading="nearest", rasterized=True, **style)
-    square(axes, cell, length)
+    square(axes, cell)
     return mesh
 
 

@@ -20,7 +20,7 @@ from ..compendium.data_set import (
     compared,
     example,
     first_unseen,
-    learned,
+    load_training,
     of_roles,
     pictured,
 )
@@ -81,7 +81,7 @@ def _fig3(folder: Path) -> Figure:
 
 
 def _learning(folder: Path, name: str) -> Figure:
-    return figures.learning(name, example(folder), learned(folder, name))
+    return figures.learning(name, example(folder), load_training(folder, name))
 
 
 def _fig9(folder: Path) -> Figure:

@@ -11,7 +11,7 @@ from ..analysis.sample import Sample
 from ..imaging.circle import SPACING
 from ..imaging.mapped import MappedImage
 from ..imaging.picture import Imaged
-from ..network.geometry import crossings, wrap
+from ..network.geometry import grid_product, wrap
 from ..network.network import Network
 from ..network.units import STRESS_UNIT
 from . import panels
@@ -227,7 +227,7 @@ def draw_over_image(axes: Axes, mapped: MappedImage, values: xr.DataArray) -> Sc
     values = values.transpose("x", "y") * STRESS_SCALE
     low, high = np.nanpercentile(values, panels.PERCENTILES)
     corners = [_between(values[name].values) for name in "xy"]
-    columns, rows = mapped.in_pixels(crossings(*corners)).T.reshape(2, len(corners[0]), len(corners[1]))
+    columns, rows = mapped.in_pixels(grid_product(*corners)).T.reshape(2, len(corners[0]), len(corners[1]))
     style = {"cmap": THRESHOLD_MAP, "vmin": low, "vmax": high, "alpha": 0.5, "linewidth": 0, "rasterized": True}
     return axes.pcolormesh(columns, rows, values, **style)
 

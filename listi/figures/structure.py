@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.collections import EllipseCollection, PolyCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from ..network.geometry import minimum_image, wrap
+from ..network.geometry import minimum_image
 from ..network.network import Network
 from ..network.rings import rings as rings_of
 from . import panels
@@ -20,29 +18,10 @@ from .style import BLUE, STRESS_LABEL, STRESS_SCALE, styled
 
 
 @styled
-def glass(network: Network, diameters: Mapping[str, float] | None = None, length: str = "Å") -> Figure:
-    """Draw a sample: its rings coloured by their size or, where there are no bonds, its atoms.
-
-    Parameters
-    ----------
-    network : Network
-    diameters : mapping, optional
-        Names of the species, in their order, to the diameters [`length`] of their atoms. With them, atoms are drawn
-        instead of rings.
-    length : str
-        Unit of length.
-    """
+def glass(network: Network) -> Figure:
+    """Draw a sample: its rings coloured by their size."""
     figure = Figure(figsize=(4.2, 3.9), layout="constrained")
     axes = figure.subplots()
-    if diameters is None:
-        _draw_rings(axes, network)
-    else:
-        _draw_atoms(axes, network, diameters)
-    panels.square(axes, network.cell, length)
-    return figure
-
-
-def _draw_rings(axes: Axes, network: Network) -> None:
     faces = rings_of(network)
     corners = [corners for face in faces for corners in _inside_cell(network, face)]
     sizes = np.array([len(ring) for ring in corners])
@@ -50,23 +29,10 @@ def _draw_rings(axes: Axes, network: Network) -> None:
     style = {"cmap": "cividis", "norm": norm, "edgecolor": "white", "linewidth": 0.6}
     rings = PolyCollection(corners, array=sizes, **style)
     axes.add_collection(rings)
-    bar = axes.figure.colorbar(rings, ax=axes, shrink=0.85, label="Ring size n (Si atoms)")
+    bar = figure.colorbar(rings, ax=axes, shrink=0.85, label="Ring size n (Si atoms)")
     bar.set_ticks(np.unique(sizes))
-
-
-def _draw_atoms(axes: Axes, network: Network, diameters: Mapping[str, float]) -> None:
-    """Draw atoms as discs, a colour for each species; atoms at a border are drawn on both sides."""
-    position = np.concatenate([wrap(network.positions, network.cell) + shift for shift in _shifts(network.cell)])
-    species = np.tile(network.species, len(position) // network.n_atoms)
-    style = {"units": "xy", "offset_transform": axes.transData, "edgecolor": "black", "linewidth": 0.3}
-    for number, (name, diameter) in enumerate(diameters.items()):
-        near = np.all(np.abs(position - network.cell / 2) < (network.cell + diameter) / 2, axis=1)
-        centres = position[near & (species == number)]
-        size, colour = np.full(len(centres), diameter), colormaps["cividis"]((number + 0.5) / len(diameters))
-        axes.add_collection(EllipseCollection(size, size, 0 * size, offsets=centres, facecolor=colour, **style))
-        label = f"{name}: {np.count_nonzero(network.species == number)} atoms"
-        axes.plot([], [], "o", color=colour, markeredgecolor="black", label=label)
-    axes.figure.legend(loc="outside upper right", ncols=len(diameters), handletextpad=0.1)
+    panels.square(axes, network.cell)
+    return figure
 
 
 def _shifts(cell: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from ..analysis.prediction_goodness import goodness
 from ..mechanics.shear import deform
 from ..mechanics.system import System
 from ..network.bonds import BOND, COORDINATION_RADIUS, bonds_through_oxygen
-from ..network.geometry import crossings
+from ..network.geometry import grid_product
 from ..network.network import Network
 from ..network.patch import edge_silicon
 from ..probing.probe import probe
@@ -162,7 +162,7 @@ def _depth(patch: Network) -> tuple[np.ndarray, np.ndarray]:
 def _grid_over(patch: Network, spacing: float) -> np.ndarray:
     """Return the points (n, 2) of a square grid [Å] over the atoms of a patch, wherever they are in its cell."""
     low, high = patch.positions.min(axis=0) - LARGEST_RING, patch.positions.max(axis=0) + LARGEST_RING
-    return crossings(
+    return grid_product(
         *(np.arange(np.ceil(a / spacing), np.floor(b / spacing) + 1) * spacing for a, b in zip(low, high, strict=True))
     )
 
@@ -185,7 +185,7 @@ def first_event(state: State, circle: Circle, strain_step: float = 1e-4, max_str
 def map_points(patch: Network, circle: Circle, spacing: float = SPACING) -> np.ndarray:
     """Return the points (n, 2) [Å] of a square grid in a circle, the circle's centre among them."""
     steps = np.arange(-int(circle.radius // spacing), int(circle.radius // spacing) + 1) * spacing
-    points = crossings(steps, steps)
+    points = grid_product(steps, steps)
     return circle.centre + points[np.hypot(*points.T) <= circle.radius]
 
 

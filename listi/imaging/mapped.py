@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import crossings
+from ..network.geometry import grid_product
 from ..network.network import Network
 from ..probing.probe import probe
 from .circle import changed_bonds, gridded, inner_points, relaxed_freely
@@ -71,7 +71,7 @@ class MappedImage:
             ``position`` in the patch [Å], ``pixel`` (column, row), and the threshold in every map by its name.
         """
         first = next(iter(self.maps.values())).transpose("x", "y")
-        points, values = crossings(first.x.values, first.y.values), first.values.ravel()
+        points, values = grid_product(first.x.values, first.y.values), first.values.ravel()
         chosen: list[int] = []
         for point in np.argsort(values, kind="stable")[: np.count_nonzero(np.isfinite(values))]:
             if all(np.linalg.norm(points[point] - points[other]) >= DISTINCT for other in chosen[:n]):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import is_whole
+from ..network.geometry import is_integer
 from .models import metadata, record
 from .session import keras_session
 
@@ -86,7 +86,7 @@ class Settings:
             return isinstance(value, numbers.Real) and not isinstance(value, bool) and value < math.inf
 
         refuse("mirror jit_compile half_precision", lambda v: isinstance(v, (bool, np.bool_)), "true or false")
-        refuse("epochs batch_size patience", lambda v: is_whole(v) and v >= 1, "a whole number > 0")
+        refuse("epochs batch_size patience", lambda v: is_integer(v) and v >= 1, "a whole number > 0")
         refuse("optimizer", lambda v: v in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
         refuse("learning_rate final_learning_rate", lambda v: is_number(v) and v > 0, "a number > 0")
         refuse("auxiliary_weight motion_weight", lambda v: is_number(v) and v >= 0, "a number >= 0")

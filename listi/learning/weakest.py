@@ -21,7 +21,7 @@ import pandas as pd
 import xarray as xr
 
 from ..files import DataError
-from ..network.geometry import grid_points, is_whole, minimum_image
+from ..network.geometry import grid_points, is_integer, minimum_image
 from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from ..probing.probe import probe
@@ -129,7 +129,7 @@ def weakest(
 
 
 def _check(n: int, confidence: float, apart: float, mode: str, angle: float) -> None:
-    if not (is_whole(n) and 1 <= n <= MOST_SPOTS):
+    if not (is_integer(n) and 1 <= n <= MOST_SPOTS):
         raise ValueError(f"n: {n!r} is not a whole number from 1 to {MOST_SPOTS}")
     if not 0.0 < confidence <= 1.0:
         raise ValueError(f"confidence: {confidence!r} is not in 0 < confidence <= 1")

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from .dense_cholesky import cholesky, solve
-from .jit import INNER, JIT, PART, U
+from .jit import INNER, JIT, PART, uint64
 from .kernels import PairTable, pairs_of_atom
 from .load import gradient, increment
 from .tolerances import PREDICTOR_TOLERANCE_DISC
@@ -151,14 +151,14 @@ def apply_affine(disc, x, load, begin, end):
 def list_pairs(disc, radius):
     """Pairs of a free atom with any other closer than `radius`, each once."""
     r, first, partner = disc.r, disc.first, disc.partner
-    total = U(0)
+    total = uint64(0)
     limit = radius * radius
-    for i in range(U(len(first) - 1)):
+    for i in range(uint64(len(first) - 1)):
         xi, yi = r[i, 0], r[i, 1]
-        for j in range(i + U(1), U(len(r))):
+        for j in range(i + uint64(1), uint64(len(r))):
             dx, dy = r[j, 0] - xi, r[j, 1] - yi
             partner[total] = j  # stays if counted; without a branch, which no processor could predict
-            total += U(dx * dx + dy * dy < limit)
+            total += uint64(dx * dx + dy * dy < limit)
         first[i + 1] = total
     disc.listed[:] = r[: len(disc.listed)]
     disc.gradient[1] = disc.gradient[0]
@@ -198,7 +198,7 @@ def _pairs(disc, i, begin, count, energy, second):
         dx[k] = r[j, 0] - xi
         dy[k] = r[j, 1] - yi
         others[k] = species[j]
-    lanes = U(8) * ((count + U(7)) // U(8))
+    lanes = uint64(8) * ((count + uint64(7)) // uint64(8))
     for k in range(count, lanes):  # pairs beyond the cutoff, so that nothing is left over for one lane
         dx[k] = dy[k] = 2.0 * disc.table.cutoff
         others[k] = 0.0
@@ -214,12 +214,12 @@ def evaluate_forces(disc):
     dx, dy, tension, power = disc.work[0], disc.work[1], disc.work[2], disc.work[3]
     forces = disc.forces
     wxx, wxy, wyy = disc.weight[0], disc.weight[1], disc.weight[2]
-    n_free = U(len(forces))
+    n_free = uint64(len(forces))
     forces[:] = 0.0
     virial = 0.0
     for i in range(n_free):
-        begin = U(first[i])
-        count = U(first[i + 1]) - begin
+        begin = uint64(first[i])
+        count = uint64(first[i + 1]) - begin
         _pairs(disc, i, begin, count, None, None)
         for k in range(count):  # no sums: vectorises
             x, y = dx[k], dy[k]
@@ -228,7 +228,7 @@ def evaluate_forces(disc):
         fx = fy = own = 0.0
         near = count
         for k in range(count):
-            j = U(partner[begin + k])
+            j = uint64(partner[begin + k])
             if j >= n_free:  # and so are all that follow
                 near = k
                 break
@@ -266,8 +266,8 @@ def evaluate_energy(disc):
     first, energy = disc.first, disc.work[4]
     total = 0.0
     for i in range(len(disc.forces)):
-        begin = U(first[i])
-        count = U(first[i + 1]) - begin
+        begin = uint64(first[i])
+        count = uint64(first[i + 1]) - begin
         _pairs(disc, i, begin, count, energy, None)
         total += np.sum(energy[:count])
         if disc.tether > 0.0 and not disc.inside[i]:
@@ -285,8 +285,8 @@ def stress(disc, area):
     refresh_pairs(disc)
     xx = xy = yy = 0.0
     for i in range(len(disc.forces)):
-        begin = U(first[i])
-        count = U(first[i + 1]) - begin
+        begin = uint64(first[i])
+        count = uint64(first[i + 1]) - begin
         _pairs(disc, i, begin, count, None, None)
         for k in range(count):
             weight = 0.5 * (disc.inside[i] + disc.inside[partner[begin + k]]) * tension[k] / area
@@ -309,15 +309,15 @@ def evaluate_hessian(disc):
         work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
     )  # fmt: skip
     lxx, lxy, lyx, lyy = velocity[0, 0], velocity[0, 1], velocity[1, 0], velocity[1, 1]
-    n_free = U(len(rate))
+    n_free = uint64(len(rate))
     for i in range(2 * n_free):
         matrix[i, i : disc.end[i]] = 0.0
     forces[:] = 0.0
     rate[:] = 0.0
-    furthest = U(0)  # atom that has a pair with any up to the present one
+    furthest = uint64(0)  # atom that has a pair with any up to the present one
     for i in range(n_free):
-        begin = U(first[i])
-        count = U(first[i + 1]) - begin
+        begin = uint64(first[i])
+        count = uint64(first[i + 1]) - begin
         _pairs(disc, i, begin, count, None, gy)
         for k in range(count):  # no sums: vectorises
             x, y, t = dx[k], dy[k], tension[k]
@@ -326,7 +326,7 @@ def evaluate_hessian(disc):
             vx, vy = lxx * x + lxy * y, lyx * x + lyy * y
             dx[k], dy[k] = t * x, t * y
             gx[k], gy[k] = kxx[k] * vx + kxy[k] * vy, kxy[k] * vx + kyy[k] * vy
-        a, a1 = U(2) * i, U(2) * i + U(1)
+        a, a1 = uint64(2) * i, uint64(2) * i + uint64(1)
         fx = fy = rx = ry = sxx = sxy = syy = 0.0
         for k in range(count):
             fx += dx[k]
@@ -345,12 +345,12 @@ def evaluate_hessian(disc):
         matrix[a1, a1] += syy
         furthest = max(furthest, i)
         for k in range(count):
-            j = U(partner[begin + k])
+            j = uint64(partner[begin + k])
             if j >= n_free:  # and so are all that follow
                 break
             if kxx[k] == 0.0 and kyy[k] == 0.0:  # beyond the cutoff
                 continue
-            b, b1 = U(2) * j, U(2) * j + U(1)
+            b, b1 = uint64(2) * j, uint64(2) * j + uint64(1)
             forces[j, 0] -= dx[k]
             forces[j, 1] -= dy[k]
             rate[j, 0] -= gx[k]
@@ -363,7 +363,7 @@ def evaluate_hessian(disc):
             matrix[b, b1] += kxy[k]
             matrix[b1, b1] += kyy[k]
             furthest = max(furthest, j)
-        disc.end[a] = disc.end[a1] = U(2) * furthest + U(2)
+        disc.end[a] = disc.end[a1] = uint64(2) * furthest + uint64(2)
     if disc.tether > 0.0:
         _add_tether_forces(disc)
         for i in range(n_free):

@@ -30,7 +30,6 @@ INNER = JIT | {"no_cpython_wrapper": True}  # of kernels that only kernels call:
 # Of kernels that one other calls: a part of it. Numba compiles a kernel on its own, and again in every caller of it.
 PART = JIT | {"inline": "always"}
 uint64 = numba.uint64  # indices that cannot be negative are not checked for it, and loops over them vectorise
-U = uint64  # name of before, for modules that still use it
 PACKAGE = Path(__file__).parents[1]
 MONTH = 30 * 86400.0  # s
 

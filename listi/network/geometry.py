@@ -52,10 +52,6 @@ def grid_product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-# Names of before, for rooms that still use them.
-is_whole, crossings = is_integer, grid_product
-
-
 def nearest_point(points: np.ndarray, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Return which of the points (n, 2) is nearest to each position (m, 2) across the periodic borders, shape (m,).
 

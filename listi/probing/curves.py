@@ -10,7 +10,7 @@ from ..mechanics.forms import SILICA
 from ..mechanics.load import Load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
-from ..network.geometry import crossings
+from ..network.geometry import grid_product
 from ..network.network import Network
 from ..network.units import STRESS_UNIT
 from .branch import TOO_STRONG
@@ -89,7 +89,7 @@ def probed_again(
     """Load, settings, points (n, 2) [Å] and steps to the critical state (n,) of the discs of a map."""
     load, settings = read_protocol(probing, network.cell, potential)
     system_of(network, potential)
-    points = crossings(probing.x.values, probing.y.values)
+    points = grid_product(probing.x.values, probing.y.values)
     steps = probing.critical_strain.transpose("x", "y").values.ravel() / load.strain_step
     return load, settings, points, steps
 

@@ -343,9 +343,6 @@ def load_unload_step(
     )
 
 
-there_and_back = load_unload_step  # as notebook 13 and its study call it
-
-
 def _check_disc(
     network: Network, point: np.ndarray, potential: Potential, protocol: dict
 ) -> tuple[Load, Settings, np.ndarray]:

@@ -20,7 +20,7 @@ from listi.analysis.prediction_goodness import first_events
 from listi.analysis.sample import Sample
 from listi.figures import panels, published
 from listi.figures.style import BLUE, GREY, RED, STRESS_LABEL, STRESS_SCALE, THRESHOLD_LABEL, styled
-from listi.network.geometry import crossings, nearest_point
+from listi.network.geometry import grid_product, nearest_point
 from listi.network.rings import aboav_weaire, ring_sizes
 
 EVENT_VARIABLES = ("strain", "stress_drop", "displacement", "size")
@@ -117,7 +117,7 @@ def rank(field: xr.DataArray, values: np.ndarray, side: str = "left") -> np.ndar
 
 def at_nearest(field: xr.DataArray, position: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Values of a map over (x, y) at the grid points nearest to positions (n, 2)."""
-    return field.values.ravel()[nearest_point(crossings(field.x, field.y), position, cell)]
+    return field.values.ravel()[nearest_point(grid_product(field.x, field.y), position, cell)]
 
 
 def interpolated(field: xr.DataArray, position: np.ndarray, cell: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ class Variant(NamedTuple):
     def by_chance(self, sample: Sample) -> float:
         """Return the mean goodness of all grid points: what events at random places would have."""
         field = self.field(sample)
-        grid = crossings(field.x, field.y)
+        grid = grid_product(field.x, field.y)
         parts = np.array_split(grid, max(1, len(grid) // 500))  # all at once takes much memory
         return float(np.concatenate([self.evaluate(field, part, sample.network.cell) for part in parts]).mean())
 

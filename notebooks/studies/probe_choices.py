@@ -17,8 +17,8 @@ import listi
 from listi.analysis.sample import Sample
 from listi.compendium import data_set
 from listi.compendium.studies import Study, command, grid_of, number_of, plain, radius_of, rows
-from listi.network.geometry import crossings, grid_lines, grid_points, nearest_point
-from listi.probing.probe import there_and_back
+from listi.network.geometry import grid_lines, grid_points, grid_product, nearest_point
+from listi.probing.probe import load_unload_step
 
 RADII = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)  # of the disc [Å]
 TETHERS = (None, 10.0, 1.0)  # of the surrounding atoms [energy/Å²]; None: frozen
@@ -40,7 +40,7 @@ def points_to_rank(
     """Return the grid points nearest to the events, then `n_probes` random ones, (n_events + n_probes, 2) [Å]."""
     if n_probes < 1:
         raise ValueError(f"n_probes: {n_probes!r} is not a whole number > 0")
-    every = crossings(*grid_lines(network.cell, grid))
+    every = grid_product(*grid_lines(network.cell, grid))
     nearest = nearest_point(every, np.asarray(event_position, dtype=float), network.cell)
     random = np.random.default_rng(np.random.SeedSequence(seed))
     return every[np.concatenate([nearest, random.choice(len(every), min(n_probes, len(every)), False)])]
@@ -193,8 +193,8 @@ def loop_rows(sample: Sample, n_probes: int = N_WALKED) -> list[dict]:
     walked = listi.probe(sample.network, points=points, every_step=True, workers=1, **settings)
     loops = []
     for point, strain in zip(points, walked.critical_strain.values, strict=True):
-        if there_and_back(sample.network, point, strain, parts=1, **settings).returned:
-            forth, back = there_and_back(sample.network, point, strain, **settings).stress.values
+        if load_unload_step(sample.network, point, strain, parts=1, **settings).returned:
+            forth, back = load_unload_step(sample.network, point, strain, **settings).stress.values
             share = np.mean(np.abs(forth - back) > 1e-3 * np.abs(forth))
             loops.append({"x_angstrom": point[0], "y_angstrom": point[1], "strain": strain, "open": plain(share)})
     return loops

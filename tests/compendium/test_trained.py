@@ -6,53 +6,25 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from handmade import honeycomb
+from handmade import save_made_up
 
 from listi import cli, figures, files
 from listi.analysis.sample import Sample
 from listi.compendium import data_set, model_card, sample_files, trained
 from listi.learning import cutouts, models
 from listi.learning.predict import predict
-from listi.network.geometry import grid_points
 from listi.probing.motion import motion
 from listi.probing.probe import probe
 
 SETTINGS = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "mirror": True}
 R_FREE = 7.0
-MADE_UP = {"units": "reduced energy/angstrom^2", "long_name": "made up"}
-
-
-def save_made_up(path, seed):
-    """A crystal with thresholds that are made up: smooth in x, different for every seed."""
-    path.parent.mkdir(exist_ok=True)
-    seed = int(seed)
-    network = honeycomb(6, 6, (0.3 * seed, 0.0))
-    shape = (6, 5)
-    values = grid_points(network.cell, shape)[:, 0].reshape(shape)
-    values = 5e-3 + 1e-3 * np.sin(values / 5 + seed)
-    names = ("initial_stress", "critical_stress", "threshold", "critical_strain")
-    coords = {name: np.arange(n) * edge / n for name, n, edge in zip("xy", shape, network.cell, strict=True)}
-    at = [[1.0, 2.0], [20.0, 15.0]]
-    shear = xr.Dataset(
-        {
-            "stress": ("strain", np.zeros(3), MADE_UP),
-            "event_strain": ("event", [0.01, 0.02], MADE_UP),
-            "event_position": (("event", "xy"), at, MADE_UP),
-            "event_atom": ("event", [1, 2], MADE_UP),
-        },
-        {"strain": [0.0, 0.01, 0.02], "event": [1, 2]},
-    )
-    probing = xr.Dataset(dict.fromkeys(names, (("x", "y"), values, MADE_UP)), coords=coords)
-    for name in "xy":
-        probing[name].attrs = {"units": "angstrom", "long_name": name}
-    sample_files.save_sample(path, network, shear, probing)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("learning")
     for path in paths(folder, 0, 1, 2):
-        save_made_up(path, path.stem)
+        save_made_up(path, int(path.stem))
     return folder
 
 
@@ -373,7 +345,7 @@ def test_a_network_in_one_file_is_trained_stored_predicted_and_has_its_card(toy,
     assert model_card.unseen_predicted(toy) == ({"toy", "toy_last"}, 1)
     monkeypatch.setattr(data_set, "NETWORKS", ())
     assert data_set.compared(toy, "test").model.values.tolist() == ["probing", "toy"]
-    learned = data_set.learned(toy, "toy")
+    learned = data_set.load_training(toy, "toy")
     monkeypatch.setattr(data_set.studies, "radius_of", lambda sample: R_FREE)  # made-up maps do not say theirs
     figures.learning("toy", data_set.example(toy), learned).draw_without_rendering()
 

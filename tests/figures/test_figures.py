@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from handmade import honeycomb
-from matplotlib.collections import EllipseCollection, LineCollection, PolyCollection, QuadMesh
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -18,7 +18,7 @@ from skimage.color import rgb2lab
 
 from listi import figures
 from listi.analysis import load
-from listi.compendium.data_set import Learned
+from listi.compendium.data_set import TrainingResult
 from listi.figures import panels, prediction, published, style
 from listi.figures.mechanics import drop_of_event
 from listi.imaging.circle import Circle
@@ -26,7 +26,6 @@ from listi.imaging.picture import Imaged
 from listi.imaging.statistics import compare
 from listi.learning.architecture import Layer
 from listi.learning.cutouts import cutouts
-from listi.network.network import Network
 from listi.network.patch import free_patch
 
 EVENTS = np.arange(1, 7)
@@ -111,12 +110,6 @@ def goodness():
     return xr.DataArray(values, dims=("sample", "event"), coords={"event": EVENTS})
 
 
-def directions(threshold):
-    """Thresholds in three directions, the first the weakest."""
-    angle = xr.DataArray([-20.0, 0.0, 20.0], dims="angle", coords={"angle": [-20.0, 0.0, 20.0]})
-    return xr.Dataset({"threshold": threshold * (1.0 + 0.01 * angle.angle), "yield_stress": 0.7 * threshold})
-
-
 @pytest.fixture(scope="module")
 def drawn(network, goodness):
     """Every figure, drawn once from data made up here."""
@@ -145,7 +138,7 @@ def drawn(network, goodness):
     studied = {"patch": ["a", "a", "b"], "reading": ["free", "held", "free"]}
     studied |= {"event_strain": [0.1, 0.05, 0.08], "goodness": [0.8, 0.9, -0.2]}
     dosed = {name: ("dose", [0.5, 0.9, 1.0]) for name in ("atoms", "bonds", "correlation")}
-    learned = Learned(LAYERS, history, points, points, points)
+    learned = TrainingResult(LAYERS, history, points, points, points)
     made_up = rows_of_events()
     return {
         "glass": figures.glass(network),
@@ -165,7 +158,6 @@ def drawn(network, goodness):
         "fresh": figures.fresh(made_up),
         "late": figures.late(made_up),
         "benchmark": figures.benchmark(scores_table()),
-        "yield_stress": figures.yield_stress(directions(threshold), shear, network.cell),
         "fig1": figures.fig1(network, shear, probing, trace, network.cell / 2, 11.0),
         "fig2": figures.fig2(network, shear, probing),
         "fig3": figures.fig3(goodness),
@@ -185,7 +177,7 @@ def drawn(network, goodness):
 
 OURS = ["glass", "curves", "rings", "inputs"]
 IMAGED = ["overlay", "structure_beside", "first_events", "noise"]
-BEYOND = ["reach", "forecast", "strains", "fresh", "late", "benchmark", "yield_stress"]
+BEYOND = ["reach", "forecast", "strains", "fresh", "late", "benchmark"]
 NAMES = [*OURS, *IMAGED, *BEYOND, *(f"fig{n}" for n in range(1, 11))]
 
 
@@ -275,23 +267,6 @@ def test_rings_across_the_border_are_drawn_on_both_sides(drawn, network):
     inside = np.all((centres >= 0) & (centres < network.cell), axis=1)
     assert inside.sum() == 90  # 9 x 10 rings, each once, and images of those that cross the border
     assert len(centres) > 90
-
-
-def test_atoms_are_drawn_by_species_and_at_a_border_on_both_sides():
-    atoms = Network([[2.0, 3.0], [9.9, 5.0], [5.0, 5.0]], [0, 1, 1], None, [10.0, 10.0])
-    figure = figures.glass(atoms, {"L": 1.2, "S": 0.6}, "σ")
-    large, small = figure.findobj(EllipseCollection)
-    np.testing.assert_array_equal(large.get_offsets(), [[2.0, 3.0]])
-    np.testing.assert_allclose(sorted(small.get_offsets().tolist()), [[-0.1, 5.0], [5.0, 5.0], [9.9, 5.0]])
-    assert {"L: 1 atoms", "S: 2 atoms", "x (σ)"} <= set(texts(figure))
-
-
-def test_weakest_direction_and_load_share_their_colours(drawn, network):
-    weakest, along = drawn["yield_stress"].findobj(QuadMesh)[:2]
-    threshold = threshold_map(network, (6, 5))
-    for mesh, factor in ((weakest, 0.7), (along, 1.0)):
-        np.testing.assert_allclose(mesh.get_array()[:5, :6], factor * threshold.T)
-    assert weakest.get_clim() == along.get_clim()
 
 
 def test_event_marks_are_wrapped_into_the_cell():

@@ -17,7 +17,7 @@ STEPS = notebooks.steps(ROOT / "notebooks")
 @pytest.fixture(scope="module")
 def provided(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone") / "data"
-    data_set.provide(folder)
+    data_set.copy_demo_data(folder)
     return folder
 
 
@@ -36,7 +36,7 @@ def test_it_runs_without_those_that_it_needs(number, tmp_path):
 def test_all_that_need_data_take_what_ships():
     for step in STEPS:
         code = "".join(source for kind, source, _ in notebooks.read_cells(step.path) if kind == "code")
-        assert ("data_set.provide(data_dir)" in code) == bool(step.needs), step.name
+        assert ("data_set.copy_demo_data(data_dir)" in code) == bool(step.needs), step.name
 
 
 def test_what_ships_is_what_the_notebooks_would_make(provided):
@@ -65,5 +65,5 @@ def test_what_ships_is_what_the_notebooks_would_make(provided):
 
 def test_data_that_are_there_stay(tmp_path):
     (tmp_path / "data").mkdir()
-    data_set.provide(tmp_path / "data")
+    data_set.copy_demo_data(tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []

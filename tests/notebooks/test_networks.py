@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
-from handmade import honeycomb
+from handmade import save_made_up
 
 from listi import cli
 from listi.analysis.comparison import correlation
 from listi.compendium import data_set, sample_files, trained
-from listi.network.geometry import grid_points
 
 SCRIPT = Path(__file__).resolve().parents[2] / "notebooks" / "studies" / "networks.py"
 spec = importlib.util.spec_from_file_location("networks", SCRIPT)
@@ -22,29 +20,6 @@ sys.modules["networks"] = network_studies  # dataclasses look it up
 spec.loader.exec_module(network_studies)
 
 SHORT = {"epochs": 1, "batch_size": 16, "width": 4, "rounds": 1, "rounds_in_disc": 0}
-MADE_UP = {"units": "reduced energy/angstrom^2", "long_name": "made up"}
-
-
-def made_up(path, number):
-    """A crystal with thresholds and two events that are made up."""
-    network = honeycomb(6, 6, (0.3 * number, 0.0))
-    values = 5e-3 + 1e-3 * np.sin(grid_points(network.cell, (6, 5))[:, 0].reshape(6, 5) / 5 + number)
-    coords = {name: np.arange(n) * edge / n for name, n, edge in zip("xy", (6, 5), network.cell, strict=True)}
-    probing = xr.Dataset(dict.fromkeys(sample_files.GROUPS["probing"], (("x", "y"), values, MADE_UP)), coords)
-    for name in "xy":
-        probing[name].attrs = {"units": "angstrom", "long_name": name}
-    at = [[1.0, 2.0], [20.0, 15.0]]
-    shear = xr.Dataset(
-        {
-            "stress": ("strain", np.zeros(3), MADE_UP),
-            "event_strain": ("event", [0.01, 0.02], MADE_UP),
-            "event_position": (("event", "xy"), at, MADE_UP),
-            "event_atom": ("event", [1, 2], MADE_UP),
-        },
-        {"strain": [0.0, 0.01, 0.02], "event": [1, 2]},
-    )
-    path.parent.mkdir(exist_ok=True)
-    sample_files.save_sample(path, network, shear, probing.assign_attrs(parameters={"r_free": 7.0}))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +27,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("studies")
     sets = data_set.split(folder, train=4, validation=1, test=2, extra_test=3)
     for number, path in enumerate(path for paths in sets.values() for path in paths):
-        made_up(path, number)
+        save_made_up(path, number)
     data_set.write_split(folder, sets)
     return folder
 

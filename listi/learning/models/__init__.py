@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import files
-from ...network.geometry import is_whole
+from ...network.geometry import is_integer
 from ..session import keras_session
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ MIN_POINTS = 100  # of a sample, for the distribution of its inputs
 MIN_VARIANCE_RATIO = 1e-6  # stands for the variance of a constant input
 SCHEMA = 2  # of what a network reads and of its metadata
 SHIPPED = "models"  # folder of the networks among the data that ship
+
+
+# For `Model.settings_chosen`.
+MOSTLY_PAPER = "the paper's; those that it does not give were chosen on validation samples"
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def build(name: str, seed: int = 0, r_free: float = 11.0, **sizes) -> keras.Mode
     ValueError
         If a parameter makes no sense.
     """
-    if not (is_whole(seed) and seed >= 0):
+    if not (is_integer(seed) and seed >= 0):
         raise ValueError(f"seed: {seed!r} is not a whole number >= 0")
     if not r_free > 0:
         raise ValueError(f"r_free: {r_free!r} Å is not > 0")
@@ -143,7 +147,7 @@ def _check_kind(size: str, value: object, default: object) -> None:
     if isinstance(default, bool):
         allowed, kind = isinstance(value, bool), "true or false"
     elif isinstance(default, int):
-        allowed, kind = is_whole(value) and value >= 0, "a whole number >= 0"
+        allowed, kind = is_integer(value) and value >= 0, "a whole number >= 0"
     else:
         allowed, kind = isinstance(value, numbers.Real) and not isinstance(value, bool), "a number"
     if not allowed:

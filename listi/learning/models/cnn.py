@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..cutouts import Cutouts
 from ..encodings import PIXELS, Inputs, images
-from . import Model
+from . import MOSTLY_PAPER, Model
 
 SMALLEST = 36  # the third convolution needs a 5 x 5 image: fewer pixels leave nothing to pool
 
@@ -58,7 +58,7 @@ MODEL = Model(
     inputs=inputs,
     build=build,
     paper_scale={"epochs": 300, "batch_size": 64, "patience": 30, "half_precision": True},
-    settings_chosen="the paper's; those that it does not give were chosen on validation samples",
+    settings_chosen=MOSTLY_PAPER,
     label="CNN",
     look={"color": "#c8553d", "marker": "s", "linestyle": "-."},
     rank=2,

@@ -12,12 +12,14 @@ coordinates relative to the middle of the disc, standardised. Other readings of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..cutouts import Cutouts
 from ..encodings import Inputs, graphs
 from ..structure import NEIGHBOURS
-from . import Model
+from . import MOSTLY_PAPER, Model
 
 BLOCKS = (("block_1", 2), ("block_2", 1))  # and the number of graph convolutions in each
 
@@ -41,6 +43,17 @@ def normalisation_data(x: Inputs) -> dict[str, np.ndarray]:
     return {"scale": x.points["nodes"][x.points["mask"] > 0]}
 
 
+def blocks(x, width: int, convolve: Callable):
+    """Return the features of the atoms after both blocks; `convolve` is a function of features and a layer's name."""
+    from ..layers import dense
+
+    for block, convolutions in BLOCKS:
+        for n in range(1, convolutions + 1):
+            x = convolve(x, f"{block}_convolution_{n}")
+        x = dense(width, f"{block}_dense")(x)
+    return x
+
+
 def build(metadata: dict, width: int = 64):
     """Build the network, with the metadata stored in it.
 
@@ -50,16 +63,16 @@ def build(metadata: dict, width: int = 64):
         Features of an atom after each convolution or dense layer; not given in the paper.
     """
     from ..graph_layers import GCNConv, Normalised
-    from ..layers import AveragePool, Scale, dense, graph_inputs, head, keras
+    from ..layers import AveragePool, Scale, graph_inputs, head, keras
 
     graph = graph_inputs()
     weights = Normalised(name="normalised")(graph["adjacency"], graph["mask"])
     x = Scale(name="scale")(graph["nodes"])
-    for block, convolutions in BLOCKS:
-        for n in range(1, convolutions + 1):
-            convolution = GCNConv(width, "relu", kernel_initializer="he_normal", name=f"{block}_convolution_{n}")
-            x = convolution([x, weights])
-        x = dense(width, f"{block}_dense")(x)
+
+    def convolve(x, name):
+        return GCNConv(width, "relu", kernel_initializer="he_normal", name=name)([x, weights])
+
+    x = blocks(x, width, convolve)
     x = AveragePool(name="average")(x, graph["mask"])
     return keras.Model(graph, head(x, metadata), name="gcn")
 
@@ -70,7 +83,7 @@ MODEL = Model(
     inputs=inputs,
     build=build,
     paper_scale={"epochs": 1000, "batch_size": 64, "patience": 100},
-    settings_chosen="the paper's; those that it does not give were chosen on validation samples",
+    settings_chosen=MOSTLY_PAPER,
     normalisation_data=normalisation_data,
     label="GCN, Kipf",
     look={"color": "#5bb98b", "marker": "^", "linestyle": "-"},

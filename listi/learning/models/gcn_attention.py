@@ -27,14 +27,11 @@ def build(metadata: dict, width: int = 64):
         Features of an atom after each convolution or dense layer; not given in the paper.
     """
     from ..graph_layers import Attention
-    from ..layers import AveragePool, Scale, dense, graph_inputs, head, keras, layers
+    from ..layers import AveragePool, Scale, graph_inputs, head, keras, layers
 
     graph = graph_inputs()
     x = Scale(name="scale")(graph["nodes"])
-    for block, convolutions in gcn.BLOCKS:
-        for n in range(1, convolutions + 1):
-            x = Attention(width, name=f"{block}_convolution_{n}")(x, graph["adjacency"])
-        x = dense(width, f"{block}_dense")(x)
+    x = gcn.blocks(x, width, lambda x, name: Attention(width, name=name)(x, graph["adjacency"]))
     x = AveragePool(name="average")(x, graph["mask"])
     x = layers.BatchNormalization(momentum=0.9, name="standardise")(x)
     return keras.Model(graph, head(x, metadata), name="gcn_attention")

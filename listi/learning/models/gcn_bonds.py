@@ -39,20 +39,19 @@ def build(metadata: dict, width: int = 64, heads: int = 4, bond_features: int = 
     if heads < 1 or width % heads:
         raise ValueError(f"heads: {heads!r} does not divide the width {width!r}")
     from ..graph_layers import BondFeatures, BondVectors, BondWeights, Neighbours
-    from ..layers import AveragePool, Scale, dense, graph_inputs, head, keras, layers
+    from ..layers import AveragePool, Scale, graph_inputs, head, keras, layers
 
     graph = graph_inputs()
     selection = Neighbours(name="neighbours")(graph["adjacency"])
     bonds = BondVectors(name="bond_vectors")(graph["nodes"], selection)
     place = Scale(name="scale")(graph["nodes"])
     x = BondFeatures(bond_features, name="bond_features")(bonds)
-    for block, convolutions in gcn.BLOCKS:
-        for n in range(1, convolutions + 1):
-            name = f"{block}_convolution_{n}"
-            x = layers.Concatenate(name=f"{name}_features")([x, place])
-            alpha = BondWeights(heads, name=f"{name}_weights")(bonds, selection)
-            x = _convolution(x, alpha, width, name)
-        x = dense(width, f"{block}_dense")(x)
+
+    def convolve(x, name):
+        x = layers.Concatenate(name=f"{name}_features")([x, place])
+        return _convolution(x, BondWeights(heads, name=f"{name}_weights")(bonds, selection), width, name)
+
+    x = gcn.blocks(x, width, convolve)
     x = AveragePool(name="average")(x, graph["mask"])
     x = layers.BatchNormalization(momentum=0.9, name="standardise")(x)
     return keras.Model(graph, head(x, metadata), name="gcn_bonds")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cutouts import Cutouts
 from ..encodings import PADDING, Inputs, sequences
-from . import Model
+from . import MOSTLY_PAPER, Model
 
 
 def inputs(cut: Cutouts, metadata: dict) -> Inputs:
@@ -48,7 +48,7 @@ MODEL = Model(
     inputs=inputs,
     build=build,
     paper_scale={"epochs": 1500, "batch_size": 64, "patience": 150, "jit_compile": True},
-    settings_chosen="the paper's; those that it does not give were chosen on validation samples",
+    settings_chosen=MOSTLY_PAPER,
     normalisation_data=normalisation_data,
     label="LSTM",
     look={"color": "#173f7a", "marker": "o", "linestyle": "--"},
