@@ -22,9 +22,8 @@ from ..network.bonds import SYMBOLS
 from ..network.formats import MASSES, write_lammps_data
 from ..network.geometry import minimum_image
 from ..network.network import Network
-from .arithmetic import logarithm
 from .forms import SILICA
-from .load import stretch
+from .load import CellUnderLoad, make_load
 from .potential import Potential
 
 N_TABLE = 20_000  # entries, evenly spaced in r²
@@ -33,6 +32,7 @@ SHORTEST = 0.5  # distance at which the table begins [Å]; LAMMPS stops with an 
 # An undone step that ends this close to where it began was reversible [Å]. Ours is 1e-4 (`tolerances`): cg stops where
 # energies no longer differ, which in soft directions is hundredths of an angstrom from the minimum.
 REVERSIBILITY_TOLERANCE = 0.02
+PURE_SHEAR = CellUnderLoad(make_load())  # along x, in steps of 1e-4
 
 
 def start() -> Any:
@@ -185,15 +185,19 @@ def evaluate(lmp: Any) -> tuple[float, np.ndarray, np.ndarray]:
     return lmp.get_thermo("pe"), forces, stress
 
 
-def strain_to(lmp: Any, cell: np.ndarray, strain_step: float, step: float, tolerance: float) -> np.ndarray:
-    """Take cell and atoms affinely to a step of pure shear, minimise by cg; displacements (n_atoms, 2) [Å]."""
-    factor = stretch(logarithm(1.0 + strain_step), step)
-    target = np.asarray(cell) * [factor, 1.0 / factor]
-    width, height = target.tolist()
-    lmp.command(f"change_box all x final 0 {width!r} y final 0 {height!r} remap units box")
+def strain_to(
+    lmp: Any, cell: np.ndarray, step: float, load: CellUnderLoad = PURE_SHEAR, tolerance: float = 1e-9
+) -> np.ndarray:
+    """Take cell and atoms affinely to a step of the load, minimise by cg; displacements (n_atoms, 2) [Å]."""
+    xx, yy, xy = load.deformation(step).tolist()
+    width, height, tilt = float(cell[0] * xx), float(cell[1] * yy), float(cell[1] * xy)
+    if load.tilts:
+        lmp.command("change_box all triclinic")
+    tilted = f"xy final {tilt!r} " if load.tilts else ""
+    lmp.command(f"change_box all x final 0 {width!r} y final 0 {height!r} {tilted}remap units box")
     before = _positions(lmp)
     lmp.command(f"minimize 0 {tolerance!r} 100000 1000000")
-    return minimum_image(_positions(lmp) - before, target)
+    return minimum_image(_positions(lmp) - before, np.array([width, height]), tilt)
 
 
 def _positions(lmp: Any) -> np.ndarray:
@@ -217,6 +221,7 @@ def probe(
     one: it is taken again in ten parts.
     `first` is the step to begin at, when those before are known to be smooth.
     """
+    load = CellUnderLoad(make_load(strain_step=strain_step))
     vector = minimum_image(network.positions - point, network.cell)
     distance = np.linalg.norm(vector, axis=1)
     inside = distance < r_free + potential.cutoff
@@ -237,31 +242,31 @@ def probe(
         thermo_style custom step pe c_sum[1] c_sum[2]
         """
     )
-    strain_to(lmp, disc.cell, strain_step, first - 1, tolerance)
+    strain_to(lmp, disc.cell, first - 1, load, tolerance)
     last = _shear(lmp)
     for step in range(first, round(1.0 / strain_step)):
         before = _positions(lmp)
-        jump = np.max(np.linalg.norm(strain_to(lmp, disc.cell, strain_step, step, tolerance), axis=1))
+        jump = np.max(np.linalg.norm(strain_to(lmp, disc.cell, step, load, tolerance), axis=1))
         now = _shear(lmp)
         if now < last and jump > 0.1:
-            strain_to(lmp, disc.cell, strain_step, step - 1, tolerance)
+            strain_to(lmp, disc.cell, step - 1, load, tolerance)
             back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < REVERSIBILITY_TOLERANCE
             parts = [step - 1 + k / 10 for k in range(1, 11)]
-            if not back or not all(_can_be_undone(lmp, disc.cell, strain_step, part, tolerance) for part in parts):
+            if not back or not all(_can_be_undone(lmp, disc.cell, load, part, tolerance) for part in parts):
                 return (step - 1) * strain_step
         last = now
     raise RuntimeError("LAMMPS met no instability")
 
 
-def _can_be_undone(lmp: Any, cell: np.ndarray, strain_step: float, end: float, tolerance: float) -> bool:
+def _can_be_undone(lmp: Any, cell: np.ndarray, load: CellUnderLoad, end: float, tolerance: float) -> bool:
     """Take a tenth of a step, up to `end`; whether undoing it leads back."""
     before = _positions(lmp)
-    moved = strain_to(lmp, cell, strain_step, end, tolerance)
+    moved = strain_to(lmp, cell, end, load, tolerance)
     if np.max(np.linalg.norm(moved, axis=1)) < REVERSIBILITY_TOLERANCE:
         return True
-    strain_to(lmp, cell, strain_step, end - 0.1, tolerance)
+    strain_to(lmp, cell, end - 0.1, load, tolerance)
     back = np.max(np.linalg.norm(_positions(lmp) - before, axis=1)) < REVERSIBILITY_TOLERANCE
-    strain_to(lmp, cell, strain_step, end, tolerance)
+    strain_to(lmp, cell, end, load, tolerance)
     return back
 
 

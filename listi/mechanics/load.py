@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numba
@@ -14,8 +15,16 @@ _GRADIENT = {  # of the affine velocity per unit strain, and the weight of stres
     "pure shear": ([[1.0, 0.0], [0.0, -1.0]], 0.5),
     "simple shear": ([[0.0, 1.0], [0.0, 0.0]], 1.0),
     "uniaxial tension": ([[1.0, 0.0], [0.0, 0.0]], 1.0),
+    "biaxial tension": ([[1.0, 0.0], [0.0, 1.0]], 0.5),
 }
 MODES = tuple(_GRADIENT)
+STRESS_NAMES = (
+    "shear stress (sigma_xx - sigma_yy)/2",
+    "shear stress sigma_xy",
+    "stress sigma_xx",
+    "mean normal stress (sigma_xx + sigma_yy)/2",
+)
+"""Of the stress of each mode, in the frame of the load."""
 
 
 class Load(NamedTuple):
@@ -28,8 +37,8 @@ class Load(NamedTuple):
     velocity : ndarray, shape (2, 2)
         Gradient of the affine velocity per unit strain.
     weight : ndarray, shape (3,)
-        The stress of the load is this times the stress (xx, xy, yy): for pure shear (sigma_xx - sigma_yy)/2 in the
-        frame of the load.
+        The stress of the load is this times the stress (xx, xy, yy): in the frame of the load (sigma_xx - sigma_yy)/2
+        for pure shear, sigma_xy, sigma_xx and (sigma_xx + sigma_yy)/2 for the other modes.
     strain_step : float
         Strain of one step.
     logarithm : float
@@ -49,7 +58,8 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
     Parameters
     ----------
     mode : str
-        "pure shear" (x grows by 1 + d per step, y shrinks by it), "simple shear" or "uniaxial tension" (y fixed).
+        "pure shear" (x grows by 1 + d per step, y shrinks by it), "simple shear", "uniaxial tension" (y fixed) or
+        "biaxial tension" (both grow).
     angle : float
         Direction against x, anticlockwise [degrees].
     strain_step : float
@@ -74,7 +84,11 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
 
 def rotated(matrix: np.ndarray, angle: float) -> np.ndarray:
     """Return a tensor (2, 2) rotated anticlockwise by an angle [degrees]."""
-    c, s = cosine_and_sine(angle)
+    return _rotated(matrix, *cosine_and_sine(angle))
+
+
+def _rotated(matrix: np.ndarray, c: float, s: float) -> np.ndarray:
+    """Rotate a tensor (2, 2) anticlockwise by an angle of this cosine and sine."""
     (xx, xy), (yx, yy) = matrix
     return np.array(
         [
@@ -84,9 +98,55 @@ def rotated(matrix: np.ndarray, angle: float) -> np.ndarray:
     )
 
 
+class CellUnderLoad:
+    """How a load deforms a cell whose first edge stays along x: the frame turns with that edge.
+
+    Parameters
+    ----------
+    load : Load
+        The load.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self.load, self.strain_step = load, load.strain_step
+        (xx, xy), (yx, yy) = load.velocity
+        self.tilts = bool(xy != 0.0 or yx != 0.0)
+        self._powers = np.array([xx, yy])  # 1, 0 or -1, where nothing tilts
+
+    def deformation(self, steps: float) -> np.ndarray:
+        """Deformation (xx, yy, xy) of the cell after a number of steps: the upper triangle U of F = R U."""
+        if not self.tilts:
+            factor = stretch(self.load.logarithm, steps)
+            return np.array([*np.where(self._powers > 0, factor, np.where(self._powers < 0, 1.0 / factor, 1.0)), 0.0])
+        xx, xy, yx, yy = gradient(self.load, steps)
+        length, c, s = self._turn(steps)
+        return np.array([length, (xx * yy - xy * yx) / length, c * xy + s * yy])
+
+    def velocity(self, steps: int) -> np.ndarray:
+        """Gradient (2, 2) of the affine velocity per unit strain in the turning frame, an upper triangle."""
+        if not self.tilts:
+            return self.load.velocity
+        _, c, s = self._turn(steps)
+        (xx, xy), (yx, yy) = _rotated(self.load.velocity, c, -s)
+        return np.array([[xx, xy + yx], [0.0, yy]])
+
+    def stress(self, stress: np.ndarray, steps: int) -> float:
+        """Stress of the load [energy/Å²], from the stress tensor (2, 2) in the turning frame."""
+        _, c, s = self._turn(steps)
+        (xx, xy), (_, yy) = _rotated(stress, c, s) if self.tilts else stress
+        weight = self.load.weight
+        return float(weight[0] * xx + weight[1] * xy + weight[2] * yy)
+
+    def _turn(self, steps: float) -> tuple[float, float, float]:
+        """By how much the first edge is longer, and the cosine and sine of the angle by which it has turned."""
+        xx, _, yx, _ = gradient(self.load, steps)
+        length = math.sqrt(xx * xx + yx * yx)
+        return length, xx / length, yx / length
+
+
 @numba.njit(**JIT)
 def stretch(logarithm, steps):
-    """Factor (1 + strain_step)^steps by which pure shear and uniaxial tension stretch the direction of the load."""
+    """Factor (1 + strain_step)^steps by which all modes but simple shear stretch the direction of the load."""
     return exp(steps * logarithm)
 
 

@@ -33,16 +33,36 @@ def bins(positions, cell, reach):
     return bin_of, start, member, nx, ny
 
 
-@numba.njit(**JIT)
-def neighbour_list(positions, cell, reach):
+def upright(positions: np.ndarray, box: np.ndarray, reach: float) -> tuple[np.ndarray, float]:
+    """Return the atoms of a tilted cell sheared back into a rectangle, and the reach that covers `reach` there.
+
+    Atoms closer than `reach` in the tilted cell are closer than that along both edges of the rectangle.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n_atoms, 2)
+        Coordinates [Å].
+    box : ndarray, shape (3,)
+        As in `listi.mechanics.pair_sums.PairList`.
+    reach : float
+        A distance [Å].
+    """
+    slope = box[2] / box[1]
+    if slope == 0.0:
+        return positions, reach
+    places = np.column_stack([positions[:, 0] - slope * positions[:, 1], positions[:, 1]])
+    return places, reach * np.sqrt(1.0 + slope * slope)
+
+
+def neighbour_list(positions: np.ndarray, box: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
     """Half neighbour list: pairs closer than `reach` under the minimum image, found through a grid of bins.
 
     Parameters
     ----------
     positions : ndarray, shape (n_atoms, 2)
         Coordinates [Å]; need not lie inside the cell.
-    cell : ndarray, shape (2,)
-        Edge lengths [Å], each at least twice `reach`.
+    box : ndarray, shape (3,)
+        As in `listi.mechanics.pair_sums.PairList`; its width and its height are at least twice `reach` [Å].
     reach : float
         Largest distance listed [Å].
 
@@ -53,10 +73,16 @@ def neighbour_list(positions, cell, reach):
     partner : ndarray of uint32, shape (n_pairs,)
         Atom numbers, each larger than i; every pair is listed once.
     """
+    return _pairs_in_bins(positions, box, reach, *upright(positions, box, reach))
+
+
+@numba.njit(**JIT)
+def _pairs_in_bins(positions, box, reach, sorted_by, bin_width):
+    """Do the work of `neighbour_list`, with bins of the places `sorted_by`."""
     n = len(positions)
-    bin_of, start, member, nx, ny = bins(positions, cell, reach)
+    bin_of, start, member, nx, ny = bins(sorted_by, box, bin_width)
     limit = reach * reach
-    width, height = cell[0], cell[1]
+    width, height, tilt = box[0], box[1], box[2]
     first = np.zeros(n + 1, np.int64)
     partner = np.empty(64 * n, np.uint32)
     total = 0
@@ -74,8 +100,10 @@ def neighbour_list(positions, cell, reach):
                     j = member[m]
                     dx = positions[j, 0] - positions[i, 0]
                     dy = positions[j, 1] - positions[i, 1]
+                    rows = np.floor(dy / height + 0.5)
+                    dy -= height * rows
+                    dx -= tilt * rows
                     dx -= width * np.floor(dx / width + 0.5)
-                    dy -= height * np.floor(dy / height + 0.5)
                     if j > i and dx * dx + dy * dy < limit:
                         partner[total] = j
                         total += 1

@@ -20,8 +20,10 @@ class PairList(NamedTuple):
 
     Attributes
     ----------
-    positions, species, cell
+    positions, species
         As in `listi.Network`.
+    box : ndarray, shape (3,)
+        The cell: its width, its height, and how far its upper edge is shifted along x against the lower [Å].
     table
         The potential's.
     first, partner
@@ -30,7 +32,7 @@ class PairList(NamedTuple):
 
     positions: np.ndarray
     species: np.ndarray
-    cell: np.ndarray
+    box: np.ndarray
     table: PairTable
     first: np.ndarray
     partner: np.ndarray
@@ -75,7 +77,7 @@ def _workspace(pairs):
 @numba.njit(**INNER, forceinline=True)
 def _evaluate(pairs, i, begin, count, work, energy, second):
     """Minimum-image distance vectors, U'/r, and U and U'' unless None, of the pairs of atom i listed from `begin`."""
-    positions, species, cell, partner = pairs.positions, pairs.species, pairs.cell, pairs.partner
+    positions, species, box, partner = pairs.positions, pairs.species, pairs.box, pairs.partner
     dx, dy, tension, others = work.dx, work.dy, work.tension, work.others
     xi, yi = positions[i, 0], positions[i, 1]
     for k in range(count):
@@ -88,8 +90,10 @@ def _evaluate(pairs, i, begin, count, work, energy, second):
         dx[k] = dy[k] = 1.0
         others[k] = 0.0
     for k in range(lanes):
-        dx[k] -= cell[0] * np.floor(dx[k] / cell[0] + 0.5)
-        dy[k] -= cell[1] * np.floor(dy[k] / cell[1] + 0.5)
+        rows = np.floor(dy[k] / box[1] + 0.5)
+        dy[k] -= box[1] * rows
+        dx[k] -= box[2] * rows
+        dx[k] -= box[0] * np.floor(dx[k] / box[0] + 0.5)
         tension[k] = dx[k] * dx[k] + dy[k] * dy[k]
     pairs_of_atom(tension, others, energy, second, pairs.table, species[i], lanes)
 
@@ -214,17 +218,21 @@ def hessian_product(hessian, vector, out):
 def affine_force_rate(pairs, blocks, gradient, out):
     """Change of the forces per unit of homogeneous strain at frozen scaled coordinates, written into `out`.
 
-    Every distance vector d changes by ``gradient @ d`` (gradient diagonal, shape (2,)).
+    Every distance vector d changes by ``gradient @ d``, `gradient` of shape (2, 2).
     """
-    positions, cell, first, partner = pairs.positions, pairs.cell, pairs.first, pairs.partner
+    positions, box, first, partner = pairs.positions, pairs.box, pairs.first, pairs.partner
     out[:] = 0.0
     for i in range(uint64(len(positions))):
         for p in range(uint64(first[i]), uint64(first[i + uint64(1)])):
             j = uint64(partner[p])
             dx = positions[j, 0] - positions[i, 0]
             dy = positions[j, 1] - positions[i, 1]
-            ax = gradient[0] * (dx - cell[0] * np.floor(dx / cell[0] + 0.5))
-            ay = gradient[1] * (dy - cell[1] * np.floor(dy / cell[1] + 0.5))
+            rows = np.floor(dy / box[1] + 0.5)
+            dy -= box[1] * rows
+            dx -= box[2] * rows
+            dx -= box[0] * np.floor(dx / box[0] + 0.5)
+            ax = gradient[0, 0] * dx + gradient[0, 1] * dy
+            ay = gradient[1, 0] * dx + gradient[1, 1] * dy
             gx = blocks[p, 0] * ax + blocks[p, 1] * ay
             gy = blocks[p, 1] * ax + blocks[p, 2] * ay
             out[i, 0] += gx

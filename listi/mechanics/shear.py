@@ -1,19 +1,11 @@
-"""Athermal quasistatic shear of a whole sample: stress-strain curve, events and non-affine displacements.
+"""Deformation of a whole sample: stress-strain curve, events and non-affine displacements; the state after an event.
 
-The protocol is plain: deform cell and atoms by one small step, move to an energy minimum, repeat. As long as the
-minimum only moves, Newton's method finds it. Where it is gone, the sample falls: by overdamped motion, which is the
-limit of slow loading (`listi.mechanics.fall`). An *event* is a step that is irreversible (undoing it does not lead
-back to the configuration before) and lowers the stress; no residual of a minimiser can imitate that. Between events
-the minimum moves smoothly with strain, and is followed in increments of many steps; one that cannot be followed is
-halved until single steps of the plain protocol remain, so that events, their strain and their order are those of the
-plain protocol.
+How the sample is followed: `listi.mechanics.quasistatic`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
@@ -22,161 +14,12 @@ from ..network.bonds import bonds_left
 from ..network.geometry import is_integer, minimum_image
 from ..network.network import MAXIMUM_BOND, Network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT, dataset
-from .arithmetic import logarithm
-from .fall import fall as overdamped
 from .forms import SILICA
-from .load import stretch as stretch_of
+from .load import STRESS_NAMES, CellUnderLoad, make_load
 from .potential import Potential
+from .quasistatic import FALLS, NOISE, Event, Fall, LoadedSample, load_to
 from .system import System, system_of
-from .tolerances import (
-    MIN_EVENT_DISPLACEMENT_SAMPLE,
-    PREDICTOR_TOLERANCE_SAMPLE,
-    REVERSIBILITY_TOLERANCE,
-    SKIN_SAMPLE,
-    TOLERANCE,
-)
-
-LONGEST = 64  # steps in one increment at most
-NEAR = 0.1  # distance from where it is expected within which Newton's method may find a minimum [Å]
-NOISE = 1e-6  # of the atoms, with which a fall is repeated [Å]
-SAME = 1e-3  # two minima that differ by less are the same [Å]
-FALLS = {"overdamped": overdamped, "newton": System.relax}
-Fall = Callable[[System], object]
-
-
-@dataclass
-class _Event:
-    step: int
-    atom: int
-    drop: float
-    displacement: float
-    non_affine: np.ndarray
-    configuration: np.ndarray
-    cell: np.ndarray
-    certain: bool
-
-
-@dataclass
-class ShearedSample:
-    """A sample under shear: its strain and configuration, and how the minimum moves with strain."""
-
-    system: System
-    strain_step: float
-    fall: Fall = overdamped
-    repeats: int = 0  # of every fall, with noise
-    step: int = 0
-    cell: np.ndarray = field(init=False)
-    rate: np.ndarray | None = None  # non-affine displacement per unit strain, in the present coordinates
-    bend: np.ndarray | None = None  # its change per unit strain
-
-    def __post_init__(self) -> None:
-        self.cell = self.system.cell.copy()
-
-    def deform(self, steps: int) -> None:
-        """Deform cell and atoms affinely by a number of steps (negative: back)."""
-        self.step += steps
-        stretch = stretch_of(logarithm(1.0 + self.strain_step), self.step)
-        target = self.cell * np.array([stretch, 1.0 / stretch])
-        self.system.positions = self.system.positions * (target / self.system.cell)
-        self.system.cell = target
-
-    def shear_stress(self) -> float:
-        """(sigma_xx - sigma_yy) / 2 [energy/Å²]."""
-        stress = self.system.stress()
-        return float(stress[0, 0] - stress[1, 1]) / 2.0
-
-    def find_rate(self) -> np.ndarray:
-        """Non-affine velocity of the minimum with strain [Å]."""
-        self.system.linearise()
-        return self.system.affine_response(np.array([1.0, -1.0]))
-
-    def state(self) -> tuple:
-        """Step, positions and cell, as `restore` takes them."""
-        return self.step, self.system.positions, self.system.cell
-
-    def restore(self, saved: tuple) -> None:
-        self.step, self.system.positions, self.system.cell = saved
-
-    def follow(self, steps: int) -> bool:
-        """Follow the minimum over an increment of steps; return False, without moving, if it cannot be followed."""
-        saved = self.state()
-        start = self.system.positions
-        strain = steps * self.strain_step
-        if self.rate is None:
-            self.rate = self.find_rate()
-        guess = self.rate * strain
-        if self.bend is not None:
-            guess = guess + 0.5 * strain**2 * self.bend
-        self.system.positions = start + guess
-        self.deform(steps)
-        if self.system.correct(TOLERANCE, NEAR):
-            ratio = self.system.cell / saved[2]
-            rate = self.find_rate()
-            mean = 0.5 * (self.rate + rate / ratio)
-            deviation = self.without_drift(self.system.positions / ratio - start - mean * strain)
-            if np.max(np.abs(deviation)) < PREDICTOR_TOLERANCE_SAMPLE:
-                self.bend = (rate - self.rate) / strain
-                self.rate = rate
-                return True
-        self.restore(saved)
-        return False
-
-    def plain_step(self) -> _Event | None:
-        """One step of the plain protocol; the event, if it was one."""
-        saved = self.state()
-        before = self.shear_stress()
-        self.deform(1)
-        affine = self.system.positions
-        fell = self.find_minimum()
-        moved = self.without_drift(self.system.positions - affine)
-        self.rate = self.bend = None
-        length = np.sqrt(np.sum(moved * moved, axis=1))
-        drop = before - self.shear_stress()
-        if length.max() < MIN_EVENT_DISPLACEMENT_SAMPLE or drop <= 0.0 or self._reversible(saved):
-            return None
-        atom, here = int(np.argmax(length)), self.state()
-        certain = not fell or self._is_certain(affine)
-        return _Event(self.step, atom, drop, float(length[atom]), moved, here[1].copy(), here[2].copy(), certain)
-
-    def find_minimum(self) -> bool:
-        """Move to the minimum where the system belongs after a step: the one close by, or where it falls.
-
-        Returns
-        -------
-        bool
-            Whether it fell.
-        """
-        start = self.system.positions
-        if self.system.correct(TOLERANCE, NEAR):
-            return False
-        self.system.positions = start
-        self.fall(self.system)
-        return True
-
-    def without_drift(self, displacement: np.ndarray) -> np.ndarray:
-        """Subtract the mean of a displacement, unless some atoms are fixed."""
-        return displacement - displacement.mean(axis=0) if self.system.mobile is None else displacement
-
-    def _reversible(self, saved: tuple) -> bool:
-        here = self.state()
-        self.deform(-1)
-        self.find_minimum()
-        difference = self.without_drift(self.system.positions - saved[1])
-        self.restore(here)
-        return bool(np.max(np.abs(difference)) < REVERSIBILITY_TOLERANCE)
-
-    def _is_certain(self, start: np.ndarray) -> bool:
-        """Whether repeated falls from about the same start end in the same minimum."""
-        here = self.state()
-        for seed in range(self.repeats):
-            noise = np.random.default_rng(np.random.SeedSequence(seed)).uniform(-NOISE, NOISE, start.shape)
-            self.system.positions = start + noise * self.system.movable[:, None]
-            self.fall(self.system)
-            difference = self.without_drift(self.system.positions - here[1])
-            self.restore(here)
-            if np.max(np.abs(difference)) > SAME:
-                return False
-        return True
+from .tolerances import SKIN_SAMPLE
 
 
 def deform(
@@ -184,18 +27,22 @@ def deform(
     strain_step: float = 1e-4,
     max_strain: float = 0.1,
     n_events: int = 6,
+    mode: str = "pure shear",
+    angle: float = 0.0,
+    fall: str | Fall = "overdamped",
+    free_width: bool = False,
     min_strain: float = 0.0,
     free_centre: tuple[float, float] | None = None,
     free_radius: float | None = None,
     every_step: bool = False,
-    fall: str | Fall = "overdamped",
     repeats: int = 0,
     potential: Potential = SILICA,
 ) -> xr.Dataset:
-    """Shear a sample quasistatically until a number of events has come, or further.
+    """Deform a sample quasistatically until a number of events has come, or further.
 
-    Per step, x is scaled by (1 + strain_step) and y by its inverse, cell and atoms affinely (pure shear at constant
-    area), then the sample goes to its energy minimum. Strain is the number of steps times `strain_step`.
+    Per step, cell and atoms are deformed affinely, by default x scaled by (1 + strain_step) and y by its inverse (pure
+    shear at constant area), then the sample goes to its energy minimum. Strain is the number of steps times
+    `strain_step`.
 
     Parameters
     ----------
@@ -207,6 +54,18 @@ def deform(
         Strain at which to stop if the events have not come.
     n_events : int
         Number of events after which to stop; the paper's is 6.
+    mode : str
+        "pure shear"; "simple shear"; "uniaxial tension", its width fixed, or free with `free_width`; or "biaxial
+        tension": the words of `listi.probe`.
+    angle : float
+        Direction of the load against x, anticlockwise [degrees]: pure shear at 90 stretches y.
+    fall : str or callable
+        Where the sample goes when its minimum is gone: "overdamped" (along dx/dt = F, the limit of slow loading) or
+        "newton" (to a minimum downhill, which rounding may choose); or a function that moves a
+        `listi.mechanics.system.System` to a minimum.
+    free_width : bool
+        For uniaxial tension along x or y: the edge of the cell across the load moves until there is no stress on it.
+        It does so before the first step, too: begin with a glass at zero pressure.
     min_strain : float
         Strain up to which to go on although they have come.
     free_centre, free_radius : (float, float) and float, optional
@@ -214,10 +73,6 @@ def deform(
         the paper's Fig. 10).
     every_step : bool
         Take every single step by the plain protocol instead of following the minimum in increments: slow, for checks.
-    fall : str or callable
-        Where the sample goes when its minimum is gone: "overdamped" (along dx/dt = F, the limit of slow loading) or
-        "newton" (to a minimum downhill, which rounding may choose); or a function that moves a
-        `listi.mechanics.system.System` to a minimum.
     repeats : int
         How often every fall of an event is repeated, with noise of 1e-6 Å on its start. Each costs as much as the fall,
         some 3 s for 9600 atoms.
@@ -227,13 +82,15 @@ def deform(
     Returns
     -------
     xarray.Dataset
-        Over ``strain`` (the strains visited): ``stress`` (sigma_xx - sigma_yy)/2 and ``energy`` per atom. Over
-        ``event``: ``event_strain`` (the first strain after it), ``event_position`` (of the atom that moved furthest,
-        in the undeformed cell), ``event_atom``, ``event_stress_drop``, ``event_displacement``, ``event_size`` (the
-        number of atoms that share it: the participation number (sum u²)² / sum u⁴ of the displacements u),
-        ``event_centre`` (of the atoms, weighted by u²), and the fields ``non_affine`` and ``configuration`` over
-        (event, atom, xy) with their ``event_cell``. With `repeats`, ``event_certain``: whether repeated falls ended in
-        the same minimum.
+        Over ``strain`` (the strains visited): ``stress`` of the load, which is (sigma_xx - sigma_yy)/2 for pure shear
+        along x, sigma_xy for simple shear, sigma_xx or (sigma_xx + sigma_yy)/2 for tension; and ``energy`` per atom.
+        Over ``event``: ``event_strain`` (the first strain after it), ``event_position`` (of the atom that moved
+        furthest, in the undeformed cell), ``event_atom``, ``event_stress_drop``, ``event_displacement``,
+        ``event_size`` (the number of atoms that share it: the participation number (sum u²)² / sum u⁴ of the
+        displacements u), ``event_centre`` (of the atoms, weighted by u²), and the fields ``non_affine`` and
+        ``configuration`` over (event, atom, xy) with their ``event_cell``. Where the load tilts the cell, the frame of
+        these fields turns with its first edge, which stays along x, and ``event_tilt`` is the shift of its upper edge.
+        With `repeats`, ``event_certain``: whether repeated falls ended in the same minimum.
 
     Raises
     ------
@@ -252,47 +109,40 @@ def deform(
     """
     _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius)
     fall = _check_fall(fall, repeats)
+    load = CellUnderLoad(make_load(mode, angle, strain_step))
+    across = _across(mode, load) if free_width else None
     first, last = round(min_strain / strain_step), round(max_strain / strain_step)
+    _check_cell(network, load, last, potential)
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
-    if network.cell[1] / stretch_of(logarithm(1.0 + strain_step), last) < 2 * (potential.cutoff + SKIN_SAMPLE):
-        raise ValueError(
-            f"cell: {network.cell.tolist()} Å is too small to be strained by {max_strain}: half its height would be "
-            f"less than the potential's cutoff of {potential.cutoff:g} Å and {SKIN_SAMPLE} Å"
-        )
     system = system_of(network, potential, mobile)
     system.relax()
-    curve, events = _shear(ShearedSample(system, strain_step, fall, int(repeats)), first, last, n_events, every_step)
-    shear = _dataset(network, strain_step, curve, events)
+    curve, events = load_to(LoadedSample(system, load, fall, int(repeats), across), first, last, n_events, every_step)
+    deformed = _dataset(network, load, curve, events)
     if repeats:
         text = f"whether {repeats} repeated falls, with noise of {NOISE:g} Å, ended in the same minimum"
         certain = np.array([event.certain for event in events], dtype=np.int8)
-        shear["event_certain"] = "event", certain, {"units": "1", "long_name": text}
-    return shear
+        deformed["event_certain"] = "event", certain, {"units": "1", "long_name": text}
+    return deformed.assign_attrs({"mode": mode, "angle": float(angle), **({"free_width": 1} if free_width else {})})
 
 
-def _shear(sample: ShearedSample, first: int, last: int, n_events: int, every_step: bool) -> tuple[list, list[_Event]]:
-    """Shear to the last event, but to the step `first` and not beyond `last`.
+def _across(mode: str, load: CellUnderLoad) -> int:
+    """Number of the edge across the load, which is to be free."""
+    if mode != "uniaxial tension" or load.tilts:
+        raise ValueError(
+            "free_width: True is for mode='uniaxial tension' along an edge of the cell, angle 0 or 90 only"
+        )
+    return int(load.load.velocity[0, 0] != 0.0)
 
-    Returns the visited (step, stress, energy) and the events.
-    """
-    system = sample.system
-    curve = [(0, sample.shear_stress(), system.energy_forces()[0])]
-    events: list[_Event] = []
-    increment = 8
-    while sample.step < (last if len(events) < n_events else first):
-        increment = min(increment, (last if len(events) < n_events else first) - sample.step)
-        if every_step or increment < 2:
-            event = sample.plain_step()
-            increment = 2
-            if event is not None:
-                events.append(event)
-        elif sample.follow(increment):
-            increment = min(2 * increment, LONGEST)
-        else:
-            increment //= 2
-            continue
-        curve.append((sample.step, sample.shear_stress(), system.energy_forces()[0]))
-    return curve, events
+
+def _check_cell(network: Network, load: CellUnderLoad, last: int, potential: Potential) -> None:
+    needed = 2 * (potential.cutoff + SKIN_SAMPLE)
+    for step in np.linspace(0, last, 9).round().astype(int):
+        edges = network.cell * load.deformation(int(step))[:2]
+        if np.any(edges < needed):
+            raise ValueError(
+                f"cell: {network.cell.tolist()} Å is too small to be strained by {last * load.strain_step:g}: it would "
+                f"be {edges.round(2).tolist()} Å, less than the {needed:g} Å that the potential needs"
+            )
 
 
 def _inside(network: Network, centre, radius: float) -> np.ndarray:
@@ -328,7 +178,8 @@ def _check_fall(fall: str | Fall, repeats: int) -> Fall:
     return FALLS[fall] if isinstance(fall, str) else fall
 
 
-def _dataset(network: Network, strain_step: float, curve: list, events: list[_Event]) -> xr.Dataset:
+def _dataset(network: Network, load: CellUnderLoad, curve: list, events: list[Event]) -> xr.Dataset:
+    strain_step, tilts = load.strain_step, load.tilts
     n, n_atoms = len(events), network.n_atoms
     atoms = np.array([e.atom for e in events], dtype=np.int64)
 
@@ -340,7 +191,7 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
     non_affine = stack([e.non_affine for e in events], fields, np.float32)
     configuration = stack([e.configuration for e in events], fields)
     variables = {
-        "stress": ("strain", [c[1] for c in curve], STRESS_UNIT, "shear stress (sigma_xx - sigma_yy)/2"),
+        "stress": ("strain", [c[1] for c in curve], STRESS_UNIT, STRESS_NAMES[load.load.mode]),
         "energy": ("strain", [c[2] / n_atoms for c in curve], ENERGY_UNIT, "potential energy per atom"),
         "event_strain": ("event", stack([e.step * strain_step for e in events], n), "1", "strain just after the event"),
         "event_position": (
@@ -350,7 +201,7 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
             "position in the undeformed cell of the atom that moved furthest",
         ),
         "event_atom": ("event", atoms, "1", "number of the atom that moved furthest"),
-        "event_stress_drop": ("event", stack([e.drop for e in events], n), STRESS_UNIT, "drop of the shear stress"),
+        "event_stress_drop": ("event", stack([e.drop for e in events], n), STRESS_UNIT, "drop of the stress"),
         "event_displacement": (
             "event",
             stack([e.displacement for e in events], n),
@@ -368,6 +219,9 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
         "non_affine": (("event", "atom", "xy"), non_affine, LENGTH_UNIT, "non-affine displacement in the event"),
         "configuration": (("event", "atom", "xy"), configuration, LENGTH_UNIT, "positions just after the event"),
     }
+    if tilts:
+        text = "shift of the upper edge of the cell along x after the event"
+        variables["event_tilt"] = "event", stack([e.tilt for e in events], n), LENGTH_UNIT, text
     return dataset(
         variables,
         coords={
@@ -379,7 +233,7 @@ def _dataset(network: Network, strain_step: float, curve: list, events: list[_Ev
     )
 
 
-def _extent(network: Network, events: list[_Event]) -> tuple[np.ndarray, np.ndarray]:
+def _extent(network: Network, events: list[Event]) -> tuple[np.ndarray, np.ndarray]:
     """Participation number (n,) of every event and its centre (n, 2) [Å] in the undeformed cell."""
     size, centre = np.empty(len(events)), np.empty((len(events), 2))
     for n, event in enumerate(events):
@@ -412,7 +266,7 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
     Raises
     ------
     ValueError
-        If there is no such event, it is of another sample, or no configurations were kept.
+        If there is no such event, it is of another sample, no configurations were kept, or the cell is tilted.
 
     Examples
     --------
@@ -429,6 +283,10 @@ def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:
         raise ValueError(f"event: {event!r} is not one of {shear.event.values.tolist()}")
     if shear.sizes["atom"] != network.n_atoms:
         raise ValueError(f"shear: is of {shear.sizes['atom']} atoms, not of the {network.n_atoms} of the network")
+    if "event_tilt" in shear:
+        raise ValueError(
+            f"shear: {shear.attrs['mode']} at {shear.attrs['angle']:g} degrees tilts the cell; a Network has none"
+        )
     then = shear.sel(event=event)
     cell = then.event_cell.values
     positions = np.mod(then.configuration.values, cell)

@@ -37,6 +37,7 @@ import numpy as np
 
 from .arithmetic import fma, lane_dot
 from .jit import JIT, PART, uint64
+from .neighbours import upright
 
 LEAF = 120  # parts with fewer atoms are not cut further
 PANEL = 64  # rows of a front that are eliminated together ...
@@ -52,8 +53,8 @@ class Factor:
 
     Parameters
     ----------
-    positions, cell
-        As in `listi.Network`; they only decide the order of elimination.
+    positions, box
+        As in `listi.mechanics.pair_sums.PairList`; they only decide the order of elimination.
     first, partner, blocks
         Half neighbour list and the pair stiffness (n_pairs, 3) from `listi.mechanics.pair_sums`.
     radius : float
@@ -70,10 +71,10 @@ class Factor:
         If the matrix is not positive definite (to single precision).
     """
 
-    def __init__(self, positions, cell, first, partner, blocks, radius, mobile=None, shift=1e-6) -> None:
+    def __init__(self, positions, box, first, partner, blocks, radius, mobile=None, shift=1e-6) -> None:
         n = len(positions)
         keep = np.ones(n, dtype=bool) if mobile is None else mobile
-        row, column = _pairs_within(radius, positions, cell, first, partner)
+        row, column = _pairs_within(radius, positions, box, first, partner)
         near = np.flatnonzero(row >= 0)
         row, column, blocks = row[near], column[near], blocks[near]
         diagonal = np.zeros((n, 3))
@@ -83,7 +84,8 @@ class Factor:
         used = keep[row] & keep[column] & np.any(blocks != 0.0, axis=1)
         row, column, blocks = row[used], column[used], blocks[used]
         self._kept = keep
-        parts = _dissect(np.flatnonzero(keep), np.mod(positions, cell), cell, radius, (True, True))
+        places, strip = upright(positions, box, radius)
+        parts = _dissect(np.flatnonzero(keep), np.mod(places, box[:2]), box[:2], strip, (True, True))
         self._factorise(n, parts, row, column, blocks, diagonal)
 
     def _factorise(self, n, parts, row, column, blocks, diagonal) -> None:
@@ -124,15 +126,17 @@ class Factor:
 
 
 @numba.njit(**JIT)
-def _pairs_within(radius, positions, cell, first, partner):
+def _pairs_within(radius, positions, box, first, partner):
     """Atoms of each pair, both -1 where they are further apart than `radius`."""
     row, column = np.full(len(partner), -1), np.full(len(partner), -1)
     for i in range(len(positions)):
         for k in range(first[i], first[i + 1]):
             j = partner[k]
             dx, dy = positions[j, 0] - positions[i, 0], positions[j, 1] - positions[i, 1]
-            dx -= cell[0] * np.rint(dx / cell[0])
-            dy -= cell[1] * np.rint(dy / cell[1])
+            rows = np.rint(dy / box[1])
+            dy -= box[1] * rows
+            dx -= box[2] * rows
+            dx -= box[0] * np.rint(dx / box[0])
             if dx * dx + dy * dy < radius * radius:
                 row[k], column[k] = i, j
     return row, column

@@ -58,6 +58,14 @@ class System:
     potential : Potential
         What atoms do to each other; the paper's by default.
 
+    Attributes
+    ----------
+    positions, cell
+        May be changed from outside.
+    tilt : float
+        Shift along x of the upper edge of the cell against the lower [Å]: the cell is spanned by (cell[0], 0) and
+        (tilt, cell[1]). Zero at first; may be changed from outside.
+
     Raises
     ------
     ValueError
@@ -68,41 +76,53 @@ class System:
         self.positions = np.array(positions, dtype=float)
         self.species = np.ascontiguousarray(species, dtype=np.int8)
         self.cell = np.array(cell, dtype=float)
+        self.tilt = 0.0
         self.mobile = None if mobile is None or np.all(mobile) else np.asarray(mobile, dtype=bool)
         self.potential = potential
         self._list_radius = potential.cutoff + SKIN  # of the neighbour list [Å]
         potential.check_species(self.species)
         check_lengths(potential)
-        if np.any(self.cell < 2 * self._list_radius):
-            raise ValueError(
-                f"cell: {self.cell.tolist()} Å is too small for the potential's cutoff of {potential.cutoff:g} Å; "
-                f"each edge needs {2 * self._list_radius:g} Å"
-            )
+        self._check_cell()
         self._table = potential.table
         self._listed: np.ndarray | None = None
-        self._listed_cell = self.cell.copy()
+        self._listed_box = self._box
         self._factor: Factor | None = None
         self._excess = 0  # iterations beyond ITERATIONS_WITH_NEW_FACTOR since the factor was made
         self._blocks = np.empty((0, 3))
         self.movable = np.ones(len(self.positions), dtype=bool) if self.mobile is None else self.mobile
         self._frozen = ~self.movable
 
+    def _check_cell(self) -> None:
+        if np.any(self.cell < 2 * self._list_radius):
+            raise ValueError(
+                f"cell: {self.cell.tolist()} Å is too small for the potential's cutoff of {self.potential.cutoff:g} Å; "
+                f"each edge needs {2 * self._list_radius:g} Å"
+            )
+
+    @property
+    def _box(self) -> np.ndarray:
+        return np.array([*self.cell, self.tilt])
+
     def _refresh_list(self) -> None:
-        """Rebuild the neighbour list when two atoms may have come closer by more than the skin."""
+        """Rebuild the neighbour list when two atoms may have come closer by more than the skin.
+
+        A pair at a distance of `_list_radius` when listed has since come closer by the strain times that.
+        """
         if self._listed is not None:
-            ratio = self.cell / self._listed_cell
-            moved = self.positions - self._listed * ratio
+            deformation = between(self._listed_box, self._box)
+            moved = self.positions - transformed(self._listed, deformation)
             moved -= moved.mean(axis=0)
-            strained = np.max(np.abs(1.0 - 1.0 / ratio)) * self._list_radius
-            if 2.0 * np.sqrt(np.max(np.sum(moved**2, axis=1))) + strained < SKIN:
+            strained = np.max(np.abs(1.0 - 1.0 / deformation[:2])) + abs(deformation[2])
+            if 2.0 * np.sqrt(np.max(np.sum(moved**2, axis=1))) + strained * self._list_radius < SKIN:
                 return
-        self.first, self.partner = neighbour_list(self.positions, self.cell, self._list_radius)
-        self._listed, self._listed_cell = self.positions.copy(), self.cell.copy()
+        self._check_cell()
+        self.first, self.partner = neighbour_list(self.positions, self._box, self._list_radius)
+        self._listed, self._listed_box = self.positions.copy(), self._box
 
     @property
     def _pairs(self) -> PairList:
         """What every kernel over pairs takes."""
-        return PairList(self.positions, self.species, self.cell, self._table, self.first, self.partner)
+        return PairList(self.positions, self.species, self._box, self._table, self.first, self.partner)
 
     def energy_forces(self) -> tuple[float, np.ndarray]:
         """Return the energy and the forces (n_atoms, 2), zero on atoms that may not move; keeps the virial."""
@@ -164,7 +184,7 @@ class System:
             for shift in shifts:
                 try:
                     self._factor = Factor(
-                        self.positions, self.cell, self.first, self.partner, blocks, reach, self.mobile, shift
+                        self.positions, self._box, self.first, self.partner, blocks, reach, self.mobile, shift
                     )
                     return
                 except IndefiniteError:
@@ -229,7 +249,7 @@ class System:
         return solution, False, True
 
     def affine_response(self, gradient: np.ndarray) -> np.ndarray:
-        """Non-affine velocity (n_atoms, 2) [Å] of the minimum per unit of a diagonal strain `gradient` (2,).
+        """Non-affine velocity (n_atoms, 2) [Å] of the minimum per unit of homogeneous strain `gradient` (2, 2).
 
         Solves Hessian u = d(force)/d(strain) at frozen scaled coordinates, after `linearise`.
         """
@@ -317,6 +337,26 @@ class System:
                 return new_energy, new_forces
         self.positions = start
         return None
+
+
+def between(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return the deformation (xx, yy, xy) that takes one cell (width, height, tilt) to another."""
+    width, height = new[0] / old[0], new[1] / old[1]
+    return np.array([width, height, (new[2] - width * old[2]) / old[1]])
+
+
+def transformed(vectors: np.ndarray, deformation: np.ndarray) -> np.ndarray:
+    """Return vectors (n, 2) after a deformation (xx, yy, xy)."""
+    image = vectors * deformation[:2]
+    image[:, 0] += deformation[2] * vectors[:, 1]
+    return image
+
+
+def transformed_back(vectors: np.ndarray, deformation: np.ndarray) -> np.ndarray:
+    """Return the vectors (n, 2) that a deformation (xx, yy, xy) takes to the given ones."""
+    image = vectors / deformation[:2]
+    image[:, 0] -= deformation[2] / deformation[0] * image[:, 1]
+    return image
 
 
 def system_of(network: Network, potential: Potential = SILICA, mobile: np.ndarray | None = None) -> System:

@@ -7,8 +7,10 @@ from typing import TypeGuard
 import numpy as np
 
 
-def minimum_image(difference: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Return difference vectors (..., 2) [Å] between nearest periodic images."""
+def minimum_image(difference: np.ndarray, cell: np.ndarray, tilt: float = 0.0) -> np.ndarray:
+    """Return difference vectors (..., 2) [Å] between nearest periodic images; `tilt` shifts the upper edge [Å]."""
+    if tilt:
+        difference = difference - np.multiply.outer(np.round(difference[..., 1] / cell[1]), np.array([tilt, cell[1]]))
     return difference - cell * np.round(difference / cell)
 
 

@@ -5,7 +5,10 @@ import pytest
 
 import listi
 from listi.mechanics import lammps
+from listi.mechanics.load import MODES, CellUnderLoad, make_load
+from listi.mechanics.quasistatic import LoadedSample
 from listi.mechanics.shear import deform, state_after
+from listi.mechanics.system import System
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +49,86 @@ def test_same_input_same_bits(glass, shear):
     assert again.identical(shear)
 
 
-def test_first_event_in_lammps(glass, shear):
+@pytest.mark.parametrize(
+    ("mode", "angle"),
+    [("pure shear", 0), ("pure shear", 90), ("pure shear", 30), ("simple shear", 0), ("uniaxial tension", 0)]
+    + [("biaxial tension", 0)],
+)
+def test_first_event_in_lammps(glass, mode, angle):
     """LAMMPS, minimising at the same strains by its own method, keeps the branch to the same step and no further."""
+    shear, load = deform(glass, n_events=1, mode=mode, angle=angle), CellUnderLoad(make_load(mode, angle))
     step = round(float(shear.event_strain[0]) / 1e-4)
     lmp = lammps.build(glass)
     lmp.command("min_modify dmax 0.02 line quadratic")
     jumps = []
     for k in (step - 20, step - 10, step - 5, step - 2, step - 1, step):
-        moved = lammps.strain_to(lmp, glass.cell, 1e-4, k, 1e-9)
+        moved = lammps.strain_to(lmp, glass.cell, k, load)
         jumps.append(np.linalg.norm(moved - moved.mean(axis=0), axis=1))
     assert max(j.max() for j in jumps[:-1]) < 0.5
     assert jumps[-1].max() > 1.0
     assert jumps[-1].argmax() == int(shear.event_atom[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_energy_grows_by_stress_times_strain(glass, mode):
+    """Central differences, at angles that tilt the cell and that do not; the work of a load is its velocity : stress."""
+    factor = {"pure shear": 2.0, "biaxial tension": 2.0}.get(mode, 1.0)
+    for angle in (0.0, 90.0, 30.0):
+        load = CellUnderLoad(make_load(mode, angle))
+        sample = LoadedSample(System(glass.positions, glass.species, glass.cell), load)
+        assert sample.follow(8)
+        energies, areas = [], []
+        for steps in (-1, 2):
+            sample.deform(steps)
+            assert not sample.find_minimum()
+            energies.append(sample.system.energy_forces()[0])
+            areas.append(np.prod(sample.system.cell))
+        sample.deform(-1)
+        sample.find_minimum()
+        strain = 2e-4 if mode == "simple shear" else 2.0 * np.log(1.0001)
+        work = (energies[1] - energies[0]) / strain / np.mean(areas)
+        assert work == pytest.approx(factor * sample.stress(), rel=1e-5)
+
+
+def test_a_turned_glass_breaks_alike_under_a_turned_load(glass):
+    """By a quarter of a turn; a load that turns its first edge, one that tilts the other, one that does neither."""
+    x, y = glass.positions.T
+    turned = glass.replace(positions=np.column_stack([glass.cell[1] - y, x]), cell=glass.cell[::-1])
+    for mode, angle in (("pure shear", 30.0), ("simple shear", 0.0), ("uniaxial tension", 0.0)):
+        one, other = deform(glass, mode=mode, angle=angle), deform(turned, mode=mode, angle=angle + 90.0)
+        same = 2 if mode == "simple shear" else 6  # of a fall, rounding may choose the end
+        np.testing.assert_allclose(one.event_strain[:same], other.event_strain[:same], atol=1e-9)
+        np.testing.assert_array_equal(one.event_atom[:same], other.event_atom[:same])
+
+
+def test_simple_shear_is_pure_shear_and_a_rotation(glass):
+    """To first order, of half the strain at 45 degrees; and single steps give the same as increments."""
+    simple, pure = deform(glass, mode="simple shear", n_events=1), deform(glass, angle=45.0, n_events=1)
+    assert simple.event_atom == pure.event_atom
+    assert simple.event_strain.item() == pytest.approx(2.0 * pure.event_strain.item(), rel=0.03)
+    assert simple.stress[0].item() == pytest.approx(pure.stress[0].item(), rel=1e-9)
+    np.testing.assert_allclose(simple.event_tilt, glass.cell[1] * simple.event_strain, rtol=1e-9)
+    plain = deform(glass, mode="simple shear", n_events=1, every_step=True)
+    assert plain.event_atom == simple.event_atom
+    assert plain.event_strain.item() == pytest.approx(simple.event_strain.item())
+    with pytest.raises(ValueError, match="shear: simple shear at 0 degrees tilts the cell"):
+        state_after(glass, simple, 1)
+
+
+def test_a_free_edge_bears_no_stress(glass):
+    """Along y: the width of the state after an event is where the stress across vanishes; single steps give the same."""
+    how = {"mode": "uniaxial tension", "angle": 90, "free_width": True, "n_events": 1}
+    pulled = deform(glass, **how)
+    state = pulled.isel(event=0)
+    stress = System(state.configuration.values, glass.species, state.event_cell.values).stress()
+    assert abs(stress[0, 0]) < 1e-7 < stress[1, 1]
+    assert state.event_cell[0] < 0.98 * glass.cell[0]
+    steps = round(float(state.event_strain) / 1e-4)
+    assert state.event_cell[1] == pytest.approx(glass.cell[1] * 1.0001**steps)
+    plain = deform(glass, every_step=True, **how)
+    assert plain.event_atom == state.event_atom
+    assert plain.event_strain.item() == pytest.approx(state.event_strain.item())
+    np.testing.assert_allclose(state.event_cell, plain.event_cell[0], rtol=1e-6)
 
 
 def test_frozen_surroundings_follow_the_affine_deformation(glass):
@@ -104,7 +175,7 @@ def test_a_sample_that_tears_when_relaxed_says_so(glass):
 
 def test_a_cell_that_would_become_too_low_is_refused():
     """At a strain of 1 its height is e times less: 45.75 Å become 16.8, 57 become 20.97, and 58 become 21.3."""
-    for height, message in ((45.75, "^cell: .* too small to be strained by 1.0"), (57.0, "^cell: "), (58.0, "minimum")):
+    for height, message in ((45.75, "^cell: .* too small to be strained by 1:"), (57.0, "^cell: "), (58.0, "minimum")):
         pair = listi.Network([[5.0, 5.0], [6.5, 5.0]], [0, 1], None, [60.0, height])
         with pytest.raises(ValueError, match=message):
             deform(pair, max_strain=1.0)
@@ -133,6 +204,9 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
         ("n_events", 2.5),
         ("n_events", True),
         ("free_radius", -1.0),
+        ("mode", "torsion"),
+        ("angle", np.nan),
+        ("free_width", True),
         ("free_centre", 3.0),
         ("free_centre", (np.nan, 0.0)),
     ],

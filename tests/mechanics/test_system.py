@@ -50,10 +50,12 @@ def test_crystal_as_generated_is_under_tension():
     assert stress[1, 1] == pytest.approx(stress[0, 0], abs=1e-12)
 
 
-def test_neighbour_list_against_all_pairs(glass):
-    first, partner = neighbour_list(glass.positions, glass.cell, SILICA.cutoff)
+@pytest.mark.parametrize("tilt", [0.0, 9.0, -70.0])
+def test_neighbour_list_against_all_pairs(glass, tilt):
+    first, partner = neighbour_list(glass.positions, np.array([*glass.cell, tilt]), SILICA.cutoff)
     row = np.repeat(np.arange(glass.n_atoms), np.diff(first))
-    distance = np.linalg.norm(minimum_image(glass.positions[:, None] - glass.positions[None], glass.cell), axis=2)
+    vectors = minimum_image(glass.positions[:, None] - glass.positions[None], glass.cell, tilt)
+    distance = np.linalg.norm(vectors, axis=2)
     expected = np.argwhere(np.triu(distance < SILICA.cutoff, 1))
     assert {tuple(p) for p in expected} == set(zip(row.tolist(), partner.tolist(), strict=True))
     assert len(partner) == len(expected)
@@ -143,7 +145,7 @@ def test_factor_solves_the_dense_system(glass):
     mobile = np.linalg.norm(glass.positions - glass.cell / 2, axis=1) < 20.0
     system.linearise()
     factor = Factor(
-        glass.positions, glass.cell, system.first, system.partner, system._blocks, system._list_radius, mobile
+        glass.positions, system._box, system.first, system.partner, system._blocks, system._list_radius, mobile
     )
     right = np.zeros_like(glass.positions)
     right[mobile] = np.random.default_rng(6).normal(size=(mobile.sum(), 2))
@@ -181,7 +183,7 @@ def test_factor_refuses_an_indefinite_matrix(glass):
     system = state(glass)
     system.linearise()
     with pytest.raises(IndefiniteError):
-        Factor(glass.positions, glass.cell, system.first, system.partner, -system._blocks, system._list_radius)
+        Factor(glass.positions, system._box, system.first, system.partner, -system._blocks, system._list_radius)
 
 
 @pytest.mark.parametrize(
