@@ -12,15 +12,17 @@ of tolerance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy.sparse import csr_array
 
 from ..mechanics.forms import SILICA
+from ..mechanics.load import make_load
 from ..mechanics.potential import Potential
-from ..mechanics.shear import relax, state_after
+from ..mechanics.shear import load_of, relax, state_after
 from ..mechanics.system import System
 from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
@@ -60,7 +62,7 @@ class FreshMap:
         Discs with an atom that strayed further are probed again [Å]; 0 probes all.
     probing : Dataset, optional
         What `listi.probe` returned on this grid for the first state, which is then not probed again.
-    potential : Potential
+    potential, mode, angle
         As for `listi.probe`.
 
     Raises
@@ -76,14 +78,18 @@ class FreshMap:
         moved: float = MOVED,
         probing: xr.Dataset | None = None,
         potential: Potential = SILICA,
+        mode: str = "pure shear",
+        angle: float = 0.0,
     ) -> None:
         if not moved >= 0.0:
             raise ValueError(f"moved: {moved} Å is not >= 0 Å")
         self.grid, self.r_free, self.moved, self.potential = grid, r_free, moved, potential
+        self.load: dict[str, Any] = {"mode": mode, "angle": float(angle)}
+        self._weight = make_load(mode, angle).weight
         self.probed = 0.0  # share of the discs that were probed for the last map
         self._critical = np.full(np.prod(grid), np.nan)
         if probing is not None:
-            self._critical = _critical(probing, grid, r_free, potential)
+            self._critical = _critical(probing, grid, r_free, potential, self.load)
         self._last = np.zeros(len(self._critical), dtype=int)  # state in which each disc was last probed
         self._states: list[Network] = []
 
@@ -94,11 +100,13 @@ class FreshMap:
         again = self._strayed(network) if number else np.isnan(self._critical)
         if again.any():
             points = grid_points(network.cell, self.grid)[again]
-            found = probe(network, points=points, r_free=self.r_free, potential=self.potential)
+            found = probe(network, points=points, r_free=self.r_free, potential=self.potential, **self.load)
             self._critical[again] = found.critical_stress
         self._last[again] = number
         self.probed = float(again.mean())
-        threshold = self._critical - _local_stress(network, self.grid, self.r_free, self.potential)
+        virials = System(network.positions, network.species, network.cell, potential=self.potential).virials()
+        stress = stress_of_discs(virials, network.positions, network.cell, self.grid, self.r_free)
+        threshold = self._critical - stress @ self._weight
         return as_map(threshold, network.cell, self.grid, "threshold", STRESS_UNIT, "local stress threshold")
 
     def _strayed(self, network: Network) -> np.ndarray:
@@ -112,12 +120,14 @@ class FreshMap:
         return strayed
 
 
-def _critical(probing: xr.Dataset, grid: tuple[int, int], r_free: float, potential: Potential) -> np.ndarray:
+def _critical(
+    probing: xr.Dataset, grid: tuple[int, int], r_free: float, potential: Potential, load: Mapping
+) -> np.ndarray:
     """Critical stress of every disc, (n_points,); NaN where a probe found none."""
     found = probing.critical_stress.transpose("x", "y")
     if found.shape != tuple(grid):
         raise ValueError(f"probing: has {found.shape} points; {tuple(grid)} are needed here")
-    wanted = PROTOCOL | {"r_free": r_free, "tether": 0.0}
+    wanted = PROTOCOL | {"r_free": r_free, "tether": 0.0, **load}
     del wanted["max_strain"]  # decides only which discs have a threshold
     attrs = require_protocol(probing, **wanted)
     read_protocol(probing, np.asarray(attrs["cell"]), potential)
@@ -129,13 +139,6 @@ def _spread(moved: np.ndarray, inside: csr_array) -> np.ndarray:
     mean = (inside @ moved) / inside.sum(axis=1)[:, None]
     disc = np.repeat(np.arange(inside.shape[0]), np.diff(inside.indptr))
     return disc_max(np.linalg.norm(moved[inside.indices] - mean[disc], axis=1), inside)
-
-
-def _local_stress(network: Network, grid: tuple[int, int], r_free: float, potential: Potential) -> np.ndarray:
-    """Local shear stress at every grid point, (n_points,) [energy/Å²]: `initial_stress` of `listi.probe`, unprobed."""
-    virials = System(network.positions, network.species, network.cell, potential=potential).virials()
-    stress = stress_of_discs(virials, network.positions, network.cell, grid, r_free)
-    return 0.5 * (stress[:, 0] - stress[:, 2])
 
 
 def follow(
@@ -154,7 +157,7 @@ def follow(
         What `listi.deform` made of it, with its `configuration`; any number of events.
     indicator : callable, optional
         (network) -> map over (x, y), low where soft, such as ``lambda state: listi.predict(state, model).threshold``.
-        By default a `FreshMap`: probing, where the sample has changed.
+        By default a `FreshMap` for the load of the deformation: probing, where the sample has changed.
     potential : Potential
         That the sample was deformed with.
 
@@ -168,7 +171,8 @@ def follow(
     Raises
     ------
     ValueError
-        If `shear` holds no configurations, or a parameter makes no sense.
+        If `shear` holds no configurations, its load tilts the cell or is not that of a `FreshMap`, or a parameter makes
+        no sense.
 
     Examples
     --------
@@ -181,7 +185,10 @@ def follow(
     >>> followed.fresh.values.round(2)
     array([0.96, 0.48])
     """
-    indicator = FreshMap(potential=potential) if indicator is None else indicator
+    load = load_of(shear)
+    indicator = FreshMap(potential=potential, **load) if indicator is None else indicator
+    if isinstance(indicator, FreshMap) and indicator.load != load:
+        raise ValueError(f"indicator: is a FreshMap of {indicator.load}; the deformation is of {load}")
     fields: list[xr.DataArray] = []
     fresh, probed = [], []
     for state, atom in zip(states(network, shear, potential), shear.event_atom.values, strict=True):
@@ -227,7 +234,7 @@ def live_maps(
     ValueError
         If `shear` holds no configurations, or a parameter makes no sense.
     """
-    probed = FreshMap(grid, r_free)
+    probed = FreshMap(grid, r_free, **load_of(shear))
     fields = [probed(state) for state in states(network, shear)]
     fields.append(probed(relax(state_after(network, shear, int(shear.event[-1])))))
     fields = [field.assign_coords({name: fields[0][name] for name in "xy"}) for field in fields]

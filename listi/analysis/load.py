@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..mechanics.forms import SILICA
+from ..mechanics.load import Load, make_load
 from ..mechanics.potential import Potential
 from ..mechanics.system import System, system_of
 from ..network.geometry import grid_product, minimum_image, nearest_point
@@ -25,8 +26,7 @@ from .discs import R_FREE, as_map, membership
 from .spots import softest_spots
 
 UNBALANCED = 0.01  # share of the affine change of the forces that the non-affine motion may leave at most
-PURE_SHEAR = np.array([1.0, -1.0])  # diagonal of the strain per unit strain
-RATE_PROTOCOL = {"mode": "pure shear", "angle": 0.0}  # for which the stress rate is known
+PURE_SHEAR = make_load()
 
 
 class Pairs(NamedTuple):
@@ -52,14 +52,14 @@ class Pairs(NamedTuple):
 
 
 class Response(NamedTuple):
-    """First-order response of a sample to pure shear along x.
+    """First-order response of a sample to a load.
 
     Attributes
     ----------
     velocity : ndarray, shape (n_atoms, 2)
         Non-affine displacement of each atom per unit strain [Å].
     virial_rate : ndarray, shape (n_atoms,)
-        Change per unit strain of each atom's share of the shear stress times area (half of each of its pairs) [energy].
+        Change per unit strain of each atom's share of the load's stress times area, half of each of its pairs [energy].
     affine_rate : ndarray, shape (n_atoms,)
         The same if atoms moved affinely.
     """
@@ -105,8 +105,8 @@ def per_atom_sum(pairs: Pairs, values: np.ndarray, n_atoms: int) -> np.ndarray:
     return 0.5 * (np.bincount(pairs.first, values, n_atoms) + np.bincount(pairs.second, values, n_atoms))
 
 
-def respond(network: Network, potential: Potential = SILICA) -> Response:
-    """Return the first-order response of a sample to pure shear along x.
+def respond(network: Network, potential: Potential = SILICA, load: Load = PURE_SHEAR) -> Response:
+    """Return the first-order response of a sample to a load, by default pure shear along x.
 
     Raises
     ------
@@ -117,15 +117,15 @@ def respond(network: Network, potential: Potential = SILICA) -> Response:
     system = system_of(network, potential)
     pairs = pairs_of(system)
     check_in_one_piece(pairs, network.n_atoms)
-    velocity = system.affine_response(PURE_SHEAR)
-    affine = pairs.vector * PURE_SHEAR
+    velocity = system.affine_response(load.velocity)
+    affine = np.einsum("ab,pb->pa", load.velocity, pairs.vector)
     total = affine + velocity[pairs.second] - velocity[pairs.first]
     residual = np.abs(_force_rate(pairs, total, network.n_atoms)).max()
     if residual > UNBALANCED * np.abs(_force_rate(pairs, affine, network.n_atoms)).max():
         raise ValueError(
             f"network: forces change by {residual:.3g} per unit strain at best; the sample may be near an instability"
         )
-    rates = (per_atom_sum(pairs, _virial_rate(pairs, change), network.n_atoms) for change in (total, affine))
+    rates = (per_atom_sum(pairs, _virial_rate(pairs, change, load), network.n_atoms) for change in (total, affine))
     return Response(velocity, *rates)
 
 
@@ -137,22 +137,27 @@ def _force_rate(pairs: Pairs, change: np.ndarray, n_atoms: int) -> np.ndarray:
     return np.stack(forces, axis=1)
 
 
-def _virial_rate(pairs: Pairs, change: np.ndarray) -> np.ndarray:
-    """Change of (f_x x - f_y y)/2 of each pair, f = U'/r (x, y), where its vector changes by `change` (n_pairs, 2)."""
+def _virial_rate(pairs: Pairs, change: np.ndarray, load: Load) -> np.ndarray:
+    """Change of each pair's share f_a d_b, f = U'/r d, of the load's stress times area, where d changes by `change`."""
     (x, y), (cx, cy) = pairs.vector.T, change.T
     xx, xy, yy = pairs.stiffness.T
-    along_x = (xx * cx + xy * cy) * x + pairs.tension * x * cx
-    along_y = (xy * cx + yy * cy) * y + pairs.tension * y * cy
-    return 0.5 * (along_x - along_y)
+    fx, fy = xx * cx + xy * cy, xy * cx + yy * cy
+    rates = fx * x + pairs.tension * x * cx, fy * x + pairs.tension * y * cx, fy * y + pairs.tension * y * cy
+    return load.weight[0] * rates[0] + load.weight[1] * rates[1] + load.weight[2] * rates[2]
 
 
 def stress_rate(
-    network: Network, grid: tuple[int, int] = (50, 50), r_free: float = R_FREE, potential: Potential = SILICA
+    network: Network,
+    grid: tuple[int, int] = (50, 50),
+    r_free: float = R_FREE,
+    mode: str = "pure shear",
+    angle: float = 0.0,
+    potential: Potential = SILICA,
 ) -> xr.DataArray:
     """Map of the local stress per unit strain of the whole sample, d tau_loc / d gamma, in the state given.
 
-    The sample is sheared by pure shear along x, as by `listi.deform`; the stress is that of the disc of `listi.probe`,
-    over the same atoms. It costs one linear solve.
+    The sample is loaded as by `listi.deform`; the stress is that of the disc of `listi.probe`, over the same atoms. It
+    costs one linear solve.
 
     Parameters
     ----------
@@ -162,6 +167,8 @@ def stress_rate(
         Number of points along x and y, at i L / n.
     r_free : float
         Radius of the discs [Å]; the paper's is 11.
+    mode, angle
+        Of the load, as for `listi.deform`.
     potential : Potential
         Of the pairs; the paper's by default.
 
@@ -183,10 +190,11 @@ def stress_rate(
     >>> float(rate.mean().round(3))
     0.052
     """
+    load = make_load(mode, angle)
     inside = membership(network.positions, network.cell, grid, r_free)
-    values = inside @ respond(network, potential).virial_rate / (np.pi * r_free**2)
-    rate = as_map(values, network.cell, grid, "stress_rate", STRESS_UNIT, "local shear stress per unit remote strain")
-    return rate.assign_attrs(RATE_PROTOCOL, r_free=float(r_free))
+    values = inside @ respond(network, potential, load).virial_rate / (np.pi * r_free**2)
+    rate = as_map(values, network.cell, grid, "stress_rate", STRESS_UNIT, "local stress per unit remote strain")
+    return rate.assign_attrs(mode=mode, angle=float(angle), r_free=float(r_free))
 
 
 def strain_to_failure(threshold: xr.DataArray | xr.Dataset, rate: xr.DataArray) -> xr.DataArray:
@@ -195,7 +203,7 @@ def strain_to_failure(threshold: xr.DataArray | xr.Dataset, rate: xr.DataArray) 
     Parameters
     ----------
     threshold : DataArray over (x, y), or Dataset
-        Of pure shear along x, as probed or predicted; a Dataset with `threshold` is what `listi.probe` returns.
+        As probed or predicted, for the load of the rate; a Dataset with `threshold` is what `listi.probe` returns.
     rate : DataArray over (x, y)
         From `stress_rate`, of the same sample on the same grid.
 
@@ -218,7 +226,7 @@ def strain_to_failure(threshold: xr.DataArray | xr.Dataset, rate: xr.DataArray) 
     >>> float(strain.min().round(3))
     0.026
     """
-    for name in (*RATE_PROTOCOL, "r_free"):
+    for name in ("mode", "angle", "r_free"):
         recorded, needed = (attrs.get(name) for attrs in (threshold.attrs, rate.attrs))
         if recorded is not None and needed is not None and recorded != needed:
             raise ValueError(f"threshold: was made with {name} = {recorded!r}; the rate is of {needed!r}")

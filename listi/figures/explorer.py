@@ -22,7 +22,7 @@ from ..analysis.sample import Sample
 from ..compendium.sample_files import load_sample
 from ..files import write_bytes
 from ..imaging.mapped import MappedImage
-from ..mechanics.shear import deform
+from ..mechanics.shear import deform, load_of
 from ..network.geometry import grid_lines, grid_points, grid_product, wrap
 from ..network.network import Network
 from ..probing.curves import curves
@@ -205,7 +205,9 @@ def _with_states(sample: Sample) -> Sample:
     if "configuration" in shear:
         return sample
     last = float(shear.strain[-1])
-    again = deform(sample.network, shear.attrs["strain_step"], last, shear.sizes["event"], min_strain=last)
+    again = deform(
+        sample.network, shear.attrs["strain_step"], last, shear.sizes["event"], min_strain=last, **load_of(shear)
+    )
     return replace(sample, shear=again)
 
 
@@ -221,7 +223,8 @@ def _maps(sample: Sample) -> dict[str, xr.DataArray]:
     maps = {title: values for title, values in maps.items() if values.sizes == first.sizes}
     if sample.probing is not None:
         threshold = sample.probing.threshold.transpose("x", "y")
-        rate = stress_rate(sample.network, threshold.shape, float(sample.probing.attrs["r_free"]))
+        how = float(sample.probing.attrs["r_free"]), *load_of(sample.probing).values()
+        rate = stress_rate(sample.network, threshold.shape, *how)
         maps["Strain to failure"] = strain_to_failure(threshold, rate)
     return {title: values.transpose("x", "y") for title, values in maps.items()}
 

@@ -6,6 +6,7 @@ How the sample is followed: `listi.mechanics.quasistatic`.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -243,6 +244,11 @@ def _extent(network: Network, events: list[Event]) -> tuple[np.ndarray, np.ndarr
         from_start = minimum_image(network.positions - start, network.cell)
         centre[n] = np.mod(start + np.sum(squared[:, None] * from_start, axis=0) / squared.sum(), network.cell)
     return size, centre
+
+
+def load_of(shear: xr.Dataset) -> dict[str, Any]:
+    """Return mode and angle of a deformation; those stored before there was a choice are of pure shear along x."""
+    return {"mode": shear.attrs.get("mode", "pure shear"), "angle": float(shear.attrs.get("angle", 0.0))}
 
 
 def state_after(network: Network, shear: xr.Dataset, event: int) -> Network:

@@ -54,6 +54,19 @@ def test_after_an_event_only_discs_that_changed_are_probed(glass, shear):
     np.testing.assert_allclose(new, listi.probe(state, GRID, r_free=R_FREE).threshold, rtol=1e-6)
 
 
+def test_a_map_of_another_load_is_followed_and_mixed_up_with_none(glass):
+    """Tension along y: the next event is carried to its disc by the stress of that load, or another is refused."""
+    how = {"mode": "uniaxial tension", "angle": 90}
+    pulled = listi.deform(glass, n_events=2, **how)
+    fresh = follow.FreshMap(GRID, R_FREE, **how)
+    followed = listi.follow(glass, pulled, fresh)
+    probed = listi.probe(glass, GRID, r_free=R_FREE, **how)
+    np.testing.assert_allclose(followed.maps[0], probed.threshold, rtol=1e-9)
+    assert follow.live_maps(glass, pulled, GRID, R_FREE).sizes["state"] == 3
+    with pytest.raises(ValueError, match="^indicator: .*'pure shear'.*; the deformation is of .*tension"):
+        listi.follow(glass, pulled, follow.FreshMap(GRID, R_FREE))
+
+
 def test_any_indicator_can_be_followed(glass, shear):
     seen = []
 

@@ -8,6 +8,8 @@ from scipy.optimize import brentq
 import listi
 from listi.analysis import discs, load, predictors
 from listi.mechanics.forms import SILICA
+from listi.mechanics.load import CellUnderLoad, make_load
+from listi.mechanics.quasistatic import LoadedSample
 from listi.mechanics.system import System, system_of
 from listi.network.network import Network
 
@@ -35,6 +37,25 @@ def test_the_stress_rate_is_the_change_of_local_stress_of_a_strained_sample(glas
     np.testing.assert_allclose(found.values.ravel(), numeric, rtol=1e-3, atol=1e-3 * numeric.mean())
     affine = inside @ load.respond(glass).affine_rate / (np.pi * R_FREE**2)
     assert np.max(np.abs(affine / numeric - 1)) > 0.3  # atoms do not move affinely, and it matters
+
+
+@pytest.mark.parametrize(
+    ("mode", "angle"), [("uniaxial tension", 90.0), ("biaxial tension", 0.0), ("simple shear", 0.0), ("pure shear", 30)]
+)
+def test_the_stress_rate_of_other_loads(glass, mode, angle):
+    """Against one step forth and one back of the sample under that load, its virials in the frame of the glass."""
+    how = CellUnderLoad(make_load(mode, angle, 1e-5))
+    inside, virials = discs.membership(glass.positions, glass.cell, GRID, R_FREE), []
+    for steps in (1, -1):
+        sample = LoadedSample(system_of(glass), how)
+        sample.deform(steps)
+        sample.find_minimum()
+        turned = [how.stress(np.array([[xx, xy], [xy, yy]]), steps) for xx, xy, yy in sample.system.virials()]
+        virials.append(np.array(turned))
+    numeric = inside @ (virials[0] - virials[1]) / (2e-5 * np.pi * R_FREE**2)
+    found = listi.stress_rate(glass, GRID, R_FREE, mode, angle)
+    np.testing.assert_allclose(found.values.ravel(), numeric, rtol=2e-3, atol=2e-3 * np.abs(numeric).mean())
+    assert listi.strain_to_failure(listi.probe(glass, GRID, r_free=R_FREE, mode=mode, angle=angle), found).min() > 0.0
 
 
 def test_it_is_the_stress_that_a_probe_measures(glass):
