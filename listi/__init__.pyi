@@ -27,6 +27,7 @@ from .mechanics.forms import lennard_jones as lennard_jones
 from .mechanics.forms import silica as silica
 from .mechanics.lammps import write_lammps as write_lammps
 from .mechanics.potential import Potential as Potential
+from .mechanics.rupture import rupture as rupture
 from .mechanics.shear import deform as deform
 from .mechanics.shear import relax as relax
 from .mechanics.shear import state_after as state_after

@@ -38,6 +38,7 @@ WIDTH_STEP = 1e-3  # change of the width at once, at most
 WIDTH_TRIALS = 1000  # changes of the width after which it is given up
 FALLS = {"overdamped": overdamped, "newton": System.relax}
 Fall = Callable[[System], object]
+Curve = list[tuple[int, float, float]]  # steps, stress of the load [energy/Å²] and energy
 
 
 @dataclass
@@ -247,9 +248,16 @@ class LoadedSample:
 
 
 def load_to(
-    sample: LoadedSample, first: int, last: int, n_events: int, every_step: bool
-) -> tuple[list[tuple[int, float, float]], list[Event]]:
+    sample: LoadedSample,
+    first: int,
+    last: int,
+    n_events: int,
+    every_step: bool = False,
+    is_over: Callable[[LoadedSample, Curve], bool] | None = None,
+) -> tuple[Curve, list[Event]]:
     """Load a sample to the last of a number of events, but to the step `first` and not beyond `last`.
+
+    `is_over`, called with the sample and the curve after every event, may end it earlier.
 
     Returns
     -------
@@ -269,6 +277,10 @@ def load_to(
             increment = 2
             if event is not None:
                 events.append(event)
+                curve.append((sample.step, sample.stress(), system.energy_forces()[0]))
+                if is_over is not None and is_over(sample, curve):
+                    break
+                continue
         elif sample.follow(increment):
             increment = min(2 * increment, LONGEST)
         else:

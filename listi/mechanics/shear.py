@@ -5,7 +5,9 @@ How the sample is followed: `listi.mechanics.quasistatic`.
 
 from __future__ import annotations
 
+import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT, dataset
 from .forms import SILICA
 from .load import STRESS_NAMES, CellUnderLoad, make_load
 from .potential import Potential
-from .quasistatic import FALLS, NOISE, Event, Fall, LoadedSample, load_to
+from .quasistatic import FALLS, NOISE, Curve, Event, Fall, LoadedSample, load_to
 from .system import System, system_of
 from .tolerances import SKIN_SAMPLE
 
@@ -108,6 +110,30 @@ def deform(
     >>> shear.event_strain.values.round(3)
     array([0.024, 0.043])
     """
+    return deform_until(
+        None, network, strain_step, max_strain, n_events, mode, angle, fall, free_width, min_strain, free_centre,
+        free_radius, every_step, repeats, potential,
+    )  # fmt: skip
+
+
+def deform_until(
+    is_over: Callable[[LoadedSample, Curve], bool] | None,
+    network: Network,
+    strain_step: float = 1e-4,
+    max_strain: float = 0.1,
+    n_events: int = sys.maxsize,
+    mode: str = "pure shear",
+    angle: float = 0.0,
+    fall: str | Fall = "overdamped",
+    free_width: bool = False,
+    min_strain: float = 0.0,
+    free_centre: tuple[float, float] | None = None,
+    free_radius: float | None = None,
+    every_step: bool = False,
+    repeats: int = 0,
+    potential: Potential = SILICA,
+) -> xr.Dataset:
+    """Do what `deform` does, until `is_over` says, after an event, that it is to end."""
     _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius)
     fall = _check_fall(fall, repeats)
     load = CellUnderLoad(make_load(mode, angle, strain_step))
@@ -117,7 +143,8 @@ def deform(
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
     system = system_of(network, potential, mobile)
     system.relax()
-    curve, events = load_to(LoadedSample(system, load, fall, int(repeats), across), first, last, n_events, every_step)
+    sample = LoadedSample(system, load, fall, int(repeats), across)
+    curve, events = load_to(sample, first, last, n_events, every_step, is_over)
     deformed = _dataset(network, load, curve, events)
     if repeats:
         text = f"whether {repeats} repeated falls, with noise of {NOISE:g} Å, ended in the same minimum"

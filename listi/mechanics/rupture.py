@@ -1,0 +1,200 @@
+"""Tension until a sample is in two: strength, events, broken bonds and the crack."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from ..network.bonds import COORDINATION_RADIUS
+from ..network.geometry import minimum_image, wrap
+from ..network.network import MAXIMUM_BOND, OXYGEN, SILICON, Network
+from ..network.units import LENGTH_UNIT, STRESS_UNIT, dataset
+from .forms import SILICA
+from .potential import Potential
+from .quasistatic import Curve, Fall, LoadedSample
+from .shear import deform_until
+
+SHARE = 0.01  # of the peak of the stress, below which a sample without a path across is ruptured
+COPIES = 7  # of the cell in a ring, in which a path that leads around the cell ends elsewhere
+
+
+def rupture(
+    network: Network,
+    angle: float = 0.0,
+    free_width: bool = False,
+    strain_step: float = 1e-4,
+    max_strain: float = 1.0,
+    fall: str | Fall = "overdamped",
+    potential: Potential = SILICA,
+) -> xr.Dataset:
+    """Pull a sample quasistatically until it is in two.
+
+    It is ruptured when no path of bonds leads across any more and the stress is below a hundredth of its peak.
+
+    Parameters
+    ----------
+    network : Network
+        A sample with bonds, at its energy minimum.
+    angle : float
+        Direction of the tension: 0 (x) or 90 (y) degrees.
+    free_width, strain_step, max_strain, fall, potential
+        As for `listi.deform`; for a free width, begin with a glass at zero pressure.
+
+    Returns
+    -------
+    xarray.Dataset
+        What `listi.deform` returns, to the event of the rupture. Also, over ``event``, ``event_broken``: number of
+        bonds of the network that are broken after it. Over
+        ``bond`` (those of the network), ``bond_event``: number of the event by which the bond was broken, 0 if it was
+        not; it may also break in the smooth strain before that event. Over ``crack``, in their order across the load,
+        ``crack_bond``: numbers of the bonds broken by which the sample is in two, and ``crack_position``: their middles
+        in the undeformed cell. As scalars ``strength``, the largest stress; ``peak_strain``, where it is;
+        ``rupture_strain``, NaN if the sample is not ruptured at `max_strain`, with a warning that says the stress left.
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense; if the network has no bonds, or no path of them across from the start.
+    ConvergenceError
+        As `listi.deform`.
+
+    Examples
+    --------
+    >>> import listi
+    >>> glass = listi.generate(nx=8, ny=10)
+    >>> pulled = listi.rupture(glass)
+    >>> bool(pulled.rupture_strain > pulled.peak_strain > 0), len(pulled.crack) > 2
+    (True, True)
+    """
+    if angle not in (0, 90):
+        raise ValueError(f"angle: {angle} is not 0 or 90 degrees: a sample is pulled along an edge of its cell")
+    along = int(angle == 90)
+    if not len(network.bonds):
+        raise ValueError("network: has no bonds; rupture is where no path of them is left across")
+    if not _is_bridged(network, network.positions, network.cell, along):
+        raise ValueError(f"network: no path of bonds leads across along {'xy'[along]} from the start")
+    pulled = deform_until(
+        partial(_is_over, network, along),
+        network,
+        strain_step,
+        max_strain,
+        mode="uniaxial tension",
+        angle=float(angle),
+        free_width=free_width,
+        fall=fall,
+        potential=potential,
+    )
+    is_ruptured = bool(pulled.sizes["event"]) and not _is_bridged(network, *_state(pulled, -1), along)
+    if not is_ruptured:
+        left = float(pulled.stress[-1] / pulled.stress.max())
+        message = f"the sample is not ruptured at {max_strain:g}; {left:.1%} of its strength is left"
+        warnings.warn(f"max_strain: {message}", stacklevel=2)
+    return _with_crack(network, pulled, along, is_ruptured)
+
+
+def _state(pulled: xr.Dataset, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and cell after an event, its place counted from 0."""
+    event = pulled.isel(event=number)
+    return event.configuration.values, event.event_cell.values
+
+
+def _is_over(network: Network, along: int, sample: LoadedSample, curve: Curve) -> bool:
+    if curve[-1][1] > SHARE * max(stress for _, stress, _ in curve):
+        return False
+    return not _is_bridged(network, sample.system.positions, sample.system.cell, along)
+
+
+def _is_bridged(network: Network, positions: np.ndarray, cell: np.ndarray, along: int) -> bool:
+    """Whether a path of bonds leads from an atom to its periodic image along an axis."""
+    piece = _pieces(network, positions, cell, along)
+    return bool(np.any(piece[0] == piece[1]))
+
+
+def _pieces(network: Network, positions: np.ndarray, cell: np.ndarray, along: int) -> np.ndarray:
+    """Number of the connected piece that each atom belongs to, in each of `COPIES` copies of the cell in a row.
+
+    Bonds are, in silica, Si and O closer than `COORDINATION_RADIUS`; else the bonds of the network that are left.
+
+    Returns
+    -------
+    ndarray of int, shape (COPIES, n_atoms)
+    """
+    pairs = _silicon_and_oxygen(network, positions, cell)
+    if pairs is None:
+        pairs = network.bonds[is_intact(network, positions, cell)]
+    n, copies = len(positions), np.arange(COPIES)[:, None]
+    first, second = pairs.T
+    beyond = _borders(positions, cell, pairs, along)
+    ends = (copies * n + first).ravel(), ((copies + beyond) % COPIES * n + second).ravel()
+    graph = csr_array((np.ones(len(ends[0])), ends), (COPIES * n, COPIES * n))
+    return connected_components(graph, directed=False)[1].reshape(COPIES, n)
+
+
+def _borders(positions: np.ndarray, cell: np.ndarray, pairs: np.ndarray, along: int) -> np.ndarray:
+    """How many borders of the cell a pair crosses upwards from its first atom to the nearest image of its second."""
+    difference = positions[pairs[:, 1], along] - positions[pairs[:, 0], along]
+    return -np.round(difference / cell[along]).astype(int)
+
+
+def is_intact(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Return which bonds of a network are left after its atoms have moved, shape (n_bonds,).
+
+    In silica those whose two Si share an O within `COORDINATION_RADIUS`; else those not longer than `MAXIMUM_BOND`.
+    """
+    first, second = network.bonds.T
+    pairs = _silicon_and_oxygen(network, positions, cell)
+    if pairs is None:
+        return np.linalg.norm(minimum_image(positions[first] - positions[second], cell), axis=1) <= MAXIMUM_BOND
+    holds = csr_array((np.ones(len(pairs)), pairs.T), (network.n_atoms, network.n_atoms))
+    return np.asarray((holds[first].multiply(holds[second])).sum(axis=1)).ravel() > 0
+
+
+def _silicon_and_oxygen(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray | None:
+    """Si and O that are bonded (n_pairs, 2); None where there are not both."""
+    silicon, oxygen = np.flatnonzero(network.species == SILICON), np.flatnonzero(network.species == OXYGEN)
+    if not (len(silicon) and len(oxygen)):
+        return None
+    trees = [cKDTree(wrap(positions[atoms], cell), boxsize=cell) for atoms in (silicon, oxygen)]
+    near = trees[0].sparse_distance_matrix(trees[1], COORDINATION_RADIUS, output_type="coo_matrix")
+    return np.column_stack([silicon[near.row], oxygen[near.col]])
+
+
+def _with_crack(network: Network, pulled: xr.Dataset, along: int, is_ruptured: bool) -> xr.Dataset:
+    bonds, n = network.bonds, pulled.sizes["event"]
+    broken_by, broken = np.zeros(len(bonds), dtype=np.int64), np.zeros(n, dtype=np.int64)
+    for number in range(n):
+        intact = is_intact(network, *_state(pulled, number))
+        broken_by[~intact & (broken_by == 0)] = number + 1
+        broken[number] = np.sum(~intact)
+    crack = np.zeros(0, dtype=np.int64)
+    middle = network.positions[bonds[:, 0]] + 0.5 * minimum_image(
+        network.positions[bonds[:, 1]] - network.positions[bonds[:, 0]], network.cell
+    )
+    if is_ruptured:
+        piece = _pieces(network, *_state(pulled, -1), along)
+        beyond = _borders(network.positions, network.cell, bonds, along)
+        crack = np.flatnonzero(piece[0, bonds[:, 0]] != piece[beyond % COPIES, bonds[:, 1]])
+        crack = crack[np.argsort(wrap(middle[crack], network.cell)[:, 1 - along], kind="stable")]
+    peak = int(np.argmax(pulled.stress.values))
+    ended = float(pulled.event_strain[-1]) if is_ruptured else np.nan
+    variables = {
+        "event_broken": ("event", broken, "1", "bonds of the network that are broken after the event"),
+        "bond_event": ("bond", broken_by, "1", "number of the event by which the bond was broken, 0 if it was not"),
+        "crack_bond": ("crack", crack, "1", "number of the bond that was broken by the crack"),
+        "crack_position": (
+            ("crack", "xy"),
+            wrap(middle[crack], network.cell),
+            LENGTH_UNIT,
+            "middle of that bond in the undeformed cell",
+        ),
+        "strength": ((), pulled.stress.values[peak], STRESS_UNIT, "largest stress"),
+        "peak_strain": ((), float(pulled.strain[peak]), "1", "strain at the largest stress"),
+        "rupture_strain": ((), ended, "1", "strain at which the sample is in two"),
+    }
+    return pulled.merge(dataset(variables), combine_attrs="override")
