@@ -21,7 +21,7 @@ import pandas as pd
 import listi
 from listi.compendium.sample_files import load_sample
 from listi.files import shipped
-from listi.mechanics import lammps, shear
+from listi.mechanics import lammps, quasistatic
 from listi.mechanics.fall import ERROR
 from listi.mechanics.fall import fall as overdamped
 from listi.mechanics.system import System
@@ -52,11 +52,11 @@ def shaken(network: listi.Network, seed: int) -> listi.Network:
 
 def in_increments(network: listi.Network, longest: int):
     """Shear with increments of at most so many steps."""
-    kept, shear.LONGEST = shear.LONGEST, longest
+    kept, quasistatic.LONGEST = quasistatic.LONGEST, longest
     try:
         return listi.deform(network)
     finally:
-        shear.LONGEST = kept
+        quasistatic.LONGEST = kept
 
 
 WAYS = {
