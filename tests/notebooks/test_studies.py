@@ -23,6 +23,7 @@ import film as films
 import forecast
 import imaged
 import probe_choices
+import rupture
 
 R_FREE, GRID = 8.0, (4, 5)
 
@@ -214,6 +215,25 @@ def test_variants_of_the_goodness_on_a_map_small_enough_to_see():
     assert float(figures._softest_near(2.1)(FIELD, np.array([[2.0, 2.0]]), CELL)[0]) == 1 - 2 * 1 / 12
     everywhere = figures._softest_near_everywhere(2.1)(FIELD, np.array([[2.0, 2.0]]), CELL)
     assert float(everywhere[0]) == 1 - 2 * np.mean(least < 2)
+
+
+def test_a_rupture_is_described(monkeypatch):
+    """Of a small glass: crack, events and maps agree with each other and with the package."""
+    monkeypatch.setattr(rupture, "RINGS", (8, 10))
+    monkeypatch.setattr(rupture, "GRID", (6, 7))
+    network, pulled, maps = rupture.pulled(1)
+    [row] = rupture.sample_rows(1)
+    table, crack = rupture.event_rows(1), rupture.crack_rows(1)
+    assert len(table) == row["n_events"] and len(crack) == row["n_crack"] == pulled.sizes["crack"]
+    assert table[-1]["stress_after"] < 0.01 * row["strength"] and table[-1]["n_broken"] == row["n_broken"]
+    assert all(one["stress_before"] > one["stress_after"] for one in table)
+    goodness = 1.0 - 2.0 * np.mean([one["probing_weaker"] for one in crack])
+    assert row["probing_crack"] == pytest.approx(goodness, abs=1e-5)
+    assert table[0]["fresh"] == pytest.approx(table[0]["probing"]) and table[-1]["fresh"] != table[-1]["probing"]
+    for name in maps:
+        key = name.replace(" ", "_")
+        assert 0.0 <= row[f"{key}_better_moved"] <= 1.0 and row[f"{key}_smallest"] == pytest.approx(maps[name].min())
+    assert row["crack_length"] > network.cell[1]
 
 
 def made_up(seed, n_events=6):
