@@ -22,7 +22,6 @@ ANGLES = (0.0, 30.0, 45.0, 90.0)  # of the load against x [degrees]
 NETWORKS = ("listi", "listi_large", "gcn_bonds", "gcn_attention")
 CALIBRATED = "listi"  # the network by which the weakest spots are found
 N_SPOTS, CONFIDENCE = 5, 0.95
-N_SAMPLES = 4
 
 
 def load_rows(sample: Sample) -> list[dict]:
@@ -66,7 +65,7 @@ def weakest_spots(network: listi.Network, probed: xr.DataArray) -> dict:
 
 def unseen(folder: Path) -> list[Path]:
     """Samples that no network was trained or chosen on."""
-    return data_set.read_split(folder)["extra_test"][:N_SAMPLES]
+    return data_set.read_split(folder)["extra_test"]
 
 
 STUDIES = {"loads": Study(load_rows, unseen, reads=tuple(f"models/{name}.keras" for name in NETWORKS))}
