@@ -21,7 +21,7 @@ from ..learning.fit import SETTINGS, Settings, fit, motion_components
 from ..learning.predict import predict, typical_disc_occupancy
 from ..network.network import SILICON
 from ..probing.motion import MOVES, motion
-from ..probing.protocol import require_protocol
+from ..probing.protocol import PROTOCOL, require_protocol
 from . import predicted, sample_files
 from .provenance import ALGORITHMS, record
 
@@ -92,8 +92,8 @@ def train(
     Raises
     ------
     ValueError
-        If a parameter makes no sense, the training diverges, or a sample holds no probes or, with a `motion_weight`,
-        those of another radius.
+        If a parameter makes no sense, the training diverges, or a sample holds no probes, those under a load in another
+        direction than x or, with a `motion_weight`, those of another radius.
     """
     Settings(**settings)
     for role in ("train", "validation"):
@@ -103,6 +103,7 @@ def train(
             )
         for sample in samples[role]:
             probed_map(sample)  # or it is refused before any work
+    modes = _modes([*samples["train"], *samples["validation"]])
     label, sizes = label or name, dict(sizes or {})
     made_from = {
         "name": name,
@@ -125,7 +126,7 @@ def train(
     more = {"checkpoint": unfinished, "report": report, "last": networks[1] if keep_last else None}
     history = fit(networks[0], sets["train"], sets["validation"], seed=seed, **more, **settings)
     for network, (file, made) in zip(networks, results.items(), strict=True):
-        models.save(network, file, made_from=checksum(made), silicon_in_discs=occupancy)
+        models.save(network, file, made_from=checksum(made), silicon_in_discs=occupancy, modes=modes)
         about = {
             "weights": made.get("weights", BEST),
             "epoch": models.metadata(network)["epoch"],
@@ -224,6 +225,17 @@ def _targets(sample: Sample, auxiliary: bool) -> np.ndarray:
     normal = (tensor.sel(component=name) for name in ("xx", "yy"))
     rise = peak - sample.probing.initial_stress.transpose("x", "y")
     return np.stack([values.values.ravel() for values in (threshold, strain, *normal, rise)], axis=1)
+
+
+def _modes(samples: Sequence[Sample]) -> list[str]:
+    """Return the modes of load that samples were probed under; ValueError for a load in another direction than x."""
+    modes = set()
+    for sample in samples:
+        how, name = sample.probing.attrs, sample.attrs.get("name", "sample")
+        if angle := how.get("angle", 0.0):
+            raise ValueError(f"samples: {name} was probed at angle = {angle:g} degrees; networks learn from 0")
+        modes.add(how.get("mode", PROTOCOL["mode"]))
+    return sorted(modes)
 
 
 def cached_motion(sample: Sample, cut: Cutouts, folder: Path) -> np.ndarray:

@@ -4,6 +4,9 @@ A cut-out holds the Si within R_free of a point, each at its position relative t
 order of the atom numbers, which run row by row from left to right as in the crystal the glass was made from. Only bonds
 with both ends inside the disc belong to it. The paper's discs of R_free = 11 Å hold up to 38 Si; all are padded to the
 same number.
+
+A load in another direction than x acts on a cut-out as a load along x acts on the cut-out rotated back. So positions
+are given along and across the load; the glass and its cell stay as they are.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from ..analysis.discs import R_FREE, pairs_within
 from ..analysis.sample import Sample
 from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
-from .structure import as_rows
+from .structure import as_rows, rotate_vectors
 
 N_MAX = 38  # rows a cut-out is padded to [paper: "about 30-38" Si]
 
@@ -34,13 +37,15 @@ class Cutouts:
     atoms : ndarray of int64, shape (n, n_max)
         Atom numbers, ascending; -1 in padded rows.
     positions : ndarray, shape (n, n_max, 2)
-        Positions relative to the centre [Å]; 0 in padded rows.
+        Positions relative to the centre, along and across the direction of the load [Å]; 0 in padded rows.
     adjacency : ndarray of uint8, shape (n, n_max, n_max)
         1 where two Si of the cut-out are bonded; 0 in padded rows and columns.
     r_free : float
         Radius of the disc [Å].
     network : Network, optional
         The glass they were cut out of; None for cut-outs of several.
+    angle : float
+        Direction of the load against x, anticlockwise [degrees].
     """
 
     centers: np.ndarray
@@ -49,6 +54,7 @@ class Cutouts:
     adjacency: np.ndarray
     r_free: float
     network: Network | None = None
+    angle: float = 0.0
 
     @property
     def mask(self) -> np.ndarray:
@@ -88,7 +94,9 @@ class Cutouts:
         )
 
 
-def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max: int | None = None) -> Cutouts:
+def cutouts(
+    network: Network, points: np.ndarray, r_free: float = R_FREE, n_max: int | None = None, angle: float = 0.0
+) -> Cutouts:
     """Cut the Si within `r_free` of every point out of a network.
 
     Parameters
@@ -101,6 +109,8 @@ def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max:
         Radius [Å], at most half the shorter edge of the cell.
     n_max : int, optional
         Rows to pad to. Without it 38 as in the paper, or as many as the fullest disc holds if that is more.
+    angle : float
+        Direction of the load against x, anticlockwise [degrees].
 
     Raises
     ------
@@ -108,14 +118,15 @@ def cutouts(network: Network, points: np.ndarray, r_free: float = R_FREE, n_max:
         If a parameter makes no sense or a disc holds more than `n_max` Si.
     """
     points = np.asarray(points, dtype=float)
-    _check(network, points, r_free, n_max)
+    _check(network, points, r_free, n_max, angle)
     atoms = disc_members(network, points, r_free, n_max)
     relative = minimum_image(network.positions[atoms] - points[:, None], network.cell)
     relative[atoms < 0] = 0.0
-    return Cutouts(points, atoms, relative, _adjacency(network, atoms), float(r_free), network)
+    relative = rotate_vectors(relative, -angle)
+    return Cutouts(points, atoms, relative, _adjacency(network, atoms), float(r_free), network, float(angle))
 
 
-def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> None:
+def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | None, angle: float) -> None:
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
         raise ValueError(f"points: shape {points.shape} is not (n, 2) with n > 0")
     if not np.all(np.isfinite(points)):
@@ -127,6 +138,8 @@ def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | Non
         )
     if n_max is not None and (n_max != int(n_max) or n_max < 1):
         raise ValueError(f"n_max: {n_max!r} is not a whole number > 0")
+    if not np.isfinite(angle):
+        raise ValueError(f"angle: {angle} is not a finite number of degrees")
 
 
 def disc_members(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> np.ndarray:
@@ -157,18 +170,22 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
     Raises
     ------
     ValueError
-        If there are none or their radii differ.
+        If there are none, or their radii or directions of the load differ.
     """
     radii = {part.r_free for part in parts}
     if len(radii) != 1:
         raise ValueError(f"parts: cut-outs of one radius are needed, got radii {sorted(radii)} Å")
+    angles = {part.angle for part in parts}
+    if len(angles) != 1:
+        raise ValueError(f"parts: cut-outs for one direction of the load are needed, got {sorted(angles)} degrees")
     n_max = max(part.n_max for part in parts)
     parts = [part.padded(n_max) for part in parts]
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    return Cutouts(joined("centers"), joined("atoms"), joined("positions"), joined("adjacency"), radii.pop())
+    arrays = joined("centers"), joined("atoms"), joined("positions"), joined("adjacency")
+    return Cutouts(*arrays, radii.pop(), angle=angles.pop())
 
 
 def probed_map(sample: Sample) -> xr.DataArray:

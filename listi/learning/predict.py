@@ -35,6 +35,9 @@ def predict(
     grid: tuple[int, int] = (50, 50),
     points: np.ndarray | None = None,
     mirror: bool | None = None,
+    *,
+    mode: str = "pure shear",
+    angle: float = 0.0,
 ) -> xr.Dataset:
     """Predict the local stress thresholds of a glass from its structure alone.
 
@@ -50,13 +53,19 @@ def predict(
         Points [Å] to use instead of the grid.
     mirror : bool, optional
         Average over the mirror images of each disc; as the model was trained if not given.
+    mode : str
+        Of the load, as in `listi.probe`, and one that the model was trained for: "pure shear" for those that ship.
+    angle : float
+        Direction of the load against x, anticlockwise [degrees], as in `listi.probe`. The model reads positions, bond
+        vectors and stresses by their components along and across the load. At ``angle + 180`` the load is the same, at
+        ``angle + 90`` it is the reverse shear. The LSTM also reads the order of the atom numbers, which stays.
 
     Returns
     -------
     xarray.Dataset
         `threshold` over (x, y) or over point, in the unit of the probed thresholds; NaN where a
-        disc holds no Si. Attribute `distance`: how much the glass differs from those of the training, see
-        `models.distance`; below 0.01 for these.
+        disc holds no Si. Attributes: `mode` and `angle` of the load; `distance`, how much the glass differs from those
+        of the training, see `models.distance`; below 0.01 for these.
 
     Raises
     ------
@@ -90,7 +99,8 @@ def predict(
         path = models.find(model)
         model = _read(path.resolve(), path.stat().st_mtime_ns)
     known = models.metadata(model)
-    cut = cutouts(network, centers, known["r_free"])
+    models.check_mode(known, mode)
+    cut = cutouts(network, centers, known["r_free"], angle=angle)
     _warn_of_density(cut, known)
     x = models.inputs(model, cut)
     distance = _warn_of_distance(models.distance(model, x))
@@ -98,7 +108,8 @@ def predict(
     if not np.isfinite(values).all():
         raise ValueError("model: predicts thresholds that are not finite; its training diverged")
     values[~cut.mask.any(axis=1)] = np.nan
-    predicted = _dataset(values, network.cell, grid if points is None else None, centers, known)
+    how = {"mode": mode, "angle": angle, "r_free": known["r_free"]}
+    predicted = _dataset(values, network.cell, grid if points is None else None, centers, known["name"], how)
     return predicted.assign_attrs(distance=distance)
 
 
@@ -144,9 +155,9 @@ def _read(path: Path, changed: int) -> keras.Model:
     return models.load(path)
 
 
-def _dataset(values, cell, grid, centers, known) -> xr.Dataset:
-    stress = {"units": STRESS_UNIT, "long_name": f"stress threshold predicted by {known['name']}"}
-    attrs = {"cell": cell.tolist(), "model": known["name"], "r_free": known["r_free"]}
+def _dataset(values, cell, grid, centers, name: str, how: dict) -> xr.Dataset:
+    stress = {"units": STRESS_UNIT, "long_name": f"stress threshold predicted by {name}", **how}
+    attrs = {"cell": cell.tolist(), "model": name, **how}
     if grid is None:
         coords = {name: ("point", centers[:, k], _length(name)) for k, name in enumerate("xy")}
         return xr.Dataset({"threshold": ("point", values, stress)}, coords, attrs)

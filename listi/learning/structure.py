@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..mechanics.arithmetic import cosine_and_sine
 from ..network.geometry import minimum_image, wrap
 from ..network.network import OXYGEN, Network
 
@@ -19,6 +20,27 @@ def as_rows(row: np.ndarray, values: np.ndarray, n: int, width: int | None = Non
     rows = np.full((n, counts.max(initial=0) if width is None else width), -1, dtype=np.int64)
     rows[row[order], np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = values[order]
     return rows
+
+
+def rotate_vectors(vectors: np.ndarray, angle: float) -> np.ndarray:
+    """Return vectors (..., 2) rotated anticlockwise by an angle [degrees]."""
+    c, s = cosine_and_sine(angle)
+    x, y = vectors[..., 0], vectors[..., 1]
+    return np.stack([c * x - s * y, s * x + c * y], axis=-1)
+
+
+def rotate_tensors(components: np.ndarray, angle: float) -> np.ndarray:
+    """Return symmetric tensors, components xx, xy, yy (..., 3), rotated anticlockwise by an angle [degrees]."""
+    c, s = cosine_and_sine(angle)
+    xx, xy, yy = (components[..., k] for k in range(3))
+    return np.stack(
+        [
+            c * c * xx - 2.0 * c * s * xy + s * s * yy,
+            c * s * (xx - yy) + (c * c - s * s) * xy,
+            s * s * xx + 2.0 * c * s * xy + c * c * yy,
+        ],
+        axis=-1,
+    )
 
 
 def without_fourth_bonds(network: Network) -> Network:

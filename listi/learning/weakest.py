@@ -5,7 +5,8 @@ threshold could be below the n-th smallest found so far: predictions less a marg
 is split-conformal (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, Springer 2005; Lei et al., J. Am.
 Stat. Assoc. 113, 1094 (2018)): in each calibration sample, how far the prediction is above the threshold at the worst
 of its n weakest spots; of these numbers the quantile at the confidence. If a glass is like the calibration samples, all
-of its n weakest spots are returned with at least that probability.
+of its n weakest spots are returned with at least that probability. The samples were probed under pure shear along x;
+in an isotropic glass other directions are statistically the same, and the margin holds for them, too.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ def weakest(
     model : str or path
         A network with a calibration file beside it, as those that ship have.
     mode, angle : str, float
-        Load, as in `listi.probe`. The networks know pure shear along x; other loads need ``confidence=1``.
+        Load, as in `listi.probe` and `listi.predict`. The calibration is that of pure shear along x. It holds in other
+        directions if the glass is isotropic, as those of `listi.generate` are. Modes that the network was not trained
+        for need ``confidence=1``.
     scheduler, workers
         See `listi.parallel.run`.
 
@@ -100,12 +103,14 @@ def weakest(
         In ascending order of the ``threshold``: its ``position`` (spot, xy) [Å], ``critical_strain``, and what was
         ``predicted``. Attributes: ``n_probes``; ``margin`` below the predictions up to which was probed; ``deviation``,
         how large the errors of the predictions are, relative to the largest that are usual in the calibration. Above 1
-        the margin is as many times wider, and a warning says that the confidence is not warranted.
+        the margin is as many times wider, and a warning says that the confidence is not warranted; ``mode`` and
+        ``angle`` of the load.
 
     Raises
     ------
     ValueError
-        If a parameter makes no sense, there are fewer spots than asked for, or the network has no calibration.
+        If a parameter makes no sense, there are fewer spots than asked for, or the network has no calibration or was
+        not trained for the mode.
 
     Examples
     --------
@@ -115,7 +120,9 @@ def weakest(
     >>> spots.n_probes < 250, spots.threshold.values.round(5).tolist()
     (True, [0.00017, 0.00019, 0.00019])
     """
-    _check(n, confidence, apart, mode, angle)
+    _check(n, confidence, apart)
+    if confidence < 1.0:
+        models.check_mode(models.metadata_of(models.find(model)), mode)
     load = {"mode": mode, "angle": angle, "scheduler": scheduler, "workers": workers}
     nx, ny = np.maximum(1, np.round(network.cell / SPACING).astype(int)).tolist() if grid is None else grid
     search = _Search(network, grid_points(network.cell, (nx, ny)), n, apart, load)
@@ -124,22 +131,17 @@ def weakest(
         search.probe(np.arange(len(search.points)))
         return search.spots({"confidence": 1.0})
     margin = quantile(scores(calibration, n, apart, area), confidence)
-    search.predicted = predict(network, model, points=search.points).threshold.values
+    search.predicted = predict(network, model, points=search.points, mode=mode, angle=angle).threshold.values
     return search.run(margin, usual_error(calibration), {"confidence": confidence, "model": str(model)})
 
 
-def _check(n: int, confidence: float, apart: float, mode: str, angle: float) -> None:
+def _check(n: int, confidence: float, apart: float) -> None:
     if not (is_integer(n) and 1 <= n <= MOST_SPOTS):
         raise ValueError(f"n: {n!r} is not a whole number from 1 to {MOST_SPOTS}")
     if not 0.0 < confidence <= 1.0:
         raise ValueError(f"confidence: {confidence!r} is not in 0 < confidence <= 1")
     if not 0.0 <= apart < math.inf:
         raise ValueError(f"apart: {apart!r} is not a length >= 0 Å")
-    if confidence < 1.0 and (mode, angle) != ("pure shear", 0.0):
-        raise ValueError(
-            f"mode, angle: networks predict pure shear along x, not {mode!r} at {angle!r} degrees; with confidence=1"
-            " all points are probed, under any load"
-        )
 
 
 class _Search:

@@ -53,6 +53,14 @@ def test_what_is_learned_beside_thresholds(folder):
         trained.train(folder, "lstm", sets(folder), R_FREE, auxiliary_weight=1.0)
 
 
+def test_networks_learn_from_loads_along_x(folder, lstm):
+    assert models.metadata_of(trained.model_file(folder, "lstm"))["modes"] == ["pure shear"]
+    samples = sets(folder)
+    samples["train"][1].probing.attrs["angle"] = 30.0
+    with pytest.raises(ValueError, match="samples: 1.nc was probed at angle = 30 degrees; networks learn from 0"):
+        trained.train(folder, "lstm", samples, R_FREE, {"units": 4}, seed=3, **SETTINGS)
+
+
 def test_motion_is_computed_once_and_kept_of_the_si_of_every_disc(glass, tmp_path, monkeypatch):
     probing = probe(glass, grid=(2, 2), workers=1)
     sample = Sample(glass, None, probing, None, {})

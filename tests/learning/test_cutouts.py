@@ -16,6 +16,14 @@ def test_cutout_by_hand(cut):
     assert cut.mask.tolist() == [[True, True, True, False], [True, False, False, False]]
 
 
+def test_positions_along_and_across_the_load(network, cut):
+    upwards = cutouts.cutouts(network, cut.centers, r_free=4.0, n_max=4, angle=90.0)
+    np.testing.assert_array_equal(upwards.positions[0], [[0, 1], [0, -1], [3, -1], [0, 0]])
+    np.testing.assert_array_equal(upwards.adjacency, cut.adjacency)
+    steep = cutouts.cutouts(network, cut.centers, r_free=4.0, n_max=4, angle=np.degrees(np.arctan2(4.0, 3.0)))
+    np.testing.assert_allclose(steep.positions[0, 2], [3.0, 1.0], atol=1e-12)  # 0.6 + 2.4 along, 1.8 - 0.8 across
+
+
 def test_point_outside_the_cell_sees_the_same(network, cut):
     again = cutouts.cutouts(network, [[20.0, -8.0], [-10.0, 17.0]], r_free=4.0, n_max=4)
     assert np.array_equal(again.atoms, cut.atoms)
@@ -65,6 +73,7 @@ def test_rows_grow_with_a_fuller_disc(network):
         ({"r_free": 8.1}, "r_free: 8.1 Å"),
         ({"r_free": np.nan}, "r_free: nan Å"),
         ({"n_max": 0}, "n_max: 0"),
+        ({"angle": np.inf}, "angle: inf is not a finite number of degrees"),
         ({"n_max": 2}, "n_max: 2 rows, but the disc of 4.0 Å at .* holds 3 Si"),
     ],
 )
@@ -78,3 +87,5 @@ def test_other_bad_input_is_refused(cut, network):
         cut.padded(2)
     with pytest.raises(ValueError, match="parts: "):
         cutouts.concatenate([cut, cutouts.cutouts(network, [[0.0, 8.0]], r_free=5.0)])
+    with pytest.raises(ValueError, match=r"parts: cut-outs for one direction of the load are needed, got \[0.0, 5.0\]"):
+        cutouts.concatenate([cut, cutouts.cutouts(network, [[0.0, 8.0]], r_free=4.0, angle=5.0)])

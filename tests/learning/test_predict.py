@@ -11,10 +11,13 @@ import pytest
 import xarray as xr
 
 from listi import files
+from listi.analysis.comparison import correlation
+from listi.analysis.load import strain_to_failure, stress_rate
 from listi.learning import models, session
 from listi.learning.cutouts import cutouts
 from listi.learning.predict import predict
 from listi.network.geometry import grid_lines, grid_points
+from listi.probing.probe import probe
 
 
 def gcn(seed=1):
@@ -32,6 +35,32 @@ def test_prediction_over_grid_and_points(crystal):
     at_point = predict(crystal, model, points=[[float(somewhere.x), float(somewhere.y)]])
     assert at_point.threshold.values == pytest.approx(float(somewhere), rel=1e-5)
     assert at_point.attrs["cell"] == crystal.cell.tolist()
+
+
+def test_shear_in_another_direction(glass):
+    """Against probing in the same direction, the reverse one (at -45 degrees), and along x."""
+    probed = probe(glass, (6, 7), angle=45.0, workers=1)
+    predicted = {angle: predict(glass, grid=(6, 7), angle=angle) for angle in (45.0, -45.0, 0.0)}
+    r = {angle: correlation(dataset.threshold.values, probed.threshold.values) for angle, dataset in predicted.items()}
+    assert r[45.0] > 0.9 > 0.7 > max(r[-45.0], r[0.0])
+    for recorded in (predicted[45.0], predicted[45.0].threshold):
+        assert {name: recorded.attrs[name] for name in ("mode", "angle", "r_free")} == {
+            name: probed.threshold.attrs[name] for name in ("mode", "angle", "r_free")
+        }
+    with pytest.raises(ValueError, match="threshold: was made with angle = 45.0; the rate is of 0.0"):
+        strain_to_failure(predicted[45.0], stress_rate(glass, (6, 7)))
+
+
+def test_only_modes_that_the_network_was_trained_for(crystal):
+    model = gcn()
+    with pytest.raises(
+        ValueError, match="mode: 'simple shear' is not one that gcn_bonds was trained for; allowed: pure"
+    ):
+        predict(crystal, model, grid=(2, 2), mode="simple shear")
+    models.update_metadata(model, modes=["simple shear"])
+    assert predict(crystal, model, grid=(2, 2), mode="simple shear").attrs["mode"] == "simple shear"
+    with pytest.raises(ValueError, match="mode: 'pure shear' is not .*; allowed: simple shear"):
+        predict(crystal, model, grid=(2, 2))
 
 
 def test_a_glass_unlike_the_training_is_told(crystal):
@@ -111,6 +140,7 @@ def test_a_network_that_predicts_no_numbers_is_refused(crystal):
     [
         ({"grid": (0, 4)}, r"grid: \(0, 4\) is not two whole numbers > 0"),
         ({"points": [0.0, 1.0]}, r"points: shape \(2,\)"),
+        ({"angle": np.nan}, "angle: nan is not a finite number of degrees"),
         ({"model": "absent.keras"}, "model: 'absent.keras' is neither a file nor one of"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from listi.learning import models, structure
 from listi.learning.models import listi
+from listi.mechanics.load import rotated
 from listi.mechanics.system import System
 
 
@@ -14,6 +15,13 @@ def glass(network):
     """The six atoms with an O on two of the bonds, off the middle; 5 is bonded to 4 without one."""
     positions = np.concatenate([network.positions, [[0.0, 8.5], [1.5, 9.5]]])
     return network.replace(positions=positions, species=[0, 1, 0, 0, 0, 0, 1, 1])
+
+
+def test_tensors_are_rotated_as_the_mechanics_do():
+    components = np.random.default_rng(0).normal(size=(3, 3))
+    for (xx, xy, yy), found in zip(components, structure.rotate_tensors(components, 33.0), strict=True):
+        expected = rotated(np.array([[xx, xy], [xy, yy]]), 33.0)
+        np.testing.assert_allclose(found, [expected[0, 0], expected[0, 1], expected[1, 1]], rtol=1e-12)
 
 
 def test_the_longest_of_four_bonds_is_left_out(glass):

@@ -63,6 +63,21 @@ def test_where_predictions_are_bad_it_says_so_and_probes_more(sample, stored):
     np.testing.assert_array_equal(bad.threshold, good.threshold)
 
 
+def test_predictions_and_probes_are_of_the_same_load(sample, stored, monkeypatch):
+    loads = []
+    for name in ("probe", "predict"):
+        original = getattr(module, name)
+
+        def noted(*args, original=original, mode, angle, **more):
+            loads.append((mode, angle))
+            return original(*args, **more)
+
+        monkeypatch.setattr(module, name, noted)
+    spots = weakest(sample.network, 1, grid=(50, 50), angle=30.0)
+    assert len(loads) > 1 and set(loads) == {("pure shear", 30.0)}
+    assert (spots.attrs["mode"], spots.attrs["angle"]) == ("pure shear", 30.0)
+
+
 def test_a_small_glass_is_probed_as_a_whole(glass):
     spots = weakest(glass, 2, workers=1)
     assert (spots.n_probes, spots.n_points, spots.confidence) == (156, 156, 1.0)
@@ -110,7 +125,8 @@ def test_softest_across_the_border():
         ({"n": 51}, "^n: 51 is"),
         ({"confidence": 0.0}, "^confidence: 0.0 is not in 0 < confidence <= 1"),
         ({"apart": -1.0}, "^apart: -1.0 is not a length"),
-        ({"angle": 30.0}, "^mode, angle: networks predict pure shear along x"),
+        ({"angle": math.nan}, "^angle: nan is not a finite number of degrees"),
+        ({"mode": "simple shear"}, "^mode: 'simple shear' is not one that listi was trained for; allowed: pure shear"),
         ({"model": "cnn"}, "^model: cnn has no calibration"),
         ({"n": 50, "apart": 40.0, "confidence": 1.0, "grid": (4, 4)}, "^n: 50 spots were asked for; there are"),
     ],

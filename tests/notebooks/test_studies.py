@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 import listi
+from listi import files
 from listi.analysis.follow import live_maps
 from listi.analysis.sample import Sample
 from listi.network.rings import ring_sizes
@@ -22,6 +23,7 @@ import data_set_figures as figures
 import film as films
 import forecast
 import imaged
+import loads
 import probe_choices
 import rupture
 
@@ -74,6 +76,18 @@ def test_choices_are_studied_with_the_radius_of_the_map(sample, monkeypatch):
     np.testing.assert_allclose([row["goodness_strain"] for row in rows], expected)
     assert rows[0]["forecast"] == pytest.approx(float(strain.min()), rel=1e-5)
     assert np.isnan(rows[0]["distance_angstrom"]) and rows[1]["distance_angstrom"] > 0
+
+
+def test_predictions_are_compared_with_probes_under_the_same_load(glass, monkeypatch):
+    monkeypatch.setattr(loads, "NETWORKS", ("listi",))
+    monkeypatch.setattr(loads, "ANGLES", (45.0,))
+    monkeypatch.setattr(loads, "N_SPOTS", 2)
+    along_x = listi.probe(glass, (5, 6), workers=1)
+    (row,) = loads.load_rows(Sample(glass, None, along_x))
+    assert row["correlation"] > 0.9 > 0.6 > row["unrotated"] and row["mean_ratio"] == pytest.approx(1.0, abs=0.1)
+    assert (row["weakest_found"], row["n_probes"], row["n_points"]) == (True, 30, 30) and np.isnan(row["deviation"])
+    assert [path.name for path in loads.unseen(files.shipped())][::9] == ["sample_0050.nc", "sample_0059.nc"]
+    assert not loads.weakest_spots(glass, along_x.threshold.assign_attrs(angle=45.0))["weakest_found"]
 
 
 def test_ends_of_probes_and_how_far_they_differ(sample):

@@ -5,7 +5,7 @@ commands, cards, figures and tests read the registry. A new network is one new f
 Keras; a module imports it, and layers made of it, only within `build`.
 
 A network predicts in the stress unit of its targets. What must be known to use it (its name, R_free, sizes, seed, how
-it was trained, how many Si its discs held) is its metadata, stored inside the `.keras` file.
+it was trained, under which modes of load, how many Si its discs held) is its metadata, stored inside the `.keras` file.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ MIN_POINTS = 100  # of a sample, for the distribution of its inputs
 MIN_VARIANCE_RATIO = 1e-6  # stands for the variance of a constant input
 SCHEMA = 2  # of what a network reads and of its metadata
 SHIPPED = "models"  # folder of the networks among the data that ship
+MODES = ("pure shear",)  # of the load, of a network whose metadata name none
 
 
 # For `Model.settings_chosen`.
@@ -171,6 +172,13 @@ def metadata(model: keras.Model) -> dict:
 def update_metadata(model: keras.Model, **changes) -> None:
     """Add to, or change, the metadata of a model."""
     model.get_layer("threshold").metadata = json.dumps(metadata(model) | changes, sort_keys=True)
+
+
+def check_mode(known: Mapping, mode: str) -> None:
+    """Refuse a mode of load that is not among those a network was trained for, as its metadata say."""
+    modes = known.get("modes", MODES)
+    if mode not in modes:
+        raise ValueError(f"mode: {mode!r} is not one that {known['name']} was trained for; allowed: {', '.join(modes)}")
 
 
 def inputs(model: keras.Model, cut: Cutouts) -> Inputs:

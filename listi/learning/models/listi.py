@@ -19,7 +19,7 @@ soft minimum of a scalar, -ln(sum_i exp(-s w.z_i)) / s. A disc yields at its wea
 The features of a bond are its vector, its length, the place of the O relative to the bond's middle, and both Si-O
 lengths; the feature of a Si is its local stress. All follow from the structure, and are standardised over the training
 samples. Thresholds under pure shear are the same for x and -x: training uses the four mirror images of a sample,
-prediction averages over them.
+prediction averages over them. Vectors and tensors have their components along and across the load.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ def inputs(cut: Cutouts, metadata: dict) -> Inputs:
         raise ValueError("cut: holds cut-outs of several samples; this network reads one sample at a time")
     network, known = cut.network, {"oxygen": True, "stress": True, "beyond": True} | metadata
     to = structure.neighbours(network)
-    graph = {"neighbours": to.astype(np.int32), "edges": _edges(network, to, known["oxygen"])}
+    graph = {"neighbours": to.astype(np.int32), "edges": _edges(network, to, known["oxygen"], cut.angle)}
     atoms = np.where(cut.mask, np.searchsorted(network.silicon, cut.atoms), -1).astype(np.int32)
     points = {"atoms": atoms, "place": (cut.positions / cut.r_free).astype(np.float32), "bonded": cut.adjacency}
     if known["stress"]:
         virial = System(network.positions, network.species, network.cell).virials()
+        virial = structure.rotate_tensors(virial, -cut.angle)
         graph["stress"] = structure.local_stress(network, virial).astype(np.float32)
         of_discs = stress_of_discs(virial, network.positions, network.cell, cut.centers, cut.r_free)
         points["disc_stress"] = of_discs.astype(np.float32)
@@ -67,12 +68,12 @@ def inputs(cut: Cutouts, metadata: dict) -> Inputs:
     return Inputs(points | _cut_apart(graph, atoms), {"signs": signs})
 
 
-def _edges(network, to: np.ndarray, oxygen: bool) -> np.ndarray:
+def _edges(network, to: np.ndarray, oxygen: bool, angle: float) -> np.ndarray:
     """Bond vector, length and, with `oxygen`, O off the middle, length to it from both ends, (n_si, 3, 3 or 7) [Å]."""
-    vector = structure.bond_vectors(network, to)
+    vector = structure.rotate_vectors(structure.bond_vectors(network, to), -angle)
     parts = [vector, np.linalg.norm(vector, axis=2, keepdims=True)]
     if oxygen:
-        place = structure.oxygen_places(network, to)
+        place = structure.rotate_vectors(structure.oxygen_places(network, to), -angle)
         both = (place, vector - place)
         parts += [place - 0.5 * vector, *(np.linalg.norm(arm, axis=2, keepdims=True) for arm in both)]
     return np.concatenate(parts, axis=2).astype(np.float32)
