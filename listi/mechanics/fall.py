@@ -38,6 +38,7 @@ RESIDUAL = 5.0
 NEAR_MINIMUM = 0.1  # distance to the minimum at which Newton's method is tried [Å]
 WAIT = 4  # steps until it is tried again
 MOST_STEPS = 2000  # thirty to sixty are usual
+SHORTEST = 1e-9  # step, over the first one, that is not shortened any more: there is none of the allowed error
 
 
 def fall(system: System, tolerance: float = TOLERANCE, error: float = ERROR) -> float:
@@ -62,7 +63,8 @@ def fall(system: System, tolerance: float = TOLERANCE, error: float = ERROR) -> 
     Raises
     ------
     ConvergenceError
-        If the motion has not ended after `MOST_STEPS` steps, with the residual and where it is.
+        If the motion has not ended after `MOST_STEPS` steps, with the residual and where it is, or no step is short
+        enough for the allowed error.
     """
     motion = _Motion(system, error)
     if not np.any(motion.forces):
@@ -97,6 +99,8 @@ class _Motion:
         hessian, main, small = system.linearise(), self._main, self._small
         length = main.span(hessian, self.forces, self.length, _phi_1, self._residual)
         while True:
+            if not length > SHORTEST / system.potential.force_scale:
+                raise ConvergenceError(f"overdamped motion has no step of the allowed error at time {self.time:.3g}")
             move = main.function(_phi_1, length)
             furthest = np.max(np.abs(move))
             if furthest > LONGEST_MOVE:
@@ -160,7 +164,7 @@ class _Space:
                 return length
             if size < wanted or size == most:
                 break
-        while self._residual(function, length) > residual:
+        while length > 0.0 and self._residual(function, length) > residual:
             length *= 0.7
         return length
 

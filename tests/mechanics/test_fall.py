@@ -150,6 +150,8 @@ def test_a_fall_that_does_not_end_says_where_it_is(unstable, monkeypatch):
     monkeypatch.setattr(module, "MOST_STEPS", 3)
     with pytest.raises(ConvergenceError, match=r"after 3 steps, at time .*: force .* on atom \d+ at \[.*\] Å"):
         fall(unstable[0]())
+    with pytest.raises(ConvergenceError, match="^overdamped motion has no step of the allowed error at time 0"):
+        fall(unstable[0](), error=1e-30)
 
 
 @pytest.mark.parametrize("wrong", ["steepest descent", 1, None])
