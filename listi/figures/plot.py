@@ -40,7 +40,8 @@ def plot(
     map : Dataset or DataArray, optional
         What `listi.probe` or `listi.predict` returned, or another map over (x, y) or point.
     events : Dataset or array, shape (n, 2), optional
-        What `listi.deform` returned, or positions [Å]; they are numbered in their order.
+        What `listi.deform` returned, or positions [Å]; they are numbered in their order. Of what `listi.rupture`
+        returned, the crack is drawn as a line, and the first three events.
     axes : matplotlib Axes, optional
         Where to draw; a new figure without it.
 
@@ -78,8 +79,18 @@ def plot(
     else:
         axes.plot(*wrap(network.positions, network.cell).T, ".", color="0.3", markersize=2)
     panels.square(axes, network.cell)
+    if isinstance(events, xr.Dataset) and "crack_position" in events:
+        _draw_crack(axes, events.crack_position.values, network.cell)
+        positions = positions[:3]
     panels.mark_events(axes, positions, np.arange(1, len(positions) + 1), network.cell)
     return axes
+
+
+def _draw_crack(axes: Axes, middles: np.ndarray, cell: np.ndarray) -> None:
+    """Join the middles (n, 2) of the bonds of a crack by a line, where it does not leave the cell."""
+    line = np.vstack([middles, middles[:1]]) / cell
+    leaves = np.flatnonzero(np.any(np.abs(np.diff(line, axis=0)) > 0.5, axis=1))
+    axes.plot(*(np.insert(line, leaves + 1, np.nan, axis=0) * cell).T, "o-", color="black", lw=1.5, markersize=2)
 
 
 def sample_of(network: Network | Sample | Imaged) -> Sample:

@@ -100,3 +100,15 @@ def test_figures_do_not_depend_on_the_reader_s_own_settings(tmp_path, settings):
     with matplotlib.rc_context(settings):
         mine = save(figures.glass(CRYSTAL), tmp_path / "mine", "glass")[0]
     assert mine.read_bytes() == plain.read_bytes()
+
+
+def test_a_crack_is_a_line_that_does_not_jump_across_the_cell(glass):
+    """Three bonds, the last on the other side of the border; of five events three are marked."""
+    middles = glass.cell * [[0.5, 0.1], [0.6, 0.5], [0.55, 0.9]]
+    rupture = xr.Dataset(
+        {"crack_position": (("crack", "xy"), middles), "event_position": (("event", "xy"), glass.positions[:5])}
+    )
+    axes = listi.plot(glass, events=rupture)
+    [line] = [line for line in axes.lines if line.get_color() == "black"]
+    np.testing.assert_allclose(line.get_xydata(), [*middles, [np.nan, np.nan], middles[0]])
+    assert [text.get_text() for text in axes.texts if text.get_text().isdigit()] == ["1", "2", "3"]
