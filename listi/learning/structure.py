@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..mechanics.arithmetic import cosine_and_sine
+from ..mechanics.load import rotated
 from ..network.geometry import minimum_image, wrap
 from ..network.network import OXYGEN, Network
 
@@ -30,17 +31,10 @@ def rotate_vectors(vectors: np.ndarray, angle: float) -> np.ndarray:
 
 
 def rotate_tensors(components: np.ndarray, angle: float) -> np.ndarray:
-    """Return symmetric tensors, components xx, xy, yy (..., 3), rotated anticlockwise by an angle [degrees]."""
-    c, s = cosine_and_sine(angle)
-    xx, xy, yy = (components[..., k] for k in range(3))
-    return np.stack(
-        [
-            c * c * xx - 2.0 * c * s * xy + s * s * yy,
-            c * s * (xx - yy) + (c * c - s * s) * xy,
-            s * s * xx + 2.0 * c * s * xy + c * c * yy,
-        ],
-        axis=-1,
-    )
+    """Return symmetric tensors, components xx, xy, yy (n, 3), rotated anticlockwise by an angle [degrees]."""
+    xx, xy, yy = components.T
+    (xx, xy), (_, yy) = rotated(np.array([[xx, xy], [xy, yy]]), angle)
+    return np.stack([xx, xy, yy], axis=1)
 
 
 def without_fourth_bonds(network: Network) -> Network:

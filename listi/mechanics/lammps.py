@@ -23,7 +23,7 @@ from ..network.formats import MASSES, write_lammps_data
 from ..network.geometry import minimum_image
 from ..network.network import Network
 from .forms import SILICA
-from .load import CellUnderLoad, make_load
+from .load import CellUnderLoad
 from .potential import Potential
 
 N_TABLE = 20_000  # entries, evenly spaced in r²
@@ -32,7 +32,7 @@ SHORTEST = 0.5  # distance at which the table begins [Å]; LAMMPS stops with an 
 # An undone step that ends this close to where it began was reversible [Å]. Ours is 1e-4 (`tolerances`): cg stops where
 # energies no longer differ, which in soft directions is hundredths of an angstrom from the minimum.
 REVERSIBILITY_TOLERANCE = 0.02
-PURE_SHEAR = CellUnderLoad(make_load())  # along x, in steps of 1e-4
+PURE_SHEAR = CellUnderLoad()  # along x, in steps of 1e-4
 
 
 def start() -> Any:
@@ -221,7 +221,7 @@ def probe(
     one: it is taken again in ten parts.
     `first` is the step to begin at, when those before are known to be smooth.
     """
-    load = CellUnderLoad(make_load(strain_step=strain_step))
+    load = CellUnderLoad(strain_step=strain_step)
     vector = minimum_image(network.positions - point, network.cell)
     distance = np.linalg.norm(vector, axis=1)
     inside = distance < r_free + potential.cutoff

@@ -18,13 +18,12 @@ _GRADIENT = {  # of the affine velocity per unit strain, and the weight of stres
     "biaxial tension": ([[1.0, 0.0], [0.0, 1.0]], 0.5),
 }
 MODES = tuple(_GRADIENT)
-STRESS_NAMES = (
-    "shear stress (sigma_xx - sigma_yy)/2",
-    "shear stress sigma_xy",
-    "stress sigma_xx",
-    "mean normal stress (sigma_xx + sigma_yy)/2",
-)
-"""Of the stress of each mode, in the frame of the load."""
+STRESS_NAMES = {  # of the stress of each mode, in the frame of the load
+    "pure shear": "shear stress (sigma_xx - sigma_yy)/2",
+    "simple shear": "shear stress sigma_xy",
+    "uniaxial tension": "stress sigma_xx",
+    "biaxial tension": "mean normal stress (sigma_xx + sigma_yy)/2",
+}
 
 
 class Load(NamedTuple):
@@ -103,13 +102,14 @@ class CellUnderLoad:
 
     Parameters
     ----------
-    load : Load
-        The load.
+    mode, angle, strain_step
+        As for `make_load`.
     """
 
-    def __init__(self, load: Load) -> None:
-        self.load, self.strain_step = load, load.strain_step
-        (xx, xy), (yx, yy) = load.velocity
+    def __init__(self, mode: str = "pure shear", angle: float = 0.0, strain_step: float = 1e-4) -> None:
+        self.load = make_load(mode, angle, strain_step)
+        self.mode, self.angle, self.strain_step = mode, float(angle), self.load.strain_step
+        (xx, xy), (yx, yy) = self.load.velocity
         self.tilts = bool(xy != 0.0 or yx != 0.0)
         self._powers = np.array([xx, yy])  # 1, 0 or -1, where nothing tilts
 

@@ -96,11 +96,8 @@ class LoadedSample:
         if self.across is not None:
             stretched[self.across] *= self.width
         target = np.array([*(self.cell * stretched[:2]), self.cell[1] * stretched[2]])
-        self.system.positions = transformed(self.system.positions, between(self._box(), target))
+        self.system.positions = transformed(self.system.positions, between(self.system.box, target))
         self.system.cell, self.system.tilt = target[:2], float(target[2])
-
-    def _box(self) -> np.ndarray:
-        return np.array([*self.system.cell, self.system.tilt])
 
     def stress(self) -> float:
         """Stress of the load [energy/Å²]."""
@@ -124,7 +121,7 @@ class LoadedSample:
 
     def follow(self, steps: int) -> bool:
         """Follow the minimum over an increment of steps; return False, without moving, if it cannot be followed."""
-        saved, box = self.state(), self._box()
+        saved, box = self.state(), self.system.box
         start = self.system.positions
         strain = steps * self.load.strain_step
         if self.rate is None:
@@ -135,7 +132,7 @@ class LoadedSample:
         self.system.positions = start + guess
         self.deform(steps, 1.0 + self.narrowing * strain)
         if self._to_minimum(may_fall=False):
-            deformation = between(box, self._box())
+            deformation = between(box, self.system.box)
             narrowing, self.narrowing = self.narrowing, (self.width / saved[-1] - 1.0) / strain
             rate = self.find_rate()
             mean = 0.5 * (self.rate + transformed_back(rate, deformation))
@@ -153,9 +150,9 @@ class LoadedSample:
         """One step of the plain protocol; the event, if it was one."""
         saved, before = self.state(), self.stress()
         self.deform(1, 1.0 + self.narrowing * self.load.strain_step)
-        affine, box = self.state(), self._box()
+        affine, box = self.state(), self.system.box
         fell = self.find_minimum()
-        moved = self.without_drift(self.system.positions - transformed(affine[1], between(box, self._box())))
+        moved = self.without_drift(self.system.positions - transformed(affine[1], between(box, self.system.box)))
         self.rate = self.bend = None
         if not fell:
             self.narrowing = (self.width / saved[-1] - 1.0) / self.load.strain_step
@@ -257,7 +254,7 @@ def load_to(
 ) -> tuple[Curve, list[Event]]:
     """Load a sample to the last of a number of events, but to the step `first` and not beyond `last`.
 
-    `is_over`, called with the sample and the curve after every event, may end it earlier.
+    `is_over`, called with the sample and the curve so far at every strain visited, may end it earlier.
 
     Returns
     -------
@@ -277,14 +274,12 @@ def load_to(
             increment = 2
             if event is not None:
                 events.append(event)
-                curve.append((sample.step, sample.stress(), system.energy_forces()[0]))
-                if is_over is not None and is_over(sample, curve):
-                    break
-                continue
         elif sample.follow(increment):
             increment = min(2 * increment, LONGEST)
         else:
             increment //= 2
             continue
         curve.append((sample.step, sample.stress(), system.energy_forces()[0]))
+        if is_over is not None and is_over(sample, curve):
+            break
     return curve, events

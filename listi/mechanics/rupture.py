@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import partial
 
@@ -9,16 +10,15 @@ import numpy as np
 import xarray as xr
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
-from ..network.bonds import COORDINATION_RADIUS
+from ..network.bonds import intact_bonds
 from ..network.geometry import minimum_image, wrap
-from ..network.network import MAXIMUM_BOND, OXYGEN, SILICON, Network
+from ..network.network import Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT, dataset
 from .forms import SILICA
 from .potential import Potential
-from .quasistatic import Curve, Fall, LoadedSample
-from .shear import deform_until
+from .quasistatic import Curve, Fall, LoadedSample, load_to
+from .shear import described, loaded
 
 SHARE = 0.01  # of the peak of the stress, below which a sample without a path across is ruptured
 COPIES = 7  # of the cell in a ring, in which a path that leads around the cell ends elsewhere
@@ -50,11 +50,11 @@ def rupture(
     -------
     xarray.Dataset
         What `listi.deform` returns, to the event of the rupture. Also, over ``event``, ``event_broken``: number of
-        bonds of the network that are broken after it. Over
-        ``bond`` (those of the network), ``bond_event``: number of the event by which the bond was broken, 0 if it was
-        not; it may also break in the smooth strain before that event. Over ``crack``, in their order across the load,
-        ``crack_bond``: numbers of the bonds broken by which the sample is in two, and ``crack_position``: their middles
-        in the undeformed cell. As scalars ``strength``, the largest stress; ``peak_strain``, where it is;
+        bonds of the network that are broken after it. Over ``bond`` (those of the network), ``bond_event``: number of
+        the event by which the bond was broken, 0 if by none; it may also break in the smooth strain before that
+        event. Over ``crack``, in their order across the load, ``crack_bond``: numbers of the broken bonds that
+        separate the two parts, and ``crack_position``: their middles in the undeformed cell. As scalars ``strength``,
+        the largest stress, which includes that of the undeformed sample; ``peak_strain``, where it is;
         ``rupture_strain``, NaN if the sample is not ruptured at `max_strain`, with a warning that says the stress left.
 
     Raises
@@ -79,29 +79,17 @@ def rupture(
         raise ValueError("network: has no bonds; rupture is where no path of them is left across")
     if not _is_bridged(network, network.positions, network.cell, along):
         raise ValueError(f"network: no path of bonds leads across along {'xy'[along]} from the start")
-    pulled = deform_until(
-        partial(_is_over, network, along),
-        network,
-        strain_step,
-        max_strain,
-        mode="uniaxial tension",
-        angle=float(angle),
-        free_width=free_width,
-        fall=fall,
-        potential=potential,
-    )
-    is_ruptured = bool(pulled.sizes["event"]) and not _is_bridged(network, *_state(pulled, -1), along)
+    sample = loaded(network, strain_step, max_strain, "uniaxial tension", angle, fall, free_width, potential=potential)
+    last = round(max_strain / strain_step)
+    curve, events = load_to(sample, 0, last, sys.maxsize, is_over=partial(_is_over, network, along))
+    pulled = described(network, sample, curve, events)
+    is_ruptured = _is_over(network, along, sample, curve)
     if not is_ruptured:
         left = float(pulled.stress[-1] / pulled.stress.max())
         message = f"the sample is not ruptured at {max_strain:g}; {left:.1%} of its strength is left"
         warnings.warn(f"max_strain: {message}", stacklevel=2)
-    return _with_crack(network, pulled, along, is_ruptured)
-
-
-def _state(pulled: xr.Dataset, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and cell after an event, its place counted from 0."""
-    event = pulled.isel(event=number)
-    return event.configuration.values, event.event_cell.values
+    crack = _crack(network, sample, along) if is_ruptured else np.zeros(0, dtype=np.int64)
+    return _with_crack(network, pulled, crack, float(pulled.strain[-1]) if is_ruptured else np.nan)
 
 
 def _is_over(network: Network, along: int, sample: LoadedSample, curve: Curve) -> bool:
@@ -119,19 +107,14 @@ def _is_bridged(network: Network, positions: np.ndarray, cell: np.ndarray, along
 def _pieces(network: Network, positions: np.ndarray, cell: np.ndarray, along: int) -> np.ndarray:
     """Number of the connected piece that each atom belongs to, in each of `COPIES` copies of the cell in a row.
 
-    Bonds are, in silica, Si and O closer than `COORDINATION_RADIUS`; else the bonds of the network that are left.
-
     Returns
     -------
     ndarray of int, shape (COPIES, n_atoms)
     """
-    pairs = _silicon_and_oxygen(network, positions, cell)
-    if pairs is None:
-        pairs = network.bonds[is_intact(network, positions, cell)]
     n, copies = len(positions), np.arange(COPIES)[:, None]
-    first, second = pairs.T
+    _, pairs, _ = intact_bonds(network, positions, cell)
     beyond = _borders(positions, cell, pairs, along)
-    ends = (copies * n + first).ravel(), ((copies + beyond) % COPIES * n + second).ravel()
+    ends = (copies * n + pairs[:, 0]).ravel(), ((copies + beyond) % COPIES * n + pairs[:, 1]).ravel()
     graph = csr_array((np.ones(len(ends[0])), ends), (COPIES * n, COPIES * n))
     return connected_components(graph, directed=False)[1].reshape(COPIES, n)
 
@@ -142,57 +125,36 @@ def _borders(positions: np.ndarray, cell: np.ndarray, pairs: np.ndarray, along: 
     return -np.round(difference / cell[along]).astype(int)
 
 
-def is_intact(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Return which bonds of a network are left after its atoms have moved, shape (n_bonds,).
-
-    In silica those whose two Si share an O within `COORDINATION_RADIUS`; else those not longer than `MAXIMUM_BOND`.
-    """
+def _crack(network: Network, sample: LoadedSample, along: int) -> np.ndarray:
+    """Numbers of the bonds whose ends, in the undeformed network, are now in different pieces, ordered across."""
+    piece = _pieces(network, sample.system.positions, sample.system.cell, along)
     first, second = network.bonds.T
-    pairs = _silicon_and_oxygen(network, positions, cell)
-    if pairs is None:
-        return np.linalg.norm(minimum_image(positions[first] - positions[second], cell), axis=1) <= MAXIMUM_BOND
-    holds = csr_array((np.ones(len(pairs)), pairs.T), (network.n_atoms, network.n_atoms))
-    return np.asarray((holds[first].multiply(holds[second])).sum(axis=1)).ravel() > 0
+    beyond = _borders(network.positions, network.cell, network.bonds, along)
+    crack = np.flatnonzero(piece[0, first] != piece[beyond % COPIES, second])
+    return crack[np.argsort(_middles(network)[crack, 1 - along], kind="stable")]
 
 
-def _silicon_and_oxygen(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.ndarray | None:
-    """Si and O that are bonded (n_pairs, 2); None where there are not both."""
-    silicon, oxygen = np.flatnonzero(network.species == SILICON), np.flatnonzero(network.species == OXYGEN)
-    if not (len(silicon) and len(oxygen)):
-        return None
-    trees = [cKDTree(wrap(positions[atoms], cell), boxsize=cell) for atoms in (silicon, oxygen)]
-    near = trees[0].sparse_distance_matrix(trees[1], COORDINATION_RADIUS, output_type="coo_matrix")
-    return np.column_stack([silicon[near.row], oxygen[near.col]])
+def _middles(network: Network) -> np.ndarray:
+    """Middles of all bonds, shape (n_bonds, 2) [Å]."""
+    first, second = network.positions[network.bonds.T]
+    return wrap(first + 0.5 * minimum_image(second - first, network.cell), network.cell)
 
 
-def _with_crack(network: Network, pulled: xr.Dataset, along: int, is_ruptured: bool) -> xr.Dataset:
-    bonds, n = network.bonds, pulled.sizes["event"]
-    broken_by, broken = np.zeros(len(bonds), dtype=np.int64), np.zeros(n, dtype=np.int64)
+def _with_crack(network: Network, pulled: xr.Dataset, crack: np.ndarray, ended: float) -> xr.Dataset:
+    n = pulled.sizes["event"]
+    broken_by, broken = np.zeros(len(network.bonds), dtype=np.int64), np.zeros(n, dtype=np.int64)
     for number in range(n):
-        intact = is_intact(network, *_state(pulled, number))
+        state = pulled.isel(event=number)
+        intact, *_ = intact_bonds(network, state.configuration.values, state.event_cell.values)
         broken_by[~intact & (broken_by == 0)] = number + 1
         broken[number] = np.sum(~intact)
-    crack = np.zeros(0, dtype=np.int64)
-    middle = network.positions[bonds[:, 0]] + 0.5 * minimum_image(
-        network.positions[bonds[:, 1]] - network.positions[bonds[:, 0]], network.cell
-    )
-    if is_ruptured:
-        piece = _pieces(network, *_state(pulled, -1), along)
-        beyond = _borders(network.positions, network.cell, bonds, along)
-        crack = np.flatnonzero(piece[0, bonds[:, 0]] != piece[beyond % COPIES, bonds[:, 1]])
-        crack = crack[np.argsort(wrap(middle[crack], network.cell)[:, 1 - along], kind="stable")]
     peak = int(np.argmax(pulled.stress.values))
-    ended = float(pulled.event_strain[-1]) if is_ruptured else np.nan
+    places = _middles(network)[crack]
     variables = {
         "event_broken": ("event", broken, "1", "bonds of the network that are broken after the event"),
-        "bond_event": ("bond", broken_by, "1", "number of the event by which the bond was broken, 0 if it was not"),
+        "bond_event": ("bond", broken_by, "1", "number of the event by which the bond was broken, 0 if by none"),
         "crack_bond": ("crack", crack, "1", "number of the bond that was broken by the crack"),
-        "crack_position": (
-            ("crack", "xy"),
-            wrap(middle[crack], network.cell),
-            LENGTH_UNIT,
-            "middle of that bond in the undeformed cell",
-        ),
+        "crack_position": (("crack", "xy"), places, LENGTH_UNIT, "middle of that bond in the undeformed cell"),
         "strength": ((), pulled.stress.values[peak], STRESS_UNIT, "largest stress"),
         "peak_strain": ((), float(pulled.strain[peak]), "1", "strain at the largest stress"),
         "rupture_strain": ((), ended, "1", "strain at which the sample is in two"),

@@ -5,9 +5,7 @@ How the sample is followed: `listi.mechanics.quasistatic`.
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from ..network.geometry import is_integer, minimum_image
 from ..network.network import MAXIMUM_BOND, Network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT, dataset
 from .forms import SILICA
-from .load import STRESS_NAMES, CellUnderLoad, make_load
+from .load import STRESS_NAMES, CellUnderLoad
 from .potential import Potential
 from .quasistatic import FALLS, NOISE, Curve, Event, Fall, LoadedSample, load_to
 from .system import System, system_of
@@ -110,52 +108,45 @@ def deform(
     >>> shear.event_strain.values.round(3)
     array([0.024, 0.043])
     """
-    return deform_until(
-        None, network, strain_step, max_strain, n_events, mode, angle, fall, free_width, min_strain, free_centre,
-        free_radius, every_step, repeats, potential,
-    )  # fmt: skip
-
-
-def deform_until(
-    is_over: Callable[[LoadedSample, Curve], bool] | None,
-    network: Network,
-    strain_step: float = 1e-4,
-    max_strain: float = 0.1,
-    n_events: int = sys.maxsize,
-    mode: str = "pure shear",
-    angle: float = 0.0,
-    fall: str | Fall = "overdamped",
-    free_width: bool = False,
-    min_strain: float = 0.0,
-    free_centre: tuple[float, float] | None = None,
-    free_radius: float | None = None,
-    every_step: bool = False,
-    repeats: int = 0,
-    potential: Potential = SILICA,
-) -> xr.Dataset:
-    """Do what `deform` does, until `is_over` says, after an event, that it is to end."""
     _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius)
-    fall = _check_fall(fall, repeats)
-    load = CellUnderLoad(make_load(mode, angle, strain_step))
-    across = _across(mode, load) if free_width else None
-    first, last = round(min_strain / strain_step), round(max_strain / strain_step)
-    _check_cell(network, load, last, potential)
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
+    sample = loaded(network, strain_step, max_strain, mode, angle, fall, free_width, repeats, mobile, potential)
+    first, last = round(min_strain / strain_step), round(max_strain / strain_step)
+    return described(network, sample, *load_to(sample, first, last, n_events, every_step))
+
+
+def loaded(
+    network: Network,
+    strain_step: float,
+    max_strain: float,
+    mode: str,
+    angle: float,
+    fall: str | Fall,
+    free_width: bool,
+    repeats: int = 0,
+    mobile: np.ndarray | None = None,
+    potential: Potential = SILICA,
+) -> LoadedSample:
+    """Return a sample at its minimum, ready to be loaded to `max_strain`; parameters as for `deform`, checked.
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense, the cell would become too small or the sample is not at a minimum.
+    """
+    _check(strain_step, max_strain)
+    fall = _check_fall(fall, repeats)
+    load = CellUnderLoad(mode, angle, strain_step)
+    across = _across(load) if free_width else None
+    _check_cell(network, load, round(max_strain / strain_step), potential)
     system = system_of(network, potential, mobile)
     system.relax()
-    sample = LoadedSample(system, load, fall, int(repeats), across)
-    curve, events = load_to(sample, first, last, n_events, every_step, is_over)
-    deformed = _dataset(network, load, curve, events)
-    if repeats:
-        text = f"whether {repeats} repeated falls, with noise of {NOISE:g} Å, ended in the same minimum"
-        certain = np.array([event.certain for event in events], dtype=np.int8)
-        deformed["event_certain"] = "event", certain, {"units": "1", "long_name": text}
-    return deformed.assign_attrs({"mode": mode, "angle": float(angle), **({"free_width": 1} if free_width else {})})
+    return LoadedSample(system, load, fall, int(repeats), across)
 
 
-def _across(mode: str, load: CellUnderLoad) -> int:
+def _across(load: CellUnderLoad) -> int:
     """Number of the edge across the load, which is to be free."""
-    if mode != "uniaxial tension" or load.tilts:
+    if load.mode != "uniaxial tension" or load.tilts:
         raise ValueError(
             "free_width: True is for mode='uniaxial tension' along an edge of the cell, angle 0 or 90 only"
         )
@@ -181,7 +172,7 @@ def _inside(network: Network, centre, radius: float) -> np.ndarray:
     return mobile
 
 
-def _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius) -> None:
+def _check(strain_step, max_strain, n_events=1, min_strain=0.0, free_centre=None, free_radius=None) -> None:
     if not (np.isfinite(strain_step) and 0 < strain_step <= 0.01):
         raise ValueError(f"strain_step: {strain_step} is not in 0 < strain_step <= 0.01")
     if not (np.isfinite(max_strain) and strain_step <= max_strain <= 1.0):
@@ -206,8 +197,9 @@ def _check_fall(fall: str | Fall, repeats: int) -> Fall:
     return FALLS[fall] if isinstance(fall, str) else fall
 
 
-def _dataset(network: Network, load: CellUnderLoad, curve: list, events: list[Event]) -> xr.Dataset:
-    strain_step, tilts = load.strain_step, load.tilts
+def described(network: Network, sample: LoadedSample, curve: Curve, events: list[Event]) -> xr.Dataset:
+    """Return curve and events of a sample as `deform` does."""
+    load, strain_step = sample.load, sample.load.strain_step
     n, n_atoms = len(events), network.n_atoms
     atoms = np.array([e.atom for e in events], dtype=np.int64)
 
@@ -219,7 +211,7 @@ def _dataset(network: Network, load: CellUnderLoad, curve: list, events: list[Ev
     non_affine = stack([e.non_affine for e in events], fields, np.float32)
     configuration = stack([e.configuration for e in events], fields)
     variables = {
-        "stress": ("strain", [c[1] for c in curve], STRESS_UNIT, STRESS_NAMES[load.load.mode]),
+        "stress": ("strain", [c[1] for c in curve], STRESS_UNIT, STRESS_NAMES[load.mode]),
         "energy": ("strain", [c[2] / n_atoms for c in curve], ENERGY_UNIT, "potential energy per atom"),
         "event_strain": ("event", stack([e.step * strain_step for e in events], n), "1", "strain just after the event"),
         "event_position": (
@@ -247,9 +239,13 @@ def _dataset(network: Network, load: CellUnderLoad, curve: list, events: list[Ev
         "non_affine": (("event", "atom", "xy"), non_affine, LENGTH_UNIT, "non-affine displacement in the event"),
         "configuration": (("event", "atom", "xy"), configuration, LENGTH_UNIT, "positions just after the event"),
     }
-    if tilts:
+    if load.tilts:
         text = "shift of the upper edge of the cell along x after the event"
         variables["event_tilt"] = "event", stack([e.tilt for e in events], n), LENGTH_UNIT, text
+    if sample.repeats:
+        text = f"whether {sample.repeats} repeated falls, with noise of {NOISE:g} Å, ended in the same minimum"
+        variables["event_certain"] = "event", stack([e.certain for e in events], n, np.int8), "1", text
+    how = {"mode": load.mode, "angle": load.angle}
     return dataset(
         variables,
         coords={
@@ -257,7 +253,8 @@ def _dataset(network: Network, load: CellUnderLoad, curve: list, events: list[Ev
             "event": ("event", np.arange(1, n + 1), "1", "event number"),
             "xy": ["x", "y"],
         },
-        attrs={"cell": network.cell, "strain_step": strain_step},
+        attrs={"cell": network.cell, "strain_step": strain_step, **how}
+        | ({} if sample.across is None else {"free_width": 1}),
     )
 
 

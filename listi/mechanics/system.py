@@ -85,7 +85,7 @@ class System:
         self._check_cell()
         self._table = potential.table
         self._listed: np.ndarray | None = None
-        self._listed_box = self._box
+        self._listed_box = self.box
         self._factor: Factor | None = None
         self._excess = 0  # iterations beyond ITERATIONS_WITH_NEW_FACTOR since the factor was made
         self._blocks = np.empty((0, 3))
@@ -100,7 +100,8 @@ class System:
             )
 
     @property
-    def _box(self) -> np.ndarray:
+    def box(self) -> np.ndarray:
+        """The cell as `PairList` takes it: width, height, tilt [Å]."""
         return np.array([*self.cell, self.tilt])
 
     def _refresh_list(self) -> None:
@@ -109,20 +110,20 @@ class System:
         A pair at a distance of `_list_radius` when listed has since come closer by the strain times that.
         """
         if self._listed is not None:
-            deformation = between(self._listed_box, self._box)
+            deformation = between(self._listed_box, self.box)
             moved = self.positions - transformed(self._listed, deformation)
             moved -= moved.mean(axis=0)
             strained = np.max(np.abs(1.0 - 1.0 / deformation[:2])) + abs(deformation[2])
             if 2.0 * np.sqrt(np.max(np.sum(moved**2, axis=1))) + strained * self._list_radius < SKIN:
                 return
         self._check_cell()
-        self.first, self.partner = neighbour_list(self.positions, self._box, self._list_radius)
-        self._listed, self._listed_box = self.positions.copy(), self._box
+        self.first, self.partner = neighbour_list(self.positions, self.box, self._list_radius)
+        self._listed, self._listed_box = self.positions.copy(), self.box
 
     @property
     def _pairs(self) -> PairList:
         """What every kernel over pairs takes."""
-        return PairList(self.positions, self.species, self._box, self._table, self.first, self.partner)
+        return PairList(self.positions, self.species, self.box, self._table, self.first, self.partner)
 
     def energy_forces(self) -> tuple[float, np.ndarray]:
         """Return the energy and the forces (n_atoms, 2), zero on atoms that may not move; keeps the virial."""
@@ -184,7 +185,7 @@ class System:
             for shift in shifts:
                 try:
                     self._factor = Factor(
-                        self.positions, self._box, self.first, self.partner, blocks, reach, self.mobile, shift
+                        self.positions, self.box, self.first, self.partner, blocks, reach, self.mobile, shift
                     )
                     return
                 except IndefiniteError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -296,12 +297,31 @@ def bonds_left(network: Network, positions: np.ndarray, cell: np.ndarray) -> np.
     """
     if not len(network.bonds):
         return network.bonds
-    bridges = set(_silicon_near_oxygen(positions, network.species, cell, COORDINATION_RADIUS))
-    through = sum(tuple(sorted(bond)) in bridges for bond in network.bonds.tolist())
-    if through > len(network.bonds) / 2:
-        return bonds_through_oxygen(positions, network.species, cell)
+    _, pairs, through_oxygen = intact_bonds(network, positions, cell)
+    return bonds_through_oxygen(positions, network.species, cell) if through_oxygen else pairs
+
+
+def intact_bonds(network: Network, positions: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return which bonds of a network are left after its atoms have moved, and all that there are now.
+
+    As `bonds_left`, but an O may have three Si, which are then all bonded to each other.
+
+    Returns
+    -------
+    intact : ndarray of bool, shape (n_bonds,)
+    pairs : ndarray of int64, shape (n_pairs, 2)
+        Bonded atoms, in silica also those that were not bonded before.
+    through_oxygen : bool
+        Whether bonds lead through an O.
+    """
+    near = _silicon_near_oxygen(positions, network.species, cell, COORDINATION_RADIUS)
+    bridged = {pair for silicon in near for pair in combinations(silicon, 2)}
+    intact = np.array([tuple(sorted(bond)) in bridged for bond in network.bonds.tolist()], dtype=bool)
+    if intact.sum() > len(network.bonds) / 2:
+        return intact, np.array(sorted(bridged)), True
     first, second = positions[network.bonds.T]
-    return network.bonds[np.linalg.norm(minimum_image(first - second, cell), axis=1) <= MAXIMUM_BOND]
+    intact = np.linalg.norm(minimum_image(first - second, cell), axis=1) <= MAXIMUM_BOND
+    return intact, network.bonds[intact], False
 
 
 def bond_orientational_order(positions: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 import listi
 from listi.analysis import discs, load, predictors
 from listi.mechanics.forms import SILICA
-from listi.mechanics.load import CellUnderLoad, make_load
+from listi.mechanics.load import CellUnderLoad
 from listi.mechanics.quasistatic import LoadedSample
 from listi.mechanics.system import System, system_of
 from listi.network.network import Network
@@ -44,7 +44,7 @@ def test_the_stress_rate_is_the_change_of_local_stress_of_a_strained_sample(glas
 )
 def test_the_stress_rate_of_other_loads(glass, mode, angle):
     """Against one step forth and one back of the sample under that load, its virials in the frame of the glass."""
-    how = CellUnderLoad(make_load(mode, angle, 1e-5))
+    how = CellUnderLoad(mode, angle, 1e-5)
     inside, virials = discs.membership(glass.positions, glass.cell, GRID, R_FREE), []
     for steps in (1, -1):
         sample = LoadedSample(system_of(glass), how)

@@ -5,7 +5,7 @@ import pytest
 
 import listi
 from listi.mechanics import lammps
-from listi.mechanics.load import MODES, CellUnderLoad, make_load
+from listi.mechanics.load import MODES, CellUnderLoad
 from listi.mechanics.quasistatic import LoadedSample
 from listi.mechanics.shear import deform, state_after
 from listi.mechanics.system import System
@@ -56,7 +56,7 @@ def test_same_input_same_bits(glass, shear):
 )
 def test_first_event_in_lammps(glass, mode, angle):
     """LAMMPS, minimising at the same strains by its own method, keeps the branch to the same step and no further."""
-    shear, load = deform(glass, n_events=1, mode=mode, angle=angle), CellUnderLoad(make_load(mode, angle))
+    shear, load = deform(glass, n_events=1, mode=mode, angle=angle), CellUnderLoad(mode, angle)
     step = round(float(shear.event_strain[0]) / 1e-4)
     lmp = lammps.build(glass)
     lmp.command("min_modify dmax 0.02 line quadratic")
@@ -74,7 +74,7 @@ def test_energy_grows_by_stress_times_strain(glass, mode):
     """Central differences, at angles that tilt the cell and that do not; work is velocity : stress."""
     factor = {"pure shear": 2.0, "biaxial tension": 2.0}.get(mode, 1.0)
     for angle in (0.0, 90.0, 30.0):
-        load = CellUnderLoad(make_load(mode, angle))
+        load = CellUnderLoad(mode, angle)
         sample = LoadedSample(System(glass.positions, glass.species, glass.cell), load)
         assert sample.follow(8)
         energies, areas = [], []

@@ -145,7 +145,7 @@ def test_factor_solves_the_dense_system(glass):
     mobile = np.linalg.norm(glass.positions - glass.cell / 2, axis=1) < 20.0
     system.linearise()
     factor = Factor(
-        glass.positions, system._box, system.first, system.partner, system._blocks, system._list_radius, mobile
+        glass.positions, system.box, system.first, system.partner, system._blocks, system._list_radius, mobile
     )
     right = np.zeros_like(glass.positions)
     right[mobile] = np.random.default_rng(6).normal(size=(mobile.sum(), 2))
@@ -183,7 +183,7 @@ def test_factor_refuses_an_indefinite_matrix(glass):
     system = state(glass)
     system.linearise()
     with pytest.raises(IndefiniteError):
-        Factor(glass.positions, system._box, system.first, system.partner, -system._blocks, system._list_radius)
+        Factor(glass.positions, system.box, system.first, system.partner, -system._blocks, system._list_radius)
 
 
 @pytest.mark.parametrize(
