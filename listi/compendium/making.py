@@ -30,6 +30,7 @@ def generate_all(
     parameters: Mapping,
     workers: int | None = None,
     scheduler: str | None = None,
+    first: int = 0,
 ) -> int:
     """Generate the samples that are missing; return how many there were.
 
@@ -41,8 +42,10 @@ def generate_all(
         `seed` of the set, and nx, ny, alpha and box of `listi.generate`.
     workers, scheduler
         See `listi.parallel.run`; 0 workers and an empty scheduler mean its defaults.
+    first : int
+        Number of the first sample.
     """
-    items = [(path, {**parameters, "number": number}) for number, path in enumerate(paths)]
+    items = [(path, {**parameters, "number": number}) for number, path in enumerate(paths, first)]
     return _make_missing(_generate_one, "network", items, workers, scheduler, "generating samples")
 
 

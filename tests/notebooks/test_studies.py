@@ -13,8 +13,10 @@ from PIL import Image
 
 import listi
 from listi import files
+from listi.analysis import predictors
 from listi.analysis.follow import live_maps
 from listi.analysis.sample import Sample
+from listi.compendium import making, profiles
 from listi.network.rings import ring_sizes
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "notebooks" / "studies"))
@@ -26,6 +28,7 @@ import imaged
 import loads
 import probe_choices
 import rupture
+import sealed
 
 R_FREE, GRID = 8.0, (4, 5)
 
@@ -357,3 +360,29 @@ def test_the_film_goes_from_the_undeformed_sample_through_its_events(sample, tmp
         assert picture.n_frames == len(shown)
     with pytest.raises(ValueError, match="shear: holds no configuration"):
         films.film(sample.network, shear.drop_vars("configuration"), maps, tmp_path / "none.webp")
+
+
+def test_samples_are_opened_once(tmp_path, monkeypatch):
+    """The rows are those of the samples that the data set would have under these numbers."""
+    data, table = tmp_path / "data", tmp_path / "sealed.csv.gz"
+    (data / "models").mkdir(parents=True)
+    for file in (files.shipped() / "models").glob("listi[._]*"):
+        if file.name.startswith(("listi.", "listi_calibration")):
+            (data / "models" / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(sealed, "baselines", lambda *_: {"longest_bond": lambda: predictors.longest_bond})
+    monkeypatch.setattr(sealed.provenance, "commit", lambda: "0123456789abcdef")
+    monkeypatch.setattr(sealed, "CONFIDENCES", (0.9,))
+    monkeypatch.setattr(sealed, "N_WEAKEST", (5,))
+    changes = {"nx": 8, "ny": 10, "grid_x": 10, "grid_y": 10, "n_events": 1, "min_strain": 0.0, "workers": 1}
+    values = profiles.profile("paper") | changes
+    rows = sealed.open_samples(table, range(61, 62), tmp_path / "work", data, values)
+    assert set(rows.commit) == {"0123456789abcdef"} and set(rows.model) == {"longest_bond", "probing", "listi"}
+    glass = listi.generate(nx=8, ny=10, seed=making.seed_of(values["seed"], 61))
+    event = listi.deform(glass, n_events=1, max_strain=values["max_strain"]).event_position
+    expected = listi.goodness(listi.probe(glass, grid=(10, 10)).threshold, event)
+    probed = rows[(rows.model == "probing") & (rows.measure == "goodness") & (rows.resolution == "point")]
+    assert probed.value[probed["sample"] == "sample_0061.nc"].item() == pytest.approx(expected.item(), abs=1e-5)
+    assert (rows[rows.measure.str.startswith("weakest_right")].value == 1.0).all()  # all are probed in so small a glass
+    with pytest.raises(ValueError, match="^numbers: sample_0061.nc was opened on 20..-..-.. at commit 0123456789ab"):
+        sealed.open_samples(table, range(61, 63), tmp_path / "work", data, values)
+    assert len(sealed.read(table)) == len(rows)
