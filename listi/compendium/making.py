@@ -101,7 +101,7 @@ def probe_all(
     paths, workers, scheduler
         As for `generate_all`.
     parameters : mapping
-        grid_x, grid_y and r_free of `listi.probe`.
+        grid_x, grid_y, and further parameters of `listi.probe`: r_free, mode.
     """
     items = [(path, dict(parameters)) for path in paths]
     return _make_missing(_probe_one, "probing", items, workers, scheduler, "probing samples")
@@ -109,9 +109,9 @@ def probe_all(
 
 def _probe_one(item: tuple[Path, dict]) -> None:
     path, parameters = item
-    grid = parameters["grid_x"], parameters["grid_y"]
-    network = sample_files.load_sample(path).network
-    result = probe(network, grid=grid, r_free=parameters["r_free"], workers=1)
+    how = dict(parameters)
+    grid = how.pop("grid_x"), how.pop("grid_y")
+    result = probe(sample_files.load_sample(path).network, grid=grid, workers=1, **how)
     sample_files.add_group(path, "probing", result, parameters)
 
 

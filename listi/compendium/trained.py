@@ -19,6 +19,7 @@ from ..learning import models
 from ..learning.cutouts import R_FREE, Cutouts, discs_of, probed_map
 from ..learning.fit import SETTINGS, Settings, fit, motion_components
 from ..learning.predict import predict, typical_disc_occupancy
+from ..mechanics.load import principal_directions
 from ..network.network import SILICON
 from ..probing.motion import MOVES, motion
 from ..probing.protocol import PROTOCOL, require_protocol
@@ -104,6 +105,10 @@ def train(
         for sample in samples[role]:
             probed_map(sample)  # or it is refused before any work
     modes = _modes([*samples["train"], *samples["validation"]])
+    if len({principal_directions(mode)[1] for mode in modes}) > 1 and not (sizes or {}).get("load"):
+        raise ValueError(
+            f"samples: were probed under {', '.join(modes)}, which only `listi` with load=True tells apart"
+        )
     label, sizes = label or name, dict(sizes or {})
     made_from = {
         "name": name,

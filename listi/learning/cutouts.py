@@ -19,8 +19,10 @@ import xarray as xr
 
 from ..analysis.discs import R_FREE, pairs_within
 from ..analysis.sample import Sample
+from ..mechanics.load import principal_directions
 from ..network.geometry import grid_points, minimum_image
 from ..network.network import Network
+from ..probing.protocol import PROTOCOL
 from .structure import as_rows, rotate_vectors
 
 N_MAX = 38  # rows a cut-out is padded to [paper: "about 30-38" Si]
@@ -45,7 +47,9 @@ class Cutouts:
     network : Network, optional
         The glass they were cut out of; None for cut-outs of several.
     angle : float
-        Direction of the load against x, anticlockwise [degrees].
+        Direction of the largest extension by the load against x, anticlockwise [degrees].
+    dilation : float
+        Its share in the load, see `listi.mechanics.load.principal_directions`.
     """
 
     centers: np.ndarray
@@ -55,6 +59,7 @@ class Cutouts:
     r_free: float
     network: Network | None = None
     angle: float = 0.0
+    dilation: float = 0.0
 
     @property
     def mask(self) -> np.ndarray:
@@ -95,7 +100,12 @@ class Cutouts:
 
 
 def cutouts(
-    network: Network, points: np.ndarray, r_free: float = R_FREE, n_max: int | None = None, angle: float = 0.0
+    network: Network,
+    points: np.ndarray,
+    r_free: float = R_FREE,
+    n_max: int | None = None,
+    mode: str = "pure shear",
+    angle: float = 0.0,
 ) -> Cutouts:
     """Cut the Si within `r_free` of every point out of a network.
 
@@ -109,8 +119,8 @@ def cutouts(
         Radius [Å], at most half the shorter edge of the cell.
     n_max : int, optional
         Rows to pad to. Without it 38 as in the paper, or as many as the fullest disc holds if that is more.
-    angle : float
-        Direction of the load against x, anticlockwise [degrees].
+    mode, angle : str, float
+        Load, as in `listi.probe`.
 
     Raises
     ------
@@ -122,8 +132,9 @@ def cutouts(
     atoms = disc_members(network, points, r_free, n_max)
     relative = minimum_image(network.positions[atoms] - points[:, None], network.cell)
     relative[atoms < 0] = 0.0
-    relative = rotate_vectors(relative, -angle)
-    return Cutouts(points, atoms, relative, _adjacency(network, atoms), float(r_free), network, float(angle))
+    direction, dilation = principal_directions(mode, angle)
+    relative = rotate_vectors(relative, -direction)
+    return Cutouts(points, atoms, relative, _adjacency(network, atoms), float(r_free), network, direction, dilation)
 
 
 def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | None, angle: float) -> None:
@@ -170,14 +181,14 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
     Raises
     ------
     ValueError
-        If there are none, or their radii or directions of the load differ.
+        If there are none, or their radii or loads differ.
     """
     radii = {part.r_free for part in parts}
     if len(radii) != 1:
         raise ValueError(f"parts: cut-outs of one radius are needed, got radii {sorted(radii)} Å")
-    angles = {part.angle for part in parts}
-    if len(angles) != 1:
-        raise ValueError(f"parts: cut-outs for one direction of the load are needed, got {sorted(angles)} degrees")
+    loads = {(part.angle, part.dilation) for part in parts}
+    if len(loads) != 1:
+        raise ValueError(f"parts: cut-outs for one load are needed, got (angle, dilation) of {sorted(loads)}")
     n_max = max(part.n_max for part in parts)
     parts = [part.padded(n_max) for part in parts]
 
@@ -185,7 +196,7 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
         return np.concatenate([getattr(part, name) for part in parts])
 
     arrays = joined("centers"), joined("atoms"), joined("positions"), joined("adjacency")
-    return Cutouts(*arrays, radii.pop(), angle=angles.pop())
+    return Cutouts(*arrays, radii.pop(), None, *loads.pop())
 
 
 def probed_map(sample: Sample) -> xr.DataArray:
@@ -206,7 +217,8 @@ def discs_of(sample: Sample, r_free: float, n_max: int | None = None) -> tuple[C
     threshold = probed_map(sample)
     n_x, n_y = threshold.shape
     points = grid_points(sample.network.cell, (n_x, n_y))
-    return cutouts(sample.network, points, r_free, n_max), threshold.values.ravel()
+    mode = sample.probing.attrs.get("mode", PROTOCOL["mode"])
+    return cutouts(sample.network, points, r_free, n_max, mode), threshold.values.ravel()
 
 
 def cutouts_of(samples: Sequence[Sample], r_free: float) -> tuple[Cutouts, np.ndarray]:

@@ -54,7 +54,8 @@ def predict(
     mirror : bool, optional
         Average over the mirror images of each disc; as the model was trained if not given.
     mode : str
-        Of the load, as in `listi.probe`, and one that the model was trained for: "pure shear" for those that ship.
+        Of the load, as in `listi.probe`, and one that the model was trained for: "pure shear" for most that ship,
+        which is also asked for "simple shear", the same in other directions; "listi_loads" knows all modes.
     angle : float
         Direction of the load against x, anticlockwise [degrees], as in `listi.probe`. The model reads positions, bond
         vectors and stresses by their components along and across the load. At ``angle + 180`` the load is the same, at
@@ -100,7 +101,7 @@ def predict(
         model = _read(path.resolve(), path.stat().st_mtime_ns)
     known = models.metadata(model)
     models.check_mode(known, mode)
-    cut = cutouts(network, centers, known["r_free"], angle=angle)
+    cut = cutouts(network, centers, known["r_free"], mode=mode, angle=angle)
     _warn_of_density(cut, known)
     x = models.inputs(model, cut)
     distance = _warn_of_distance(models.distance(model, x))

@@ -35,6 +35,7 @@ BATCH = 24  # probes made at a time
 COMPARED = 24  # first probes of a glass, by which its predictions are compared with those of the calibration
 GROUPS = 500  # random parts or groups of calibration samples, for glasses of other sizes
 SMALLEST = 0.2  # area over that of a calibration sample; a smaller glass is probed as a whole, which is quick
+CALIBRATED_MODE = "pure shear"
 MOST_SPOTS = 50
 SPACING = np.array([4.23, 4.39])  # of the points: that of the paper's 50 x 50 in 9600 atoms [Å]
 
@@ -92,8 +93,7 @@ def weakest(
         A network with a calibration file beside it, as those that ship have.
     mode, angle : str, float
         Load, as in `listi.probe` and `listi.predict`. The calibration is that of pure shear along x. It holds in other
-        directions if the glass is isotropic, as those of `listi.generate` are. Modes that the network was not trained
-        for need ``confidence=1``.
+        directions if the glass is isotropic, as those of `listi.generate` are. Other modes need ``confidence=1``.
     scheduler, workers
         See `listi.parallel.run`.
 
@@ -109,8 +109,8 @@ def weakest(
     Raises
     ------
     ValueError
-        If a parameter makes no sense, there are fewer spots than asked for, or the network has no calibration or was
-        not trained for the mode.
+        If a parameter makes no sense, there are fewer spots than asked for, or the network has no calibration, or
+        none for the mode.
 
     Examples
     --------
@@ -121,8 +121,10 @@ def weakest(
     (True, [0.00017, 0.00019, 0.00019])
     """
     _check(n, confidence, apart)
-    if confidence < 1.0:
-        models.check_mode(models.metadata_of(models.find(model)), mode)
+    if confidence < 1.0 and mode != CALIBRATED_MODE:
+        raise ValueError(
+            f"mode: predictions are calibrated for {CALIBRATED_MODE}, not {mode!r}; with confidence=1 all is probed"
+        )
     load = {"mode": mode, "angle": angle, "scheduler": scheduler, "workers": workers}
     nx, ny = np.maximum(1, np.round(network.cell / SPACING).astype(int)).tolist() if grid is None else grid
     search = _Search(network, grid_points(network.cell, (nx, ny)), n, apart, load)

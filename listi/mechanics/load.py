@@ -81,6 +81,24 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
     return Load(MODES.index(mode), velocity, of_stress, float(strain_step), logarithm(1.0 + strain_step))
 
 
+def principal_directions(mode: str, angle: float = 0.0) -> tuple[float, float]:
+    """Return what a mode of load is in its principal directions, as far as it does not rotate the sample.
+
+    Its velocity gradient has the strain rates d + s and d - s there: d dilates, s shears.
+
+    Returns
+    -------
+    direction : float
+        Of the largest strain rate, against x, anticlockwise [degrees].
+    dilation : float
+        d / (d + s): 0 in pure and simple shear, 0.5 in uniaxial, 1 in biaxial tension.
+    """
+    (xx, xy), (yx, yy) = _GRADIENT[mode][0]
+    shear = math.hypot(0.5 * (xx - yy), 0.5 * (xy + yx))
+    dilation = 0.5 * (xx + yy)
+    return float(angle) + 0.5 * math.degrees(math.atan2(xy + yx, xx - yy)), dilation / (dilation + shear)
+
+
 def rotated(matrix: np.ndarray, angle: float) -> np.ndarray:
     """Return a tensor (2, 2) rotated anticlockwise by an angle [degrees]."""
     return _rotated(matrix, *cosine_and_sine(angle))

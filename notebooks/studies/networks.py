@@ -58,9 +58,12 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "rounds_in_disc": {"rounds_in_disc": 0},
     "half_the_rounds": {"rounds": 2},
 }
+MODES = ("uniaxial tension", "biaxial tension")  # under which samples are probed besides that of the data set
+MODES_EPOCHS = 40  # of a network that learns three modes, so from three times the probes
 VARIANTS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
 VARIANT_EPOCHS = 20  # as long as all of them are trained to be compared
-STUDIES = ("folds", "curves", "denser", "many", "large", "ablations", "variants", "beyond")
+STUDIES = ("folds", "curves", "denser", "many", "large", "modes", "ablations", "variants", "beyond")
+STORED = {"large": "listi_large", "modes": "listi_loads"}  # networks of a study that are stored with the data
 LARGE = "four times the size"
 EACH = 3  # samples of each kind beyond the training data; one of the large ones
 PROBES = (25, 25)  # grid on which those are probed that are made for it
@@ -134,19 +137,38 @@ def denser(folder: str | Path, work: Path) -> list[Training]:
 
     Probes are made here and stored in `work`.
     """
-    sets, found = data_set.read_split(folder), []
-    for path in sets["train"][: max(DENSER)]:
-        sample = sample_files.load_sample(path)
-        found.append(work / "denser" / path.name)
-        if not found[-1].is_file():
-            sample_files.save_sample(found[-1], sample.network)
-        grid = {f"grid_{c}": FINER * sample.probing.sizes[c] for c in "xy"}
-        making.probe_all(found[-1:], grid | {"r_free": trained.radius(sample)})
+    sets = data_set.read_split(folder)
+    found = _probed_again(sets["train"][: max(DENSER)], work / "denser", FINER)
     unseen = [path for role in data_set.UNSEEN for path in sets[role]]
     return [
         Training(f"listi_{n}_denser", "listi", found[:n], sets["validation"], unseen, {"epochs": epochs})
         for n, epochs in DENSER.items()
     ]
+
+
+def _probed_again(paths: Sequence[Path], work: Path, finer: int = 1, **how) -> list[Path]:
+    """Probe samples once more, on a finer grid or under another load, in files of the same names in `work`."""
+    found = []
+    for path in paths:
+        sample = sample_files.load_sample(path)
+        found.append(work / path.name)
+        if not found[-1].is_file():
+            sample_files.save_sample(found[-1], sample.network)
+        grid = {f"grid_{c}": finer * sample.probing.sizes[c] for c in "xy"}
+        making.probe_all(found[-1:], grid | {"r_free": trained.radius(sample), **how})
+    return found
+
+
+def modes(folder: str | Path, work: Path) -> list[Training]:
+    """The training of `listi_loads`: on the training samples probed in three modes, to know the load."""
+    sets = data_set.read_split(folder)
+    probed = {
+        role: [*sets[role], *(path for mode in MODES for path in _probed_again(sets[role], work / mode, mode=mode))]
+        for role in ("train", "validation")
+    }
+    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    changes = {"load": True, "epochs": MODES_EPOCHS}
+    return [Training("listi_loads", "listi", probed["train"], probed["validation"], unseen, changes)]
 
 
 def many(folder: str | Path, work: Path, n: int = MANY) -> list[Training]:
@@ -353,6 +375,7 @@ def update(folder: str | Path, names: Sequence[str], work: str | Path) -> None:
         "denser": partial(denser, work=work),
         "many": partial(many, work=work),
         "large": partial(large, work=work),
+        "modes": partial(modes, work=work),
         "ablations": ablations,
         "variants": variants,
     }
@@ -370,8 +393,8 @@ def update(folder: str | Path, names: Sequence[str], work: str | Path) -> None:
             _store_folds(folder, found)
         if study == "denser":
             _store(folder, work, f"listi_{max(DENSER)}_denser", "listi_dense")
-        if study == "large":
-            _store(folder, work, "listi_large", "listi_large")
+        if study in STORED:
+            _store(folder, work, STORED[study], STORED[study])
     if (folder / files.SUMS).is_file():
         files.write_checksums(folder)
 

@@ -61,6 +61,24 @@ def test_networks_learn_from_loads_along_x(folder, lstm):
         trained.train(folder, "lstm", samples, R_FREE, {"units": 4}, seed=3, **SETTINGS)
 
 
+def test_one_network_learns_several_modes_if_it_reads_the_load(folder, tmp_path):
+    samples = sets(folder)
+    samples["train"][1].probing.attrs["mode"] = "uniaxial tension"
+    with pytest.raises(
+        ValueError, match="^samples: were probed under pure shear, uniaxial tension, which only `listi`"
+    ):
+        trained.train(tmp_path, "listi", samples, R_FREE, {"width": 4}, **SETTINGS)
+    trained.train(tmp_path, "listi", samples, R_FREE, {"width": 4, "rounds": 1, "load": True}, **SETTINGS)
+    model, network = models.load(trained.model_file(tmp_path, "listi")), samples["train"][0].network
+    assert models.metadata(model)["modes"] == ["pure shear", "uniaxial tension"]
+    shear, tension = (
+        trained.predict(network, model, (3, 3), mode=mode).threshold for mode in ("simple shear", "uniaxial tension")
+    )
+    assert np.isfinite(tension).all() and not np.allclose(shear, tension, rtol=1e-4)
+    with pytest.raises(ValueError, match="^mode: 'biaxial tension' is not one that"):
+        trained.predict(network, model, (3, 3), mode="biaxial tension")
+
+
 def test_motion_is_computed_once_and_kept_of_the_si_of_every_disc(glass, tmp_path, monkeypatch):
     probing = probe(glass, grid=(2, 2), workers=1)
     sample = Sample(glass, None, probing, None, {})

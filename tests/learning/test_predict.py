@@ -54,13 +54,21 @@ def test_shear_in_another_direction(glass):
 def test_only_modes_that_the_network_was_trained_for(crystal):
     model = gcn()
     with pytest.raises(
-        ValueError, match="mode: 'simple shear' is not one that gcn_bonds was trained for; allowed: pure"
+        ValueError, match="mode: 'biaxial tension' is not one that gcn_bonds was trained for; allowed: pure shear, sim"
     ):
-        predict(crystal, model, grid=(2, 2), mode="simple shear")
-    models.update_metadata(model, modes=["simple shear"])
-    assert predict(crystal, model, grid=(2, 2), mode="simple shear").attrs["mode"] == "simple shear"
-    with pytest.raises(ValueError, match="mode: 'pure shear' is not .*; allowed: simple shear"):
+        predict(crystal, model, grid=(2, 2), mode="biaxial tension")
+    models.update_metadata(model, modes=["biaxial tension"])
+    assert predict(crystal, model, grid=(2, 2), mode="biaxial tension").attrs["mode"] == "biaxial tension"
+    with pytest.raises(ValueError, match="mode: 'pure shear' is not .*; allowed: biaxial tension"):
         predict(crystal, model, grid=(2, 2))
+
+
+def test_simple_shear_is_pure_shear_in_another_direction(glass):
+    """Its threshold, too, is the same up to the rotation of the axes along which it stretches."""
+    predicted = predict(glass, grid=(6, 7), mode="simple shear", angle=10.0).threshold
+    np.testing.assert_array_equal(predicted, predict(glass, grid=(6, 7), angle=55.0).threshold)
+    probed = probe(glass, (6, 7), mode="simple shear", angle=10.0, workers=1).threshold
+    assert correlation(predicted.values, probed.values) > 0.85
 
 
 def test_a_glass_unlike_the_training_is_told(crystal):

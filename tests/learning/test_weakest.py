@@ -126,7 +126,7 @@ def test_softest_across_the_border():
         ({"confidence": 0.0}, "^confidence: 0.0 is not in 0 < confidence <= 1"),
         ({"apart": -1.0}, "^apart: -1.0 is not a length"),
         ({"angle": math.nan}, "^angle: nan is not a finite number of degrees"),
-        ({"mode": "simple shear"}, "^mode: 'simple shear' is not one that listi was trained for; allowed: pure shear"),
+        ({"mode": "simple shear"}, "^mode: predictions are calibrated for pure shear, not 'simple shear'"),
         ({"model": "cnn"}, "^model: cnn has no calibration"),
         ({"n": 50, "apart": 40.0, "confidence": 1.0, "grid": (4, 4)}, "^n: 50 spots were asked for; there are"),
     ],

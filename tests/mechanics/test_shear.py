@@ -5,7 +5,7 @@ import pytest
 
 import listi
 from listi.mechanics import lammps
-from listi.mechanics.load import MODES, CellUnderLoad
+from listi.mechanics.load import MODES, CellUnderLoad, make_load, principal_directions
 from listi.mechanics.quasistatic import LoadedSample
 from listi.mechanics.shear import deform, state_after
 from listi.mechanics.system import System
@@ -216,3 +216,14 @@ def test_bad_input_names_the_parameter(glass, name, value):
     centre = dict([other[name]]) if name in other else {}
     with pytest.raises(ValueError, match=rf"^{name}: "):
         deform(glass, **{name: value}, **centre)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_principal_directions_are_those_of_the_rate_of_strain(mode):
+    velocity = make_load(mode, 20.0).velocity
+    (least, most), axes = np.linalg.eigh(velocity + velocity.T)
+    direction, dilation = principal_directions(mode, 20.0)
+    assert dilation == pytest.approx((most + least) / (abs(most + least) + most - least))
+    if most - least > 1e-9:
+        c, s = np.cos(np.radians(direction)), np.sin(np.radians(direction))
+        assert abs(axes[:, 1] @ [c, s]) == pytest.approx(1.0)

@@ -65,6 +65,19 @@ def test_training_samples_are_probed_more_densely(folder, tmp_path, monkeypatch)
     assert one.validation == sets["validation"] and set(one.unseen) == {*sets["test"], *sets["extra_test"]}
 
 
+def test_the_network_that_knows_loads_learns_from_samples_probed_under_each(folder, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(network_studies.making, "probe_all", lambda paths, how: asked.append((*paths, how["mode"])))
+    [one] = network_studies.modes(folder, tmp_path)
+    sets = data_set.read_split(folder)
+    for role, paths in (("train", one.train), ("validation", one.validation)):
+        n = len(sets[role])
+        assert paths[:n] == sets[role] and [path.name for path in paths] == 3 * [path.name for path in sets[role]]
+        assert {(path, mode) for path, mode in asked} >= {(path, network_studies.MODES[0]) for path in paths[n : 2 * n]}
+        assert {(path, mode) for path, mode in asked} >= {(path, network_studies.MODES[1]) for path in paths[2 * n :]}
+    assert one.label == "listi_loads" and one.changes["load"] and not {*one.unseen} & {*one.train}
+
+
 def test_the_network_of_a_study_is_stored(folder, tmp_path):
     trained.train_at_paper_scale(tmp_path, "listi", data_set.read_split(folder), SHORT, label="listi_4_denser")
     network_studies._store(folder, tmp_path, "listi_4_denser", "listi_dense")
@@ -160,9 +173,7 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
 
 
 def test_an_unknown_study_is_refused(folder):
-    with pytest.raises(
-        ValueError, match="names: 'fold' is not one of folds, curves, denser, many, large, ablations, variants, beyond"
-    ):
+    with pytest.raises(ValueError, match="names: 'fold' is not one of folds, curves, denser, many, large, modes, "):
         network_studies.update(folder, ["fold"], folder)
 
 

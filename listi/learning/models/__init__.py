@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import files
+from ...mechanics.load import MODES as ALL_MODES
+from ...mechanics.load import principal_directions
 from ...network.geometry import is_integer
 from ..session import keras_session
 
@@ -176,9 +178,12 @@ def update_metadata(model: keras.Model, **changes) -> None:
 
 def check_mode(known: Mapping, mode: str) -> None:
     """Refuse a mode of load that is not among those a network was trained for, as its metadata say."""
-    modes = known.get("modes", MODES)
-    if mode not in modes:
-        raise ValueError(f"mode: {mode!r} is not one that {known['name']} was trained for; allowed: {', '.join(modes)}")
+    dilations = {principal_directions(own)[1] for own in known.get("modes", MODES)}
+    allowed = [own for own in ALL_MODES if principal_directions(own)[1] in dilations]
+    if mode not in allowed:
+        raise ValueError(
+            f"mode: {mode!r} is not one that {known['name']} was trained for; allowed: {', '.join(allowed)}"
+        )
 
 
 def inputs(model: keras.Model, cut: Cutouts) -> Inputs:

@@ -62,10 +62,12 @@ def inputs(cut: Cutouts, metadata: dict) -> Inputs:
         graph["stress"] = structure.local_stress(network, virial).astype(np.float32)
         of_discs = stress_of_discs(virial, network.positions, network.cell, cut.centers, cut.r_free)
         points["disc_stress"] = of_discs.astype(np.float32)
-    signs = np.ones((1, 2), dtype=np.float32)
+    shared = {"signs": np.ones((1, 2), dtype=np.float32)}
+    if known.get("load"):
+        shared["dilation"] = np.full((1, 1), cut.dilation, dtype=np.float32)
     if known["beyond"]:
-        return Inputs(points, graph | {"signs": signs})
-    return Inputs(points | _cut_apart(graph, atoms), {"signs": signs})
+        return Inputs(points, graph | shared)
+    return Inputs(points | _cut_apart(graph, atoms), shared)
 
 
 def _edges(network, to: np.ndarray, oxygen: bool, angle: float) -> np.ndarray:
@@ -108,6 +110,7 @@ def build(
     stress: bool = True,
     weakest_link: bool = True,
     beyond: bool = True,
+    load: bool = False,
     *,
     heads: int = 0,
     name: str = "listi",
@@ -130,6 +133,8 @@ def build(
         Read the soft minimum in addition to mean, maximum and minimum.
     beyond : bool
         Read what lies beyond the disc. Without it, every disc is a graph of its own.
+    load : bool
+        Read the share of dilation in the load.
     heads : int
         Heads of attention between all Si of a disc; 0 for messages between the bonded ones alone.
     name : str
@@ -138,7 +143,7 @@ def build(
     from .. import disc_layers as disc
     from ..layers import Scale, keras, layers, output
 
-    tensors, prefix = _inputs(oxygen, stress, beyond), "" if beyond else "joined_"
+    tensors, prefix = _inputs(oxygen, stress, beyond, load), "" if beyond else "joined_"
     atoms, graph = tensors["atoms"], {key: tensors[key] for key in ("neighbours", "edges", "stress") if key in tensors}
     if not beyond:
         atoms, graph = disc.OneGraph(name="one_graph")(atoms, graph)
@@ -150,7 +155,10 @@ def build(
         local = disc.Mirror(MIRRORED["stress"], name="mirror_stress")(graph["stress"], tensors["signs"])
         local = Scale(name="scale_stress")(local)
         x = layers.Concatenate(name="with_stress")([x, local])
-    x = layers.Dense(width, "relu", name="nodes")(x)
+    x = layers.Dense(width, None if load else "relu", name="nodes")(x)
+    if load:
+        of_load = layers.Dense(width, use_bias=False, name="load")(tensors["dilation"])
+        x = layers.Activation("relu", name="loaded")(layers.Add(name="with_load")([x, of_load]))
     for n in range(rounds):
         x = disc.Round(width, name=f"round_{n + 1}")(x, edges, to)
     place = disc.Mirror(MIRRORED["vector"], name="mirror_place")(tensors["place"], tensors["signs"])
@@ -181,7 +189,7 @@ def build(
     return keras.Model(tensors, output(x, metadata, "zeros"), name=name)  # starts at the mean threshold
 
 
-def _inputs(oxygen: bool, stress: bool, beyond: bool) -> dict[str, object]:
+def _inputs(oxygen: bool, stress: bool, beyond: bool, load: bool) -> dict[str, object]:
     """What the network reads: arrays of the sample and its discs."""
     from ..layers import keras
 
@@ -190,6 +198,7 @@ def _inputs(oxygen: bool, stress: bool, beyond: bool) -> dict[str, object]:
     if stress:
         shapes |= {"stress": (*lead, 3), "disc_stress": (3,)}
     shapes |= {"atoms": (None,), "place": (None, 2), "bonded": (None, None), "signs": (2,)}
+    shapes |= {"dilation": (1,)} if load else {}
     kinds = {"neighbours": "int32", "atoms": "int32", "bonded": "uint8"}
     return {key: keras.Input(shape, dtype=kinds.get(key, "float32"), name=key) for key, shape in shapes.items()}
 
