@@ -16,6 +16,7 @@ FOREIGN = {
     "OPENBLAS_CORETYPE": "Prescott",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-AVX2_Usable,-FMA_Usable",
     "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX",
+    "NUMBA_OPT": "1",  # kernels that are optimised less, which takes less time, too
 }
 
 

@@ -59,7 +59,8 @@ ABLATIONS = {  # of `listi`: what is left out, and how
     "half_the_rounds": {"rounds": 2},
 }
 MODES = ("uniaxial tension", "biaxial tension")  # under which samples are probed besides that of the data set
-MODES_EPOCHS = 40  # of a network that learns three modes, so from three times the probes
+N_MODES = 20  # training samples that are probed under each of them
+MODES_EPOCHS = 40  # of the network that learns from these and all others
 VARIANTS = ("gcn", "gcn_attention", "gcn_bonds")  # of the paper's Eq. 2
 VARIANT_EPOCHS = 20  # as long as all of them are trained to be compared
 STUDIES = ("folds", "curves", "denser", "many", "large", "modes", "ablations", "variants", "beyond")
@@ -159,14 +160,14 @@ def _probed_again(paths: Sequence[Path], work: Path, finer: int = 1, **how) -> l
     return found
 
 
-def modes(folder: str | Path, work: Path) -> list[Training]:
-    """The training of `listi_loads`: on the training samples probed in three modes, to know the load."""
-    sets = data_set.read_split(folder)
+def modes(folder: str | Path, work: Path, source: str | Path) -> list[Training]:
+    """The training of `listi_loads`: on the training samples of `source` probed in three modes, to know the load."""
+    sets = data_set.read_split(source)
     probed = {
-        role: [*sets[role], *(path for mode in MODES for path in _probed_again(sets[role], work / mode, mode=mode))]
-        for role in ("train", "validation")
+        role: [*sets[role], *(path for mode in MODES for path in _probed_again(sets[role][:n], work / mode, mode=mode))]
+        for role, n in (("train", N_MODES), ("validation", None))
     }
-    unseen = [path for role in data_set.UNSEEN for path in sets[role]]
+    unseen = [path for role in data_set.UNSEEN for path in data_set.read_split(folder)[role]]
     changes = {"load": True, "epochs": MODES_EPOCHS}
     return [Training("listi_loads", "listi", probed["train"], probed["validation"], unseen, changes)]
 
@@ -375,7 +376,7 @@ def update(folder: str | Path, names: Sequence[str], work: str | Path) -> None:
         "denser": partial(denser, work=work),
         "many": partial(many, work=work),
         "large": partial(large, work=work),
-        "modes": partial(modes, work=work),
+        "modes": partial(modes, work=work, source=files.repository() / "data" / "data_set_3"),
         "ablations": ablations,
         "variants": variants,
     }

@@ -210,7 +210,7 @@ def test_a_batch_is_of_one_sample_where_the_whole_sample_is_read(lesson):
     assert len(batches.batches) == batches.steps == 4 and not np.array_equal(first, again)
 
 
-@pytest.mark.parametrize("name", ["cnn", "gcn_bonds", "listi_large"])  # every kind of state that a network has
+@pytest.mark.parametrize("name", ["cnn", "gcn_attention", "listi_large"])  # every kind of state that a network has
 def test_interrupted_training_ends_like_an_uninterrupted_one(name, lesson, tmp_path):
     settings = {"epochs": 4, "batch_size": 20, "mirror": True, "final_learning_rate": 1e-4}
     settings["optimizer"] = "adamw" if name == "listi_large" else "adamax"

@@ -35,7 +35,7 @@ def cut_out(network, point, r_free):
 
 def test_critical_state_is_that_of_plain_fixed_step_shear(glass, probing):
     """Each probe as a plain 1e-4 shear, by other code: every single step, minima to machine precision."""
-    for k in (1, 4, 5):
+    for k in (2, 3, 4):
         disc = cut_out(glass, POINTS[k], R_FREE)
         plain = deform(disc, max_strain=0.6, n_events=1, free_centre=(50.0, 50.0), free_radius=R_FREE, every_step=True)
         last_stable = float(plain.event_strain[0]) - 1e-4
@@ -106,7 +106,7 @@ def probe_with_skin(glass, skin, monkeypatch, **load):
 
 def test_a_disc_with_a_single_free_atom(glass):
     """A Si, alone within half an angstrom."""
-    points = glass.positions[:1]
+    points = glass.positions[33:34]
     followed, walked = (probe(glass, points=points, r_free=0.5, every_step=every_step) for every_step in (False, True))
     assert np.count_nonzero(trace(glass, points[0], r_free=0.5).free) == 1
     assert np.all(followed.status == INSTABILITY)
