@@ -17,6 +17,7 @@ FOREIGN = {
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-AVX2_Usable,-FMA_Usable",
     "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX",
     "NUMBA_OPT": "1",  # kernels that are optimised less, which takes less time, too
+    "NUMBA_BOUNDSCHECK": "1",  # and that look whether they read beyond an array
 }
 
 

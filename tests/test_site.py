@@ -42,12 +42,13 @@ def root(tmp_path):
             'raise ValueError  # figures.fig3(goodness), "fig3"',
             outputs=[nbformat.v4.new_output("display_data", data) for data in shown],
         ),
+        nbformat.v4.new_code_cell("import listi"),
     ]
     for name in ("notebooks", "data/paper/models", "paper_figures", "listi"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "listi/__init__.py").write_text(CODE)
     start = '![a dot](paper_figures/dot.png), `data/README.md`, <a href="paper_figures/explorer.html">a page</a>'
-    (tmp_path / "README.md").write_text(f"# Start\n\n{start}\n")
+    (tmp_path / "README.md").write_text(f"# Start\n\n{start}\n\n## On your own glass\n\nProbe it.\n")
     (tmp_path / "paper_figures/explorer.html").write_text("<p>a glass</p>")
     for name in ("data/README.md", "paper_figures/README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         (tmp_path / name).write_text("# Page\n")
@@ -56,6 +57,8 @@ def root(tmp_path):
     python = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
     python["language_info"]["pygments_lexer"] = "ipython3"
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=python), tmp_path / "notebooks/01_one.ipynb")
+    maps = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Maps")], metadata=python)
+    nbformat.write(maps, tmp_path / "notebooks/10_maps.ipynb")
     return tmp_path
 
 
@@ -72,13 +75,15 @@ def test_a_small_site_is_whole(root):
     assert build.faults(html) == []
     page = (html / "notebooks/01_one.html").read_text()
     assert f'alt="Fig. 3. {conf.FIGURES["fig3"]}"' in page
-    assert page.count("<summary>Table of 31 rows</summary>") == page.count("<summary>") == 1
+    assert page.count("<summary>Table of 31 rows</summary>") == 1
+    assert page.count('<details class="admonition hide') == 1  # the code that shows nothing; the short one is open
     assert page.count('class="table-wrapper"') == 2
     assert 'href="../api/listi/index.html#listi.probe"' in page
     assert "<math" in page
-    assert "01 A notebook" in page and "Model card" in page  # contents
-    assert 'href="data/README.html"' in (html / "index.html").read_text()
-    assert 'href="paper_figures/explorer.html"' in (html / "index.html").read_text()
+    assert "01 A notebook" in page and "Network gcn" in page and "Public names of listi" in page  # contents
+    start = (html / "index.html").read_text()
+    assert 'href="data/README.html"' in start and 'href="paper_figures/explorer.html"' in start
+    assert start.index("<h1>") < start.index('class="doors"') < start.index("a dot")
     assert (html / "paper_figures/explorer.html").read_text() == "<p>a glass</p>"
     assert "Probe where |x| is small" in (html / "api/listi/index.html").read_text()
 

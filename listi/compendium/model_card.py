@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .. import files
+from ..analysis.prediction_goodness import EVENTS
 from ..learning import models
 from . import data_set, predicted, studies
 from .trained import BEST, checksum_of, model_file, read_record
 
+SEALED = "studies/sealed.csv.gz"  # below the data: scores on samples that were opened once
 STUDY = "networks"  # the table of trainings by `notebooks/studies/networks.py`, and of what they predicted
 _CARD = """# {name}
 
@@ -27,13 +30,15 @@ Predicts the local stress thresholds of a two-dimensional silica glass from its 
 are those of {weights}, epoch {epoch}, validation loss {loss:.3f}. {hours:.1f} h on {threads} thread(s), {backend}.
 Settings: {settings}.
 
-| samples | correlation | goodness, events 1 to 6 | the same by probing |
-| --- | --- | --- | --- |
+Correlation with the probed thresholds, and mean goodness of each event by the map as it is:
+
+| samples | map | correlation | 1 | 2 | 3 | 4 | 5 | 6 |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-**Limits.** Two-dimensional silica as `listi.generate` makes it, at its energy minimum, sheared along the axes of the
-cell. For another density, other species or other disorder the predictions are a guess; `listi.predict` warns where the
-density is off.
+**Limits.** Two-dimensional silica as `listi.generate` makes it, at its energy minimum. It was trained under {modes}
+along x; for another direction, `angle`, what it reads is rotated. For another density, other species or other disorder
+the predictions are a guess; `listi.predict` warns where the density is off.
 
 Licence: CC BY 4.0.
 """
@@ -70,22 +75,42 @@ def write(folder: str | Path, name: str) -> Path:
         threads=saved["threads"],
         backend=saved["backend"],
         settings=", ".join(settings),
-        rows="\n".join(_rows(folder, name)),
+        modes=", ".join(about.get("modes", models.MODES)),
+        rows="\n".join(_rows(folder, name, {*made["samples"]["train"], *made["samples"]["validation"]})),
     )
     card = path.with_suffix(".md")
     files.write_bytes(card, text.encode())
     return card
 
 
-def _rows(folder: Path, name: str) -> list[str]:
-    """Rows of the table: how good the network is on the samples of every role."""
+def _rows(folder: Path, name: str, learned: set[str]) -> list[str]:
+    """Rows of the table: how good the network is on the samples of every role; `learned`: checksums of its own."""
     rows = []
     roles = {"training": ["train"], "validation": ["validation"], "unseen": data_set.UNSEEN}
     for label, chosen in roles.items():
         samples = data_set.of_roles(folder, *chosen)
+        if label != "unseen" and not learned & {checksum_of(sample) for sample in samples}:
+            continue  # the network is of other samples
         r = data_set.correlation(data_set.points_of(samples, name))
         own, probing = (data_set.goodness_of(samples, source).mean("sample").values for source in (name, "probing"))
-        rows.append(f"| {label} ({len(samples)}) | {r:.3f} | {_numbers(own)} | {_numbers(probing)} |")
+        rows.append(_row(f"{label} ({len(samples)})", name, f"{r:.3f}", own))
+        rows.append(_row("", "probing", "", probing))
+    return rows + _sealed_rows(folder, name)
+
+
+def _sealed_rows(folder: Path, name: str) -> list[str]:
+    """Rows of the samples that `notebooks/studies/sealed.py` opened last, if the network was scored on them."""
+    if not (folder / SEALED).is_file():
+        return []
+    table = pd.read_csv(folder / SEALED, keep_default_na=False)
+    table = table[(table.opened == table.opened.max()) & (table.resolution == "point")]
+    rows = []
+    for of in (name, "probing") if name in set(table.model) else ():
+        own = table[table.model == of]
+        means = own.groupby(["measure", "key"]).value.mean()
+        label = f"sealed ({own['sample'].nunique()}, opened on {own.opened.max()})" if of == name else ""
+        correlation = f"{means['correlation', '']:.3f}" if of == name else ""
+        rows.append(_row(label, of, correlation, means["goodness"].to_numpy()))
     return rows
 
 
@@ -134,5 +159,6 @@ def _further_targets(made: Mapping) -> str:
     return "".join(f" + {part}" for part in parts) + " (not in the losses here)" * bool(parts)
 
 
-def _numbers(values: np.ndarray) -> str:
-    return " ".join(f"{value:.3f}".replace("0.", ".", 1) for value in values)
+def _row(samples: str, of: str, correlation: str, by_event: np.ndarray) -> str:
+    values = [f"{value:.3f}" for value in by_event] + [""] * (EVENTS - len(by_event))
+    return f"| {' | '.join([samples, of, correlation, *values])} |"

@@ -47,7 +47,7 @@ class Study(NamedTuple):
     key : str
         Column of the table that names the item.
     reads : tuple of str
-        Patterns of further files below the folder that the rows depend on, such as "predictions/*.nc".
+        Patterns of further files below the folder that the rows depend on, such as ``predictions/*.nc``.
     """
 
     rows_of: Callable[[Any], list[dict]]

@@ -161,10 +161,10 @@ def _is_broken(r, bonds):
 
 
 @numba.njit(**INNER)
-def _evaluate(disc, cell, forces):
+def _evaluate(disc, box, forces):
     """Write the forces; return the energy and the largest component of the forces on free atoms."""
     refresh_pairs(disc)
-    pairs = PairList(disc.r, disc.species, cell, disc.table, disc.first, disc.partner)
+    pairs = PairList(disc.r, disc.species, box, disc.table, disc.first, disc.partner)
     energy = energy_forces(pairs, forces)[0]
     return energy, np.max(np.abs(forces[: len(disc.forces)]))
 
@@ -182,7 +182,7 @@ def _factorise(disc, shift):
 
 
 @numba.njit(**PART)
-def _descend(disc, cell, bonds):
+def _descend(disc, box, bonds):
     """Move the free atoms to a minimum by damped Newton steps, each of which lowers the energy; False if bonds break.
 
     A factor serves for as long as each step with it takes the forces down to a tenth.
@@ -190,7 +190,7 @@ def _descend(disc, cell, bonds):
     r = disc.r[: len(disc.forces)]
     forces = np.empty_like(disc.r)
     step, shift, is_old = np.empty_like(r), 0.0, True
-    energy, largest = _evaluate(disc, cell, forces)
+    energy, largest = _evaluate(disc, box, forces)
     for _ in range(_NEWTON_STEPS):
         if largest < _SMALL_FORCE:
             return True
@@ -204,7 +204,7 @@ def _descend(disc, cell, bonds):
         last, previous = largest, energy
         while True:
             r[:] = start + scale * step
-            energy, largest = _evaluate(disc, cell, forces)
+            energy, largest = _evaluate(disc, box, forces)
             if energy < previous:
                 break
             scale *= 0.5
@@ -241,7 +241,8 @@ def relax_neighbourhood(glass, centre, radius, four):
         vectors, glass.species[atoms], glass.table, np.ones(len(vectors), np.bool_), n_free, 0.0,
         np.zeros((2, 2)), np.zeros(3), _SKIN,
     )  # fmt: skip
-    held = _descend(disc, glass.cell, _bonds_within(glass, atoms, n_free))
+    box = np.array([glass.cell[0], glass.cell[1], 0.0])
+    held = _descend(disc, box, _bonds_within(glass, atoms, n_free))
     if held:
         _place(glass, atoms, centre + disc.r[:n_free])
         for si in atoms[atoms < len(glass.dual.corners)]:

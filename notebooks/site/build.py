@@ -13,13 +13,21 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "results" / "site"
+API = "api/listi/index"  # made by autoapi
+MODELS = "data/paper/models"
 PAGES = {  # parts of the contents; the README is the start page
     "Notebooks": ["notebooks/*.ipynb"],
-    "Data and figures": ["data/README.md", "data/paper/models/*.md", "paper_figures/README.md"],
-    "Package": ["api/listi/index"],  # made by autoapi
+    "Package": [API],
+    "Data and figures": ["data/README.md", f"{MODELS}/*.md", "paper_figures/README.md"],
     "Project": ["CONTRIBUTING.md", "CHANGELOG.md"],
 }
 PICTURES = ("paper_figures/*.png", "paper_figures/*.webp", "paper_figures/explorer.html")
+DOORS = """<div class="doors">
+<a href="notebooks/10_maps.html"><b>A map in a minute</b><br>the weak spots of a glass by probing and by a network</a>
+<a href="paper_figures/explorer.html"><b>The explorer</b><br>click in a glass, see the disc that was probed there</a>
+<a href="#on-your-own-glass"><b>Your own glass</b><br>from coordinates, files or a microscope image</a>
+</div>"""
+SHORT = 6  # lines: longer code is folded, and code that shows nothing
 LOADED = {"script", "img", "iframe", "source", "video", "audio", "embed", "object"}  # tags that fetch what they name
 
 
@@ -32,6 +40,10 @@ def pages(patterns, root=ROOT):
 def entry(path, root=ROOT):
     """Line of the contents for a page; notebooks with their number, by which the texts call them."""
     place = path.with_suffix("").as_posix()
+    if place == API:
+        return f"Public names of listi <{place}>"
+    if place.startswith(MODELS):
+        return f"Network {path.stem} <{place}>"
     if path.suffix != ".ipynb":
         return place
     first = json.loads((root / path).read_text("utf-8"))["cells"][0]["source"]
@@ -55,8 +67,18 @@ def stage(target, root=ROOT):
         if (root / path).is_file():
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / path, target / path)
-    text = (root / "README.md").read_text("utf-8")
-    (target / "index.md").write_text(f"{text}\n{contents(root)}\n", "utf-8")
+        if path.suffix == ".ipynb":
+            (target / path).write_text(json.dumps(folded(json.loads((root / path).read_text("utf-8")))), "utf-8")
+    title, _, text = (root / "README.md").read_text("utf-8").partition("\n")
+    (target / "index.md").write_text(f"{title}\n\n{DOORS}\n{text}\n{contents(root)}\n", "utf-8")
+
+
+def folded(notebook):
+    """Return a notebook in which long code, and code that shows nothing, is folded: pictures come first."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and (not cell["outputs"] or len("".join(cell["source"]).splitlines()) > SHORT):
+            cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
+    return notebook
 
 
 class Page(HTMLParser):

@@ -28,6 +28,7 @@ from listi.files import shipped, write_bytes
 WIDTHS = np.arange(0.0, 8.5, 0.5)  # of the Gaussian [Å]
 KEYS = ("event", "k", "strain")
 N_RIDGE = 10  # training samples that the ridge regression is fitted to: 25 000 points for six weights
+SLOW = ("shortest_winding_path", "local_modulus", "geodesic_betweenness", "soft_modes")
 COLUMNS = ["model", "resolution", "sample", "measure", "key", "value"]
 
 
@@ -42,16 +43,18 @@ def width_table(samples: list) -> pd.Series:
     return pd.Series(means, name="mean goodness").rename_axis("width (Å)")
 
 
-def baselines(samples: list, folder: Path) -> dict:
-    """All predictors that are computed, each as a function that makes it."""
+def baselines(samples: list, folder: Path, slow: bool = True) -> dict:
+    """All predictors that are computed, each as a function that makes it; without those that take minutes a sample."""
     plain = {name: lambda function=function: function for name, function in predictors.PREDICTORS.items()}
     over_load = {
         f"{name}_over_load": lambda name=name: predictors.over_load(stored_map(samples, name))
         for name in ("probing", "listi")
     }
+    quick = {name: made for name, made in plain.items() if name not in SLOW}
+    if not slow:
+        return quick | over_load
     ridge = {"ridge": lambda: predictors.ridge(data_set.of_roles(folder, "train")[:N_RIDGE])}
-    slow = ("local_modulus", "geodesic_betweenness", "soft_modes")
-    return {name: plain.pop(name) for name in list(plain) if name not in slow} | ridge | over_load | plain
+    return quick | ridge | over_load | {name: plain[name] for name in SLOW}
 
 
 def tidy(scores: xr.Dataset, samples: list) -> pd.DataFrame:

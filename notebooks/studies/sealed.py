@@ -3,10 +3,10 @@
     python notebooks/studies/sealed.py data/paper/studies/sealed.csv.gz [--numbers 60 79] [--work results/sealed]
 
 Samples with these numbers, of the seed and parameters of the paper's data set, are generated, deformed, probed,
-predicted by all networks that ship and scored as `benchmark.py` does; `listi.weakest` is asked for their weakest points
-at several confidences. The rows are added to the table at the very end, with the commit and the day. Numbers that are
-in the table have been opened and are refused. Networks that are trained or chosen afterwards need other numbers. Twenty
-samples take about an hour and a half of one core; a run that was stopped goes on.
+predicted by all networks that ship and scored as `benchmark.py` does, with its quick baselines; `listi.weakest` is
+asked for their weakest points at several confidences. The rows are added to the table at the very end, with the commit
+and the day. Numbers that are in the table have been opened and are refused. Networks that are trained or chosen
+afterwards need other numbers. Twenty samples take about an hour of one core; a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def open_samples(table: Path, numbers: range, folder: Path, data: Path, values: 
     for name in networks:
         trained.predict_all(data, name, paths)
     samples = [sample_files.load_sample(path) for path in paths]
-    computed = {name: function() for name, function in baselines(samples, data).items()}
+    computed = {name: function() for name, function in baselines(samples, data, slow=False).items()}
     parts = [tidy(listi.score(computed, samples, ["probing", *networks]), samples)]
     calibrated = trained.model_file(data, "listi")
     parts += [pd.DataFrame(weakest_rows(sample, calibrated)) for sample in samples]

@@ -161,8 +161,8 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
     card = (folder / "models" / "short.md").read_text("utf-8")
     r = data_set.correlation(data_set.points_of(data_set.of_roles(folder, *data_set.UNSEEN), "short"))
     probing = data_set.goodness_of(data_set.of_roles(folder, "validation")).values[0]
-    assert f"| unseen (5) | {r:.3f} |" in card
-    assert f"{probing[0]:.3f} {probing[1]:.3f} |".replace("0.", ".") in card
+    assert f"| unseen (5) | short | {r:.3f} |" in card
+    assert f"|  | probing |  | {probing[0]:.3f} | {probing[1]:.3f} |" in card
     assert "thresholds, 1 epochs; the weights" in card
     other = dict(data_set.read_split(folder), train=data_set.read_split(folder)["train"][:3])
     other["train"].append(other["validation"][0])

@@ -370,7 +370,7 @@ def test_samples_are_opened_once(tmp_path, monkeypatch):
     for file in (files.shipped() / "models").glob("listi[._]*"):
         if file.name.startswith(("listi.", "listi_calibration")):
             (data / "models" / file.name).write_bytes(file.read_bytes())
-    monkeypatch.setattr(sealed, "baselines", lambda *_: {"longest_bond": lambda: predictors.longest_bond})
+    monkeypatch.setattr(sealed, "baselines", lambda *_, slow: {"longest_bond": lambda: predictors.longest_bond})
     monkeypatch.setattr(sealed.provenance, "commit", lambda: "0123456789abcdef")
     monkeypatch.setattr(sealed, "CONFIDENCES", (0.9,))
     monkeypatch.setattr(sealed, "N_WEAKEST", (5,))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from numbers_of_the_paper import cases
+from numbers_of_the_paper import cases, check_row
 
 from listi import figures, files
 from listi.analysis import ensemble
@@ -75,6 +75,11 @@ NUMBERS = {  # name: (ours, paper's, tolerance)
 @pytest.mark.parametrize(("ours", "paper", "tolerance"), cases(NUMBERS, DISAGREEMENTS))
 def test_published_number(ours, paper, tolerance):
     assert float(ours()) == pytest.approx(paper, abs=tolerance)
+
+
+@pytest.mark.parametrize("name", ["Fig. 3, event 1", "Fig. 3, event 6"])
+def test_the_readme_says_so(name):
+    check_row(name, NUMBERS, DISAGREEMENTS)
 
 
 def everything():

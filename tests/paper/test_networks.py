@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numbers_of_the_paper import cases
+from numbers_of_the_paper import cases, check_row
 
 import listi
 from listi.analysis import predictors
@@ -85,6 +85,11 @@ NUMBERS = {  # name: (ours, paper's, tolerance)
 @pytest.mark.parametrize(("ours", "paper", "tolerance"), cases(NUMBERS, DISAGREEMENTS))
 def test_published_number(ours, paper, tolerance):
     assert float(ours()) == pytest.approx(paper, abs=tolerance)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_readme_says_so(name):
+    check_row(name, NUMBERS, DISAGREEMENTS)
 
 
 def test_the_order_of_the_networks_is_the_papers_if_the_gcn_reads_bond_vectors():

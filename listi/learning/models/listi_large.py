@@ -35,7 +35,7 @@ MODEL = replace(
     reads="what `listi` reads (Si, bonds, places of the O and local stress of the whole sample), then all pairs of Si"
     " in every disc of {r_free:g} Å",
     build=build,
-    paper_scale={  # on the glasses that `listi.compendium.network_studies` makes
+    paper_scale={  # on the glasses that `notebooks/studies/networks.py` makes
         "epochs": 20,
         "batch_size": 450,
         "optimizer": "adamw",
