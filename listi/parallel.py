@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import dask
 from dask.callbacks import Callback
 from dask.system import cpu_count
-from tqdm import tqdm
+
+from .progress import progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -50,7 +50,7 @@ def run(
     processes : bool
         Use local processes instead of threads, for functions that hold the interpreter lock.
     label : str, optional
-        Text in front of the progress bar, which shows the time left and appears only on a terminal.
+        Text in front of the progress bar.
 
     Returns
     -------
@@ -71,12 +71,11 @@ def run(
             f"scheduler: {scheduler!r} is not an address like tcp://host:8786; that of a cluster is its "
             "scheduler_address, that of a client client.scheduler.address"
         )
-    shown = {"desc": label, "disable": sys.stderr is None or not sys.stderr.isatty(), "file": sys.stderr}
     if scheduler is not None:
-        return _run_on_cluster(function, items, scheduler, shown)
+        return _run_on_cluster(function, items, scheduler, label)
     workers = int(workers or cpu_count())
     tasks = [dask.delayed(function, pure=False)(item) for item in items]
-    with tqdm(total=len(tasks), **shown) as bar, Callback(posttask=lambda *_: bar.update()):
+    with progress(label, len(tasks)) as bar, Callback(posttask=lambda *_: bar.update()):
         if processes:  # one task at a time: by default dask hands out six, and others idle at the end
             local = {"scheduler": "processes", "chunksize": 1, "initializer": end_with_parent}
             return list(dask.compute(*tasks, num_workers=workers, **local))
@@ -95,7 +94,7 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, args=(parent,), daemon=True).start()
 
 
-def _run_on_cluster(function: Callable, items: Sequence, address: str, shown: dict) -> list:
+def _run_on_cluster(function: Callable, items: Sequence, address: str, label: str | None) -> list:
     from distributed import as_completed  # an optional dependency, needed on clusters only
 
     with _client(address) as client:
@@ -104,7 +103,7 @@ def _run_on_cluster(function: Callable, items: Sequence, address: str, shown: di
             futures = client.map(own, items, pure=False)
         place = {future.key: number for number, future in enumerate(futures)}
         results: list[Any] = [None] * len(futures)
-        with tqdm(total=len(futures), **shown) as bar:
+        with progress(label, len(futures)) as bar:
             for future, result in as_completed(futures, client.loop, with_results=True):
                 if isinstance(result, CancelledError):  # the scheduler has forgotten us
                     raise ConnectionError(f"scheduler: {address} went away; start again to go on")

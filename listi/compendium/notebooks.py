@@ -239,10 +239,10 @@ def _engine() -> type:
 
 
 def _environment() -> dict[str, str]:
-    """Variables of a kernel: this package; TensorFlow quiet and on one core, as other notebooks run meanwhile."""
+    """Variables of a kernel: this package; TensorFlow quiet, on one core as other notebooks run meanwhile; no bars."""
     tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    return {**tensorflow, **os.environ, "PYTHONPATH": path}
+    return {**tensorflow, **os.environ, "PYTHONPATH": path, "TQDM_DISABLE": "1"}
 
 
 def stop() -> None:

@@ -20,6 +20,7 @@ from ..files import DataError, canonical
 from ..mechanics.forms import SILICA
 from ..network.network import Network
 from ..probing.protocol import PROTOCOL, protocol_attrs
+from ..progress import progress
 from . import netcdf, predicted
 from .provenance import ALGORITHMS, record
 
@@ -141,7 +142,12 @@ def verify(folder: str | Path) -> dict[Path, str]:
     if not folder.exists():
         raise DataError(f"{folder}: no such folder")
     paths = [folder] if folder.is_file() else files.files_in(folder)
-    found = {path: _problem(path) for path in paths if path.suffix in _CHECKS}
+    paths = [path for path in paths if path.suffix in _CHECKS]
+    found = {}
+    with progress("verifying", len(paths), unit=" files") as bar:
+        for path in paths:
+            found[path] = _problem(path)
+            bar.update()
     for sums in sorted(folder.rglob(files.SUMS)):
         listed = files.verify_checksums(sums.parent)
         found |= {path: found.get(path) or problem for path, problem in listed.items()}

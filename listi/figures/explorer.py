@@ -22,10 +22,13 @@ from ..analysis.sample import Sample
 from ..compendium.sample_files import load_sample
 from ..files import write_bytes
 from ..imaging.mapped import MappedImage
+from ..mechanics.load import make_load
+from ..mechanics.quasistatic import FALLS
 from ..mechanics.shear import deform, load_of
 from ..network.geometry import grid_lines, grid_points, grid_product, wrap
 from ..network.network import Network
 from ..probing.curves import curves
+from ..probing.motion import motion
 from . import panels
 from .plot import covers, map_of, sample_of
 from .style import STRESS_LABEL, STRESS_SCALE, THRESHOLD_LABEL, THRESHOLD_MAP, look, styled
@@ -34,9 +37,10 @@ TEMPLATE = Path(__file__).with_name("explorer.html")
 HEIGHT = 800  # of the page in a notebook [px]
 R_FREE = 11.0  # of the discs that are drawn where none were probed [Å]
 MOVED = 0.3  # share of the largest displacement of an event; less is not drawn
-OTHER_TITLES = {"predicted": "Predicted threshold", "probed": "Probed threshold", "map": "Map"}
+OTHER_KINDS = {"probed": "probed", "map": "map"}  # of maps among the predictions; all others are predicted
 COLOURS = 96  # of the picture; it stands in a notebook three times
 ALT = "The network of a sample over its map of probed thresholds with its events, and its stress-strain curve"
+TINY = 1e-9  # Å; a disc without a threshold does not move
 FRACTION = 65536  # positions are quantised to uint16, 1/65536 of the cell: 0.003 Å
 
 
@@ -79,17 +83,19 @@ def explore(
 ) -> Explorer:
     """Show a glass: its network over its threshold map, along its events; a click shows the disc at that spot.
 
-    The maps are those of the sample and, where it is probed, the strain to failure (`listi.strain_to_failure`). A glass
-    without a map is shown with the prediction of the network that ships. States after events are drawn where they are
-    stored; between events the last state is stretched with the cell.
+    The maps are those of the sample, probed and predicted also side by side or as their difference, and where it is
+    probed the strain to failure (`listi.strain_to_failure`). A glass without a map is shown with the prediction of the
+    network that ships. States after events are drawn where they are stored; between events the last state is stretched
+    with the cell. States in a tilted cell are not drawn.
 
     Parameters
     ----------
     sample : Sample, Network, result of an image, DataTree or path
         A glass with or without results: in memory, a file, or what was read from a file.
     full : bool
-        Compute what files do not hold, in one to three minutes on two cores: the stress-strain curve of every disc, the
-        states after events, and the map probed anew in each. Without, the first and last point of each curve are shown.
+        Compute what files do not hold, in two to four minutes on two cores: the stress-strain curve of every disc and
+        the motion of its atoms to the first instability, the states after events, and the map probed anew in each.
+        Without, the first and last point of each curve are shown.
     map : Dataset or DataArray, optional
         What `listi.probe` or `listi.predict` returned, or another map of thresholds.
     events : Dataset, optional
@@ -103,7 +109,8 @@ def explore(
     Raises
     ------
     ValueError
-        If an argument is of another kind, the glass has no bonds, or `full` lacks events or a probed map.
+        If an argument is of another kind, the glass has no bonds, `full` lacks events or a probed map, or the stored
+        events are not those that `listi.deform` finds.
     DataError
         If the file is damaged.
 
@@ -129,7 +136,8 @@ def explore(
         data["live"] = [_pack(live * STRESS_SCALE) for live in live_maps(sample.network, sample.shear, grid, r_free)]
         disc_curves = curves(sample.network, sample.probing)
         data["curves"] = {"parts": disc_curves.sizes["part"], "stress": _pack(disc_curves.stress * STRESS_SCALE)}
-    picture = _png(static(sample.network, sample.shear, next(iter(maps.values())) / STRESS_SCALE))
+        data["motion"] = _motion_data(sample.network, sample.probing)
+    picture = _png(static(sample.network, sample.shear, maps[0][2] / STRESS_SCALE))
     return Explorer(_page(data, picture), picture)
 
 
@@ -204,49 +212,48 @@ def _with_states(sample: Sample) -> Sample:
     shear = sample.shear
     if "configuration" in shear:
         return sample
-    last = float(shear.strain[-1])
-    again = deform(
-        sample.network, shear.attrs["strain_step"], last, shear.sizes["event"], min_strain=last, **load_of(shear)
-    )
-    return replace(sample, shear=again)
+    last, step = float(shear.strain[-1]), shear.attrs["strain_step"]
+    for fall in FALLS:  # files do not say which was taken
+        again = deform(sample.network, step, last, shear.sizes["event"], fall=fall, min_strain=last, **load_of(shear))
+        if np.array_equal(again.event_atom, shear.event_atom):
+            return replace(sample, shear=again)
+    raise ValueError("sample: its events are not those that listi.deform finds; deform it again")
 
 
-def _maps(sample: Sample) -> dict[str, xr.DataArray]:
-    """All maps of the undeformed sample by their name in the menu, on the same grid; thresholds in 1e-3."""
-    maps = {}
+def _maps(sample: Sample) -> list[tuple[str, str, xr.DataArray]]:
+    """Kind, name and values of all maps of the undeformed sample, on the same grid; thresholds in 1e-3."""
+    maps = []
     if sample.probing is not None:
-        maps["Probed threshold"] = sample.probing.threshold * STRESS_SCALE
+        maps.append(("probed", "mechanical probing", sample.probing.threshold * STRESS_SCALE))
     for name in sorted(sample.predictions, key=lambda name: name != "listi"):  # the default network first
-        title = OTHER_TITLES.get(name) or f"Predicted by LISTI: {look(name)['label']}"
-        maps[title] = sample.predictions[name] * STRESS_SCALE
-    first = next(iter(maps.values()))
-    maps = {title: values for title, values in maps.items() if values.sizes == first.sizes}
+        maps.append((OTHER_KINDS.get(name, "predicted"), look(name)["label"], sample.predictions[name] * STRESS_SCALE))
+    maps = [(*about, field.transpose("x", "y")) for *about, field in maps if field.sizes == maps[0][2].sizes]
     if sample.probing is not None:
         threshold = sample.probing.threshold.transpose("x", "y")
         how = float(sample.probing.attrs["r_free"]), *load_of(sample.probing).values()
         rate = stress_rate(sample.network, threshold.shape, *how)
-        maps["Strain to failure"] = strain_to_failure(threshold, rate)
-    return {title: values.transpose("x", "y") for title, values in maps.items()}
+        maps.append(("strain", "strain to failure", strain_to_failure(threshold, rate)))
+    return maps
 
 
-def _data(sample: Sample, maps: dict[str, xr.DataArray]) -> dict:
+def _data(sample: Sample, maps: list[tuple[str, str, xr.DataArray]]) -> dict:
     """All that the page shows, ready for JSON; stresses in 1e-3 reduced energy/Å², lengths in Å."""
     network = sample.network
     silicon, oxygen = network.silicon, np.flatnonzero(network.species != 0)
+    loaded = next((result for result in (sample.shear, sample.probing) if result is not None), xr.Dataset())
     number = np.cumsum(network.species == 0) - 1
     return {
         "name": str(sample.attrs.get("name", "a glass")),
         "cell": network.cell.tolist(),
-        "grid": list(next(iter(maps.values())).shape),
+        "grid": list(maps[0][2].shape),
+        "load": make_load(**load_of(loaded)).velocity.tolist(),
         "broken": panels.BROKEN,
-        "colours": [matplotlib.colors.to_hex(colour) for colour in THRESHOLD_MAP(np.linspace(0, 1, 64))],
+        "colours": _colours(THRESHOLD_MAP),
+        "difference_colours": _colours(matplotlib.colormaps["RdBu"]),
         "percentiles": panels.PERCENTILES,
         "oxygen": _fractions(network.positions[oxygen], network.cell),
         "bonds": _pack(number[network.bonds], "<u2" if len(silicon) < FRACTION else "<u4"),
-        "maps": [
-            {"name": name, "strain": name == "Strain to failure", "values": _pack(field)}
-            for name, field in maps.items()
-        ],
+        "maps": [{"kind": kind, "name": name, "values": _pack(field)} for kind, name, field in maps],
         **_shear_data(sample, silicon),
         **_probe_data(sample.probing),
     }
@@ -258,7 +265,7 @@ def _shear_data(sample: Sample, silicon: np.ndarray) -> dict:
     states = [_fractions(network.positions[silicon], network.cell)]
     if shear is None:
         return {"states": states, "strain": [0.0], "stress": [0.0], "events": []}
-    if "configuration" in shear:
+    if "configuration" in shear and "event_tilt" not in shear:
         after_events = zip(shear.configuration.values, shear.event_cell.values, strict=True)
         states += [_fractions(positions[silicon], cell) for positions, cell in after_events]
     return {
@@ -285,19 +292,52 @@ def _probe_data(probing: xr.Dataset | None) -> dict:
     }
 
 
+def _motion_data(network: Network, probing: xr.Dataset) -> dict:
+    """Non-affine displacements of the atoms in every disc at its first instability, and how they begin.
+
+    Per disc: ``values``, the displacements of all atoms within it by the positions that the page has, Si first, in
+    1/127 of ``largest`` [Å]; and ``begin``, their first rate over the mean rate.
+    """
+    moved = motion(network, probing).transpose("x", "y", "row", "xy")
+    numbers = moved.atom.values.reshape(-1, moved.sizes["row"])
+    response, displacement = (moved[name].values.reshape(*numbers.shape, 2) for name in ("response", "displacement"))
+    response = response * probing.critical_strain.transpose("x", "y").values.reshape(-1, 1, 1)
+    squared = np.nansum(displacement**2, axis=(1, 2))
+    begin = np.nansum(response * displacement, axis=(1, 2)) / np.maximum(squared, TINY)
+    drawn = np.concatenate([network.silicon, np.flatnonzero(network.species != 0)])
+    at = np.floor(wrap(network.positions[drawn], network.cell) / network.cell * FRACTION) / FRACTION
+    field, displacements = np.zeros((network.n_atoms, 2)), []
+    nx, ny = probing.sizes["x"], probing.sizes["y"]
+    for disc, own in enumerate(numbers):
+        away = at - [disc // ny / nx, disc % ny / ny]
+        x, y = ((away - np.round(away)) * network.cell).T
+        field[own[own >= 0]] = np.nan_to_num(displacement[disc, own >= 0])
+        displacements.append(field[drawn[x * x + y * y < probing.attrs["r_free"] ** 2]])
+        field[own[own >= 0]] = 0.0
+    rows = max(len(disc) for disc in displacements)
+    padded = np.array([np.pad(disc, ((0, rows - len(disc)), (0, 0))) for disc in displacements])
+    largest = np.abs(padded).max(axis=(1, 2), keepdims=True)
+    values = _pack(np.rint(127 * padded / np.maximum(largest, TINY)), "i1")
+    return {"rows": rows, "values": values, "largest": _pack(largest), "begin": _pack(begin)}
+
+
 def _event(event: xr.Dataset, network: Network) -> dict:
     """Strain and position of one event, and the displacements of the atoms that moved most, where they are stored."""
     values = {
         "strain": round(float(event.event_strain), 6),
         "position": wrap(event.event_position.values, network.cell).round(3).tolist(),
     }
-    if "non_affine" in event and "configuration" in event:
+    if "non_affine" in event and "configuration" in event and "event_tilt" not in event:
         size = np.linalg.norm(event.non_affine.values, axis=1)
         far = size > MOVED * size.max()
         end = np.mod(event.configuration.values[far] / event.event_cell.values, 1.0)
         moved = np.hstack([end, event.non_affine.values[far] / event.event_cell.values])
         values["moved"] = _pack(moved)  # where atoms ended, by how much they moved: fractions of the cell
     return values
+
+
+def _colours(colour_map: matplotlib.colors.Colormap) -> list[str]:
+    return [matplotlib.colors.to_hex(colour) for colour in colour_map(np.linspace(0, 1, 64))]
 
 
 def _fractions(positions: np.ndarray, cell: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +20,14 @@ from ..mechanics.forms import SILICA
 from ..mechanics.system import ConvergenceError, System
 from ..network.geometry import is_integer, minimum_image, wrap
 from ..network.network import Network
+from ..progress import progress
 from .dual import LARGEST_RING, SPACING, Dual, bond_ends
 from .glass import Glass, crystal, move, torn_silicon
 from .switching import aboav_weaire_of_size, metropolis, objective, order
 from .zero_pressure import relax_cell
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 MINIMUM_CELL = 42.0  # shortest edge [Å]: a probe's disc of radius 11 + 10 must fit
 # Log-normal of mean 6.0032 and standard deviation 0.95756 (after Büchner 2016). Its p_10 = 0.00132
@@ -99,10 +104,11 @@ def generate(
     target = _check(nx, ny, seed, ring_statistics, alpha, box)
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     glass = crystal(nx, ny)
-    _forget_the_crystal(glass, random, target, alpha)
-    _meet_the_targets(glass, random, target, alpha)
-    if not _missed(glass, target, alpha):
-        _relax(glass, random, target, alpha)
+    with progress("generating", unit=" rounds") as bar:
+        _forget_the_crystal(glass, random, target, alpha, bar)
+        _meet_the_targets(glass, random, target, alpha, bar)
+        if not _missed(glass, target, alpha):
+            _relax(glass, random, target, alpha, bar)
     if missed := _missed(glass, target, alpha):
         raise RuntimeError(f"generate(nx={nx}, ny={ny}, seed={seed}): {missed}")
     positions, cell = glass.positions, glass.cell
@@ -111,7 +117,7 @@ def generate(
     return Network(wrap(positions, cell), glass.species, bond_ends(glass.dual), cell)
 
 
-def _forget_the_crystal(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float) -> None:
+def _forget_the_crystal(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float, bar: tqdm) -> None:
     """Switch bonds at the warm temperature until their directions have little order, or no more switch is made."""
     bonds = np.arange(len(glass.dual.owner))
     idle = 0
@@ -119,11 +125,12 @@ def _forget_the_crystal(glass: Glass, random: np.random.Generator, target: np.nd
         drawn = _draw(random, bonds, len(bonds) // _LOOKS)
         made = _switch(glass, drawn, target, alpha, warm_temperature(glass.dual, target))
         idle = 0 if made else idle + 1
+        bar.update()
         if idle == _IDLE * _LOOKS or order(glass) < _FORGOTTEN / math.sqrt(len(bonds)):
             return
 
 
-def _meet_the_targets(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float) -> None:
+def _meet_the_targets(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float, bar: tqdm) -> None:
     """Switch bonds at the low temperature until chi falls no more; again where that ends far from the targets."""
     bonds = np.arange(len(glass.dual.owner))
     for _ in range(_TRIES):
@@ -132,12 +139,13 @@ def _meet_the_targets(glass: Glass, random: np.random.Generator, target: np.ndar
             _switch(glass, _draw(random, bonds, len(bonds)), target, alpha, cold_temperature(glass.dual))
             chi = objective(glass.dual, target, alpha)
             best, idle = (chi, 0) if chi < best - _NO_PROGRESS else (best, idle + 1)
+            bar.update()
         if not _missed(glass, target, alpha, _STUCK):
             return
         _switch(glass, _draw(random, bonds, len(bonds)), target, alpha, warm_temperature(glass.dual, target))
 
 
-def _relax(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float) -> None:
+def _relax(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha: float, bar: tqdm) -> None:
     """Relax the whole sample; where it tears, switch bonds close by and relax again."""
     system, chi = System(glass.positions, glass.species, glass.cell), objective(glass.dual, target, alpha)
     for _ in range(_TEARS):
@@ -147,6 +155,7 @@ def _relax(glass: Glass, random: np.random.Generator, target: np.ndarray, alpha:
         for number, si in enumerate(torn):
             if np.all(_distance(glass, torn[:number], si) > RADIUS):
                 _switch_near(si, glass, random, target, alpha, chi)
+                bar.update()
     raise RuntimeError(f"the network tears at Si {torn[0]}, also after {_TEARS} rounds of switches around it")
 
 

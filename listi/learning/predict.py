@@ -14,6 +14,7 @@ import xarray as xr
 from ..network.geometry import grid_lines, grid_points
 from ..network.network import OXYGEN, Network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
+from ..progress import progress
 from . import models
 from .cutouts import Cutouts, cutouts
 from .encodings import SIGNS, Inputs, mirrored
@@ -22,6 +23,7 @@ from .structure import without_fourth_bonds
 
 if TYPE_CHECKING:
     import keras
+    from tqdm import tqdm
 
 BATCH = 512  # cut-outs handed to a network at a time when it only predicts
 BATCH_OF_SAMPLE = 2500  # the same for a network that reads the whole sample with each
@@ -190,15 +192,21 @@ def thresholds(model: keras.Model, x: Inputs, mirror: bool | None = None) -> np.
     """
     if mirror is None:
         mirror = models.metadata(model)["mirror"]
-    return np.mean([outputs(model, x, signs) for signs in (SIGNS if mirror else SIGNS[:1])], axis=0)
+    turns = SIGNS if mirror else SIGNS[:1]
+    with progress("predicting", len(turns) * len(x), unit=" points") as bar:
+        return np.mean([outputs(model, x, signs, bar) for signs in turns], axis=0)
 
 
 @keras_session()
-def outputs(model: keras.Model, x: Inputs, signs: np.ndarray = SIGNS[0]) -> np.ndarray:
-    """Return the output of a network for all points, mirrored by `signs`; shape (n,)."""
+def outputs(model: keras.Model, x: Inputs, signs: np.ndarray = SIGNS[0], bar: tqdm | None = None) -> np.ndarray:
+    """Return the output of a network for all points, mirrored by `signs`; shape (n,). The bar moves by one a point."""
     n = len(x)
     size = min(n, BATCH_OF_SAMPLE if x.sample else BATCH)
     batches = [np.arange(first, first + size) % n for first in range(0, n, size)]  # the last is filled up
     turn = np.tile(signs, (size, 1))
-    parts = [model.predict_on_batch(mirrored(x.take(batch), turn))[:, 0] for batch in batches]
-    return np.concatenate(parts)[:n].astype(float)
+    values = np.empty(size * len(batches))
+    for k, batch in enumerate(batches):
+        values[k * size : (k + 1) * size] = model.predict_on_batch(mirrored(x.take(batch), turn))[:, 0]
+        if bar is not None:
+            bar.update(min(size, n - k * size))
+    return values[:n]

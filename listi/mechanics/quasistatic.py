@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..progress import progress
 from .fall import fall as overdamped
 from .load import CellUnderLoad
 from .system import ConvergenceError, System, between, transformed, transformed_back
@@ -267,19 +268,22 @@ def load_to(
     curve = [(0, sample.stress(), system.energy_forces()[0])]
     events: list[Event] = []
     increment = 8
-    while sample.step < (last if len(events) < n_events else first):
-        increment = min(increment, (last if len(events) < n_events else first) - sample.step)
-        if every_step or increment < 2:
-            event = sample.plain_step()
-            increment = 2
-            if event is not None:
-                events.append(event)
-        elif sample.follow(increment):
-            increment = min(2 * increment, LONGEST)
-        else:
-            increment //= 2
-            continue
-        curve.append((sample.step, sample.stress(), system.energy_forces()[0]))
-        if is_over is not None and is_over(sample, curve):
-            break
+    with progress("deforming", unit=" steps") as bar:
+        while sample.step < (last if len(events) < n_events else first):
+            increment = min(increment, (last if len(events) < n_events else first) - sample.step)
+            if every_step or increment < 2:
+                event = sample.plain_step()
+                increment = 2
+                if event is not None:
+                    events.append(event)
+                    bar.set_postfix(events=len(events), refresh=False)
+            elif sample.follow(increment):
+                increment = min(2 * increment, LONGEST)
+            else:
+                increment //= 2
+                continue
+            bar.update(sample.step - curve[-1][0])
+            curve.append((sample.step, sample.stress(), system.energy_forces()[0]))
+            if is_over is not None and is_over(sample, curve):
+                break
     return curve, events

@@ -15,6 +15,7 @@ import listi
 from listi.analysis.sample import Sample
 from listi.compendium import sample_files
 from listi.figures import explorer
+from listi.probing.motion import motion
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = ROOT / "paper_figures" / "explorer.html"
@@ -70,11 +71,8 @@ def test_the_page_holds_the_values_of_the_sample(sample, shown):
     page = shown.page
     data = embedded(page)
     assert_holds(data, sample)
-    assert [m["name"] for m in data["maps"]] == [
-        "Probed threshold",
-        "Predicted by LISTI: whole-sample network",
-        "Strain to failure",
-    ]
+    assert [m["kind"] for m in data["maps"]] == ["probed", "predicted", "strain"]
+    assert data["maps"][1]["name"] == "whole-sample network"
     threshold = sample.probing.threshold
     np.testing.assert_allclose(numbers(data["maps"][1]["values"]), 2e3 * threshold.values.ravel(), rtol=1e-6)
     strain = listi.strain_to_failure(threshold, listi.stress_rate(sample.network, (5, 4)))
@@ -84,7 +82,7 @@ def test_the_page_holds_the_values_of_the_sample(sample, shown):
         away = np.mod(then.positions[then.silicon] - positions(text, then.cell), then.cell)
         assert np.all((away < 0.004) | (away > then.cell - 1e-9))
     assert data["name"] == "</script><b>.nc" and page.count("</script>") == 2
-    assert "live" not in data and "curves" not in data
+    assert not {"live", "curves", "motion"} & set(data) and data["load"] == [[1.0, 0.0], [0.0, -1.0]]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +90,7 @@ def in_full(sample):
     return embedded(listi.explore(sample, full=True).page)
 
 
-def test_in_full_it_holds_curves_and_the_map_after_each_event(in_full):
+def test_in_full_it_holds_curves_motion_and_the_map_after_each_event(sample, in_full):
     curves = numbers(in_full["curves"]["stress"]).reshape(-1, in_full["curves"]["parts"])
     np.testing.assert_array_equal(curves[:, 0], numbers(in_full["probes"]["initial_stress"]))
     np.testing.assert_array_equal(curves[:, -1], numbers(in_full["probes"]["critical_stress"]))
@@ -101,6 +99,16 @@ def test_in_full_it_holds_curves_and_the_map_after_each_event(in_full):
     assert len(live) == len(in_full["states"]) == 3
     np.testing.assert_allclose(live[0], numbers(in_full["maps"][0]["values"]), rtol=1e-5)
     assert np.abs(live[2] - live[0]).max() > 0.1
+    moved = motion(sample.network, sample.probing)
+    displacement = np.nan_to_num(moved.displacement.values.reshape(20, -1, 2))  # by atom number, as the page has them
+    rows, largest = in_full["motion"]["rows"], numbers(in_full["motion"]["largest"]).reshape(20, 1, 1)
+    shown = numbers(in_full["motion"]["values"], "i1").reshape(20, rows, 2) / 127 * largest
+    displacement = np.pad(displacement, ((0, 0), (0, rows - displacement.shape[1]), (0, 0)))
+    same = np.all(np.abs(shown - displacement) < largest / 200, axis=(1, 2))
+    assert same.mean() > 0.8 and largest.min() > 0.01  # others have an atom on the border by rounded positions
+    first = (moved.response * moved.displacement).sum(("row", "xy")) / (moved.displacement**2).sum(("row", "xy"))
+    begin = (first * sample.probing.critical_strain).values.ravel()
+    np.testing.assert_allclose(numbers(in_full["motion"]["begin"]), begin, rtol=1e-5)
 
 
 def test_states_that_are_not_stored_are_made_again_in_full_only(sample, in_full):
@@ -109,6 +117,9 @@ def test_states_that_are_not_stored_are_made_again_in_full_only(sample, in_full)
     again = embedded(listi.explore(bare, full=True).page)
     different = {name for name in in_full if again[name] != in_full[name]}
     assert different <= {"strain", "stress"}  # points of the same curve at other strains
+    other = dataclasses.replace(bare, shear=bare.shear.isel(strain=slice(2)))  # up to a strain without events
+    with pytest.raises(ValueError, match="sample: its events are not those that listi.deform finds"):
+        listi.explore(other, full=True)
 
 
 def test_file_and_tree_give_the_same_page(sample, shown, tmp_path):
@@ -155,12 +166,12 @@ def test_a_network_is_explored_with_or_without_events_and_maps(sample, monkeypat
     data = embedded(listi.explore(network, map=probing, events=shear).page)
     assert_holds(data, sample)
     data = embedded(listi.explore(network, map=probing.threshold).page)
-    assert [m["name"] for m in data["maps"]] == ["Map"] and data["probes"] == {} and data["events"] == []
+    assert [m["kind"] for m in data["maps"]] == ["map"] and data["probes"] == {} and data["events"] == []
     np.testing.assert_allclose(numbers(data["maps"][0]["values"]), 1e3 * probing.threshold.values.ravel(), rtol=1e-6)
     monkeypatch.setattr("listi.learning.predict.predict", lambda network: probing)
     for alone in (network, Sample(network, shear)):
         data = embedded(listi.explore(alone).page)
-        assert [m["name"] for m in data["maps"]] == ["Predicted by LISTI: whole-sample network"]
+        assert [(m["kind"], m["name"]) for m in data["maps"]] == [("predicted", "whole-sample network")]
         assert len(data["events"]) == (0 if alone is network else 2)
 
 
@@ -189,8 +200,9 @@ def test_the_page_that_ships_is_what_the_command_makes_of_an_unseen_sample():
     assert_holds(data, sample)
     now = embedded(listi.explore(sample).page)
     assert [m["name"] for m in data["maps"]] == [m["name"] for m in now["maps"]], again
-    assert data["maps"][1]["name"] == "Predicted by LISTI: whole-sample network"
+    assert data["maps"][1]["name"] == "whole-sample network"
     for shipped, made in zip(data["maps"], now["maps"], strict=True):
         np.testing.assert_allclose(numbers(shipped["values"]), numbers(made["values"]), rtol=1e-5, err_msg=again)
     assert len(data["live"]) == len(data["states"]) == 1 + len(data["events"]) and data["curves"]["parts"] == 13
+    assert len(numbers(data["motion"]["values"], "i1")) == 2 * 2500 * data["motion"]["rows"]
     assert all(len(numbers(event["moved"])) > 0 for event in data["events"])

@@ -10,6 +10,7 @@ from listi.mechanics import system
 from listi.network.bonds import bond_orientational_order, oxygen_coordination
 from listi.network.geometry import minimum_image
 from listi.network.rings import aboav_weaire, ring_neighbour_sizes, ring_sizes, ring_statistics
+from listi.progress import progress
 
 
 def random_switches(net, n, seed=0):
@@ -246,7 +247,7 @@ def test_where_the_whole_sample_tears_a_bond_is_switched_there_and_nowhere_else(
     before, tally = copy(made.dual), made.tally[0]
     monkeypatch.setattr(generate, "relax", lambda *given: tears.pop() if tears else real(*given))
     monkeypatch.setattr(generate, "_AROUND", 1.0)
-    generate._relax(made, np.random.default_rng(2), TARGET, 0.3)
+    generate._relax(made, np.random.default_rng(2), TARGET, 0.3, progress("relaxing"))
     assert not tears
     assert made.tally[0] >= tally + 3  # 6 is beside 5
     changed = np.flatnonzero((made.dual.neighbours != before.neighbours).any(axis=1))
@@ -273,7 +274,7 @@ def test_a_sample_that_tears_whatever_is_switched_is_an_error(monkeypatch):
     monkeypatch.setattr(generate, "relax", lambda *_: np.array([7]))
     monkeypatch.setattr(generate, "_TEARS", 2)
     with pytest.raises(RuntimeError, match="the network tears at Si 7, also after 2 rounds"):
-        generate._relax(crystal(10, 12), np.random.default_rng(2), TARGET, 0.3)
+        generate._relax(crystal(10, 12), np.random.default_rng(2), TARGET, 0.3, progress("relaxing"))
 
 
 @pytest.mark.parametrize(
