@@ -172,11 +172,12 @@ def test_the_page_that_ships_takes_a_step_in_less_than_10_ms(browser):
 
 
 def test_a_page_without_scripts_has_its_picture_and_one_without_events_says_so(browser, sample):
-    page = listi.explore(sample.network, map=sample.probing).page
+    page = listi.explore(sample.network, map=sample.probing.threshold).page
     for scripts in (False, True):
         context = browser.new_context(java_script_enabled=scripts)
         shown = context.new_page()
         shown.set_content(page)
         assert shown.locator("noscript img").is_visible() != scripts
         assert shown.get_by_text("no events are stored").is_visible() == scripts
+        assert not shown.locator("#play").is_visible()
         context.close()
