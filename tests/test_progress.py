@@ -1,6 +1,8 @@
 """Bars: on a terminal at once, in a notebook for long work only, and nowhere else; what takes long has them."""
 
 import io
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -10,7 +12,7 @@ import pytest
 
 import listi
 from listi import progress
-from listi.compendium import sample_files
+from listi.compendium import notebooks, sample_files
 from listi.learning import predict
 
 
@@ -45,6 +47,20 @@ def test_other_threads_show_no_bar(monkeypatch):
     thread.start()
     thread.join()
     assert sys.stderr.getvalue() == ""
+
+
+def test_notebooks_that_the_chain_executes_have_no_bars():
+    code = (
+        "import io, sys\nfrom listi import progress\nprogress.DELAY = 0.0\n"
+        "sys.stderr = type('OutStream', (io.StringIO,), {'__module__': 'ipykernel.iostream'})()\n"
+        "progress.progress('probing', 3).close()\nprint(len(sys.stderr.getvalue()))"
+    )
+    for environment, is_shown in ((notebooks._environment(), False), (dict(os.environ), True)):
+        environment["PYTHONPATH"] = notebooks._environment()["PYTHONPATH"]
+        printed = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert (int(printed.stdout) > 0) == is_shown
 
 
 def outputs(model, x, signs, bar):
