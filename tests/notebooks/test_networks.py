@@ -11,7 +11,7 @@ from handmade import save_made_up
 
 from listi import cli
 from listi.analysis.comparison import correlation
-from listi.compendium import data_set, sample_files, trained
+from listi.compendium import data_set, model_card, sample_files, trained
 
 SCRIPT = Path(__file__).resolve().parents[2] / "notebooks" / "studies" / "networks.py"
 spec = importlib.util.spec_from_file_location("networks", SCRIPT)
@@ -170,6 +170,25 @@ def test_the_command_predicts_all_samples_and_writes_the_card(folder, capsys):
     assert cli.main(["predict", "short", "--data", str(folder)]) == 0
     told = f"120 probes in 3 training samples of `{folder.name}` and 1 samples that `notebooks/studies/networks.py`"
     assert told in (folder / "models" / "short.md").read_text("utf-8")
+
+
+def test_the_card_quotes_the_samples_that_were_opened_last(folder):
+    rows = [
+        (model, "point", sample, measure, key, value, "0123", opened)
+        for opened, shift in (("2026-01-01", 0.5), ("2026-02-01", 0.0))
+        for model, first in (("short", 0.25), ("probing", 0.75))
+        for sample in ("a.nc", "b.nc")
+        for measure, key, value in (("goodness", "1", first + shift), ("goodness", "2", 0.5), ("correlation", "", 0.9))
+    ]
+    (folder / "studies").mkdir(exist_ok=True)
+    columns = ["model", "resolution", "sample", "measure", "key", "value", "commit", "opened"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / model_card.SEALED, index=False)
+    assert model_card._sealed_rows(folder, "short") == [
+        "| sealed (2, opened on 2026-02-01) | short | 0.900 | 0.250 | 0.500 |  |  |  |  |",
+        "|  | probing |  | 0.750 | 0.500 |  |  |  |  |",
+    ]
+    assert model_card._sealed_rows(folder, "other") == []
+    (folder / model_card.SEALED).unlink()
 
 
 def test_an_unknown_study_is_refused(folder):
