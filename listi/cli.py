@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import __version__, files
 from .compendium import chain, notebooks, profiles, running
-from .files import DataError
+from .files import DataError, as_path
 from .learning import models
 from .mechanics.system import ConvergenceError
 
@@ -75,18 +75,21 @@ def _parser() -> argparse.ArgumentParser:
 
     train = add("train", _train, "train a network at the paper's scale, going on where it was stopped")
     train.add_argument("name", metavar="NETWORK", help=", ".join(models.names()))
-    train.add_argument("--data", type=Path, metavar="FOLDER", help="samples, and models (default: data/paper)")
+    train.add_argument("--data", type=as_path, metavar="FOLDER", help="samples, and models (default: data/paper)")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting or a size")
     train.add_argument("--label", help="name of a variant's files (default: that of the network)")
     train.add_argument("--seed", type=int, default=0, help="seed of weights and order (default: 0)")
     train.add_argument("--threads", type=int, default=1, help="threads of a training step (default: 1)")
     train.add_argument(
-        "--checkpoints", type=Path, metavar="FOLDER", help="folder of unfinished trainings (default: results/training)"
+        "--checkpoints",
+        type=as_path,
+        metavar="FOLDER",
+        help="folder of unfinished trainings (default: results/training)",
     )
 
     predict = add("predict", _predict, "predict the thresholds of a folder's samples with a network that was trained")
     predict.add_argument("name", metavar="NETWORK", help="name of its file in the folder's models/")
-    predict.add_argument("--data", type=Path, metavar="FOLDER", help="samples and models (default: data/paper)")
+    predict.add_argument("--data", type=as_path, metavar="FOLDER", help="samples and models (default: data/paper)")
 
     figures = add("figures", _figures, "redraw the paper's figures from stored data")
     figures.add_argument("--profile", help="draw what results/<profile> holds (default: data/paper, which ships)")
@@ -95,10 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_profile(status)
 
     verify = add("verify", _verify, "check that every stored file is as it was written")
-    verify.add_argument("folder", nargs="?", type=Path, help="folder or file to check (default: data/ and results/)")
+    verify.add_argument("folder", nargs="?", type=as_path, help="folder or file to check (default: data/ and results/)")
 
     image = add("image", _image, "read a patch of silica from an image and map its weak spots")
-    image.add_argument("file", type=Path, help="PNG, TIFF, ...; DM3, DM4 and others with rosettasciio")
+    image.add_argument("file", type=as_path, help="PNG, TIFF, ...; DM3, DM4 and others with rosettasciio")
     image.add_argument("--scale", type=float, metavar="Å", help="edge of a pixel (default: by the file, or estimated)")
     image.add_argument("--dark", action="store_true", help="atoms are dark on a bright ground")
     image.add_argument("--frame", type=int, metavar="N", help="which image, from 0, of a file that holds several")
@@ -108,18 +111,18 @@ def _parser() -> argparse.ArgumentParser:
         help="trained network that predicts a map: a file, or the name of one that ships (default: listi)",
     )
     image.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="folder of the results (default: that of the image)"
+        "--output", type=as_path, metavar="FOLDER", help="folder of the results (default: that of the image)"
     )
 
     explore = add("explore", _explore, "write an interactive HTML viewer of a sample, for any browser")
-    explore.add_argument("file", type=Path, help="sample file, such as data/paper/samples/sample_0000.nc")
-    explore.add_argument("page", type=Path, help="HTML file to write")
+    explore.add_argument("file", type=as_path, help="sample file, such as data/paper/samples/sample_0000.nc")
+    explore.add_argument("page", type=as_path, help="HTML file to write")
     explore.add_argument("--full", action="store_true", help="every disc's curve and a map after each event: minutes")
 
     bench = add("bench", _bench, "measure run times on this machine, each relative to a reference")
     bench.add_argument("parts", nargs="*", metavar="PART", help="generation, probing, ... (default: all)")
     bench.add_argument("--no-lammps", action="store_true", help="leave out the comparison with LAMMPS")
-    bench.add_argument("--output", metavar="FILE", type=Path, default=Path("bench.json"), help="default: bench.json")
+    bench.add_argument("--output", metavar="FILE", type=as_path, default=Path("bench.json"), help="default: bench.json")
     return parser
 
 

@@ -27,6 +27,19 @@ class DataError(ValueError):
     """A file that is missing, damaged, not what it should be, or cannot be written."""
 
 
+def as_path(path: str | os.PathLike) -> Path:
+    """Return the path of a file or folder; "~" at its beginning is the home folder, as in a shell.
+
+    Raises
+    ------
+    ValueError
+        If it is of another kind.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path: {type(path).__name__} is not the path of a file or folder")
+    return Path(os.path.expanduser(path))
+
+
 def repository() -> Path:
     """Return the checkout of this project, which has the notebooks and `data/paper`.
 
@@ -79,7 +92,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     DataError
         If the path is not that of a file, or it cannot be written there; an existing file is unchanged then.
     """
-    target = Path(os.path.realpath(os.path.expanduser(path)))
+    target = Path(os.path.realpath(as_path(path)))
     name = os.fsdecode(os.fsencode(target.name)[:200])  # names have at most 255 bytes
     temporary = target.with_name(f".{name}.{uuid.uuid4().hex[:12]}{_UNFINISHED}")
     try:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..files import PACKAGE, DataError, checksum, files_in, is_locked, read_json, sha256
+from ..files import PACKAGE, DataError, as_path, checksum, files_in, is_locked, read_json, sha256
 from . import netcdf, parameters, sample_files
 from .notebooks import ChainError, Step, root
 
@@ -47,7 +47,7 @@ def output_folder(profile: str | Path, output: str | Path | None = None) -> Path
     ChainError
         If the folder holds things that no run of the chain made.
     """
-    folder = Path(output) if output is not None else root() / RESULTS / Path(profile).stem
+    folder = as_path(output) if output is not None else root() / RESULTS / Path(profile).stem
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise ChainError(f"{folder}: is a file; --output must be a folder")

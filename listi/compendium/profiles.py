@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ..files import as_path
 from .parameters import check, check_settings
 
 _FOLDER = Path(__file__).with_name("profile_files")
@@ -60,7 +61,7 @@ def profile(name: str | Path = "demo") -> dict[str, object]:
     names = profiles()
     if str(name) in names:
         return check(_read((_FOLDER / f"{name}.yaml").read_text("utf-8"), str(name)))
-    path = Path(name).expanduser()
+    path = as_path(name)
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         raise ValueError(f"profile: {str(name)!r} is not allowed; it must be {', '.join(names)} or a .yaml file")
     try:

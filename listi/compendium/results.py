@@ -8,6 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from ..analysis.sample import Sample
+from ..files import as_path
 from ..network.network import Network
 from . import sample_files
 
@@ -50,7 +51,7 @@ def save(
     >>> listi.load(file).shear.sizes["event"]
     1
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if path.suffix != ".nc":
         raise ValueError(f"path: {str(path)!r} does not end in .nc")
     if not isinstance(network, Network | Sample):
@@ -88,4 +89,4 @@ def load(path: str | Path) -> Sample:
     >>> listi.load(file)
     Sample glass.nc; Network: 240 Si, 360 O, 360 bonds, 52.8 x 54.9 Å
     """
-    return sample_files.load_sample(Path(path).expanduser().absolute())
+    return sample_files.load_sample(as_path(path).absolute())

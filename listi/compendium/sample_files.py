@@ -8,7 +8,6 @@ samples of a folder is in files of their own (`predicted`). The attributes of ea
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import xarray as xr
 
 from .. import files
 from ..analysis.sample import Sample
-from ..files import DataError, canonical
+from ..files import DataError, as_path, canonical
 from ..mechanics.forms import SILICA
 from ..network.network import Network
 from ..probing.protocol import PROTOCOL, protocol_attrs
@@ -100,7 +99,7 @@ def load_sample(path: str | Path, expect: Mapping | None = None) -> Sample:
         Naming the file and what is wrong: missing, cut off, altered, another schema, a variable missing, or made
         with other parameters than expected. If predictions for it are damaged.
     """
-    path = Path(os.path.expanduser(path))
+    path = as_path(path)
     groups = _read(path)
     _check_expected(path, groups, expect or {})
     network, probing = Network.from_xarray(groups["network"]), groups.get("probing")

@@ -20,7 +20,7 @@ from ..analysis.follow import live_maps
 from ..analysis.load import strain_to_failure, stress_rate
 from ..analysis.sample import Sample
 from ..compendium.sample_files import load_sample
-from ..files import write_bytes
+from ..files import as_path, write_bytes
 from ..imaging.mapped import MappedImage
 from ..mechanics.load import make_load
 from ..mechanics.quasistatic import FALLS
@@ -60,7 +60,7 @@ class Explorer:
 
     def save(self, path: str | Path) -> Path:
         """Write the page as one HTML file and return its path."""
-        path = Path(path)
+        path = as_path(path)
         write_bytes(path, self.page.encode())
         return path
 

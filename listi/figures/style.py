@@ -12,7 +12,7 @@ import matplotlib
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ..files import write_bytes
+from ..files import as_path, write_bytes
 from ..learning import models
 from ..network.units import STRESS_UNIT
 
@@ -106,9 +106,7 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     list of Path
         The two files.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    paths = [as_path(folder) / f"{name}.{ending}" for ending in ("png", "pdf")]
     with house_style():
         for _ in range(2):  # the layout settles in the second pass, and is then kept
             figure.draw_without_rendering()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import DataError
+from ..files import DataError, as_path
 
 PLAIN = (".png", ".jpg", ".jpeg", ".bmp")
 TIFF = (".tif", ".tiff")
@@ -61,7 +61,7 @@ def read_image(path: str | Path, frame: int | None = None) -> Image:
         If the file cannot be read, holds no image, or several and `frame` does not say which; if its values are not
         real numbers.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     suffix = path.suffix.lower()
@@ -73,7 +73,7 @@ def read_image(path: str | Path, frame: int | None = None) -> Image:
     except DataError:
         raise
     except Exception as error:  # a damaged file can make a reader fail in any way
-        raise DataError(f"{path}: cannot be read as an image: {error or type(error).__name__}") from error
+        raise DataError(f"{path}: cannot be read as an image: {str(error) or type(error).__name__}") from error
 
 
 def _number(path: Path, n_images: int, frame: int | None) -> int:

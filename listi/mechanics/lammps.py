@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..files import write_bytes
+from ..files import as_path, write_bytes
 from ..network.bonds import SYMBOLS
 from ..network.formats import MASSES, write_lammps_data
 from ..network.geometry import minimum_image
@@ -84,7 +84,7 @@ def write_lammps(network: Network, path: str | Path, potential: Potential = SILI
     ['glass.data', 'glass.table', 'glass.in']
     """
     potential.check_species(network.species)
-    stem = Path(path)
+    stem = as_path(path)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", stem.name):
         raise ValueError(
             f"path: {str(path)!r} ends in no name that LAMMPS reads in a script, such as 'out/glass': letters A to Z, "

@@ -1,9 +1,12 @@
 """What `listi.save` writes comes back by `listi.load`; other kinds are refused by name."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 from handmade import dataset, honeycomb
+from matplotlib.figure import Figure
 
 import listi
 from listi.files import DataError
@@ -36,12 +39,17 @@ def test_the_home_folder_is_understood(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert listi.save("~/glass.nc", CRYSTAL) == tmp_path / "glass.nc"
     assert listi.load("~/glass.nc").network == CRYSTAL
+    monkeypatch.chdir(tmp_path)
+    listi.figures.save(Figure(), "~/drawn", "glass")
+    assert (tmp_path / "drawn" / "glass.png").is_file()
+    assert not Path("~").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("glass.xyz", CRYSTAL), "path: 'glass.xyz' does not end in .nc"),
+        ((CRYSTAL, "glass.nc"), "path: Network is not the path of a file or folder"),
         (("glass.nc", dataset("probing")), "network: Dataset is not a Network or a Sample"),
         (("glass.nc", CRYSTAL, events()), "probed: Dataset is not a Dataset with threshold"),
         (("glass.nc", CRYSTAL, dataset("probing").threshold), "probed: DataArray is not a Dataset with threshold"),
@@ -55,4 +63,6 @@ def test_other_kinds_are_refused_by_name(tmp_path, monkeypatch, arguments, messa
         listi.save(*arguments)
     with pytest.raises(DataError, match="none.nc"):
         listi.load("none.nc")
+    with pytest.raises(ValueError, match="^path: NoneType is not"):
+        listi.load(None)
     assert not list(tmp_path.iterdir())

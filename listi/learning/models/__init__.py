@@ -303,7 +303,7 @@ def find(path: str | os.PathLike) -> Path:
     ValueError
         If there is no such file.
     """
-    path = Path(path)
+    path = files.as_path(path)
     if path.suffix == ".keras" and path.is_file():
         return path
     shipped = files.pretrained()
