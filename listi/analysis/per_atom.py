@@ -10,7 +10,7 @@ from ..mechanics.forms import SILICA
 from ..mechanics.potential import Potential
 from ..mechanics.system import System
 from ..network.geometry import grid_product, minimum_image, wrap
-from ..network.network import Network
+from ..network.network import Network, check_network
 from ..network.rings import bond_rings
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .sample import Sample
@@ -66,6 +66,7 @@ def per_atom(
     for name in _NAMES & maps.keys():
         raise ValueError(f"{name}: is the name of another quantity; the map needs another name")
     network = sample.network if isinstance(sample, Sample) else sample
+    check_network(network)
     if isinstance(sample, Sample):
         shear = sample.shear if shear is None else shear
         maps = _maps_of(sample) | maps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import grid_product, nearest_point
+from ..network.geometry import as_array, grid_product, nearest_point
 from .ensemble import bootstrap
 
 EVENTS = 6  # that the paper's figures show
@@ -163,7 +163,7 @@ def first_events(over_events: xr.Dataset) -> xr.Dataset:
 def _checked_events(event_position: xr.DataArray | np.ndarray) -> np.ndarray:
     if isinstance(event_position, xr.DataArray) and set(event_position.dims) == {"event", "xy"}:
         event_position = event_position.transpose("event", "xy")
-    events = np.asarray(event_position, dtype=float)
+    events = as_array("event_position", event_position)
     if events.ndim != 2 or events.shape[1] != 2:
         raise ValueError(f"event_position: shape {events.shape} is not (n_events, 2)")
     bad = np.flatnonzero(~np.isfinite(events).all(axis=1))
@@ -173,7 +173,7 @@ def _checked_events(event_position: xr.DataArray | np.ndarray) -> np.ndarray:
 
 
 def _checked_cell(cell: np.ndarray) -> np.ndarray:
-    edges = np.asarray(cell, dtype=float)
+    edges = as_array("cell", cell)
     if edges.shape != (2,) or not np.all(np.isfinite(edges)) or np.any(edges <= 0):
         raise ValueError(f"cell: {edges.tolist()} is not two finite edge lengths > 0 Å")
     return edges

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..mechanics.potential import Potential
 from ..mechanics.system import System
-from ..network.geometry import wrap
+from ..network.geometry import as_array, is_number, wrap
 from ..network.network import Network
 
 
@@ -56,12 +56,12 @@ def quench(
     """
     if len(numbers) != potential.n_species or min(numbers) < 0 or sum(numbers) < 2:
         raise ValueError(f"numbers: {tuple(numbers)} is not a number of atoms for each of {potential.symbols}")
-    if not (np.isfinite(density) and density > 0):
-        raise ValueError(f"density: {density} is not > 0")
+    if not (is_number(density) and density > 0):
+        raise ValueError(f"density: {density!r} is not > 0")
     random = np.random.default_rng(np.random.SeedSequence(seed))
     cell = np.full(2, np.sqrt(sum(numbers) / density))
     species = np.repeat(np.arange(len(numbers)), numbers)
-    diameters = np.asarray(diameters, dtype=float)
+    diameters = as_array("diameters", diameters)
     soft = Potential(
         _soft_core, np.stack([diameters**12, 0.5 * diameters**2], axis=-1), potential.cutoff, potential.symbols
     )

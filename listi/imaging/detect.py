@@ -11,6 +11,8 @@ from scipy.ndimage import gaussian_laplace
 from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
+from ..network.geometry import as_array
+
 WIDTH = 0.3  # of the Gaussian, in Si-Si distances: placed atoms best of .22 to .38 at all noises tried
 NEAREST = 0.6  # no two Si are closer, in Si-Si distances
 WEAKEST = 0.4  # of the median response: a weaker maximum is no Si
@@ -60,7 +62,7 @@ def atoms_in(pixels: np.ndarray, spacing: float, dark: bool = False) -> np.ndarr
 
 
 def _checked(pixels: np.ndarray) -> np.ndarray:
-    pixels = np.asarray(pixels, dtype=float)
+    pixels = as_array("pixels", pixels)
     if pixels.ndim != 2 or min(pixels.shape) < 32:
         raise ValueError(f"pixels: shape {pixels.shape} is not (n_rows, n_columns) of a grey image, each at least 32")
     if not np.all(np.isfinite(pixels)):

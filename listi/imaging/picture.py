@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network.bonds import BOND
+from ..network.geometry import is_number
 from ..network.network import Network
 from ..network.patch import patch_of_silicon
 from .connect import connect
@@ -62,8 +63,8 @@ def patch_in(pixels: np.ndarray, scale: float | None = None, dark: bool = False)
     ValueError
         If the image shows no network of silica, or none at this scale.
     """
-    if scale is not None and not (np.isfinite(scale) and scale > 0.0):
-        raise ValueError(f"scale: {scale} is not > 0 Å a pixel")
+    if scale is not None and not (is_number(scale) and scale > 0.0):
+        raise ValueError(f"scale: {scale!r} is not > 0 Å a pixel")
     spacing = find_spacing(pixels, dark) if scale is None else BOND / scale
     try:
         connected = connect(atoms_in(pixels, spacing, dark), spacing)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..network.geometry import is_number
 from ..network.network import SILICON, Network
 
 OXYGEN_CONTRAST = 0.35  # intensity of an O in units of a Si: about (8/14)^1.9, as in annular dark field
@@ -74,8 +75,8 @@ def render(
         If a parameter is not > 0, or no atom is in the image.
     """
     for name, value in {"dose": dose, "scale": scale, "blur": blur}.items():
-        if not (np.isfinite(value) and value > 0.0):
-            raise ValueError(f"{name}: {value} is not > 0")
+        if not (is_number(value) and value > 0.0):
+            raise ValueError(f"{name}: {value!r} is not > 0")
     size = network.cell if field is None else np.full(2, float(field))
     positions, species, bonds = _visible(network, size, angle, drift, margin=4.0 * blur)
     shape = np.ceil(size / scale).astype(int)

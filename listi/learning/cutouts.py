@@ -20,7 +20,7 @@ import xarray as xr
 from ..analysis.discs import R_FREE, pairs_within
 from ..analysis.sample import Sample
 from ..mechanics.load import principal_directions
-from ..network.geometry import grid_points, minimum_image
+from ..network.geometry import as_array, grid_points, is_number, minimum_image
 from ..network.network import Network
 from ..probing.protocol import PROTOCOL
 from .structure import as_rows, rotate_vectors
@@ -127,7 +127,7 @@ def cutouts(
     ValueError
         If a parameter makes no sense or a disc holds more than `n_max` Si.
     """
-    points = np.asarray(points, dtype=float)
+    points = as_array("points", points)
     _check(network, points, r_free, n_max, angle)
     atoms = disc_members(network, points, r_free, n_max)
     relative = minimum_image(network.positions[atoms] - points[:, None], network.cell)
@@ -143,14 +143,14 @@ def _check(network: Network, points: np.ndarray, r_free: float, n_max: int | Non
     if not np.all(np.isfinite(points)):
         bad = np.flatnonzero(~np.isfinite(points).all(axis=1))[0]
         raise ValueError(f"points: number {bad} is {points[bad].tolist()}; all must be finite")
-    if not 0 < r_free <= network.cell.min() / 2:
+    if not (is_number(r_free) and 0 < r_free <= network.cell.min() / 2):
         raise ValueError(
-            f"r_free: {r_free} Å is not in (0, {network.cell.min() / 2:.6g}] Å, half the shorter edge of the cell"
+            f"r_free: {r_free!r} Å is not in (0, {network.cell.min() / 2:.6g}] Å, half the shorter edge of the cell"
         )
     if n_max is not None and (n_max != int(n_max) or n_max < 1):
         raise ValueError(f"n_max: {n_max!r} is not a whole number > 0")
-    if not np.isfinite(angle):
-        raise ValueError(f"angle: {angle} is not a finite number of degrees")
+    if not is_number(angle):
+        raise ValueError(f"angle: {angle!r} is not a finite number of degrees")
 
 
 def disc_members(network: Network, points: np.ndarray, r_free: float, n_max: int | None) -> np.ndarray:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..network.geometry import grid_lines, grid_points
-from ..network.network import OXYGEN, Network
+from ..network.geometry import as_array, grid_lines, grid_points
+from ..network.network import OXYGEN, Network, check_network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from ..progress import progress
 from . import models
@@ -92,12 +92,13 @@ def predict(
     >>> bool(np.corrcoef(predicted.threshold.values.ravel(), probed.threshold.values.ravel())[0, 1] > 0.9)
     True
     """
+    check_network(network)
     for atom in np.flatnonzero(network.species > OXYGEN)[:1]:
         raise ValueError(f"species: atom {atom} has {network.species[atom]}; networks read 0 (Si) and 1 (O) only")
     if len(network.silicon) and not len(network.bonds):
         raise ValueError("network: has no bonds, which networks read; listi.network_of finds them from positions")
     network = _with_three_bonds(network)
-    centers = grid_points(network.cell, grid) if points is None else np.asarray(points, dtype=float)
+    centers = grid_points(network.cell, grid) if points is None else as_array("points", points)
     if isinstance(model, (str, os.PathLike)):
         path = models.find(model)
         model = _read(path.resolve(), path.stat().st_mtime_ns)

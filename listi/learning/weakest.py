@@ -22,8 +22,8 @@ import pandas as pd
 import xarray as xr
 
 from ..files import DataError
-from ..network.geometry import grid_points, is_integer, minimum_image
-from ..network.network import Network
+from ..network.geometry import grid_points, is_integer, is_number, minimum_image
+from ..network.network import Network, check_network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from ..probing.probe import probe
 from . import models
@@ -120,6 +120,7 @@ def weakest(
     >>> spots.n_probes < 250, spots.threshold.values.round(5).tolist()
     (True, [0.00017, 0.00019, 0.00019])
     """
+    check_network(network)
     _check(n, confidence, apart)
     if confidence < 1.0 and mode != CALIBRATED_MODE:
         raise ValueError(
@@ -140,9 +141,9 @@ def weakest(
 def _check(n: int, confidence: float, apart: float) -> None:
     if not (is_integer(n) and 1 <= n <= MOST_SPOTS):
         raise ValueError(f"n: {n!r} is not a whole number from 1 to {MOST_SPOTS}")
-    if not 0.0 < confidence <= 1.0:
+    if not (is_number(confidence) and 0.0 < confidence <= 1.0):
         raise ValueError(f"confidence: {confidence!r} is not in 0 < confidence <= 1")
-    if not 0.0 <= apart < math.inf:
+    if not (is_number(apart) and apart >= 0.0):
         raise ValueError(f"apart: {apart!r} is not a length >= 0 Å")
 
 

@@ -18,7 +18,7 @@ import xarray as xr
 from scipy.sparse import coo_array, csr_array
 
 from ..network.geometry import minimum_image
-from ..network.network import Network
+from ..network.network import Network, check_network
 from ..network.units import STRESS_UNIT, dataset
 from .forms import SILICA
 from .potential import Potential
@@ -181,6 +181,7 @@ def elastic_moduli(network: Network, potential: Potential = SILICA) -> xr.Datase
 
 
 def _system(network: Network, potential: Potential) -> System:
+    check_network(network)
     return System(network.positions, network.species, network.cell, potential=potential)
 
 

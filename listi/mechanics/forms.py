@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..network.geometry import is_number
 from .arithmetic import exponential
 from .potential import PairFunction, Potential
 
@@ -29,8 +30,8 @@ def yukawa(kappa: float, cutoff: float) -> tuple[PairFunction, tuple[float, ...]
     cutoff : float
         r_c [Å].
     """
-    if not (np.isfinite(kappa) and kappa > 0):
-        raise ValueError(f"kappa: {kappa} is not > 0 1/Å")
+    if not (is_number(kappa) and kappa > 0):
+        raise ValueError(f"kappa: {kappa!r} is not > 0 1/Å")
     squarings = max(0, math.frexp(0.5 * kappa * cutoff / 0.9)[1])
     scale = kappa / 2**squarings
     middle = 0.5 * scale * cutoff

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from ..network.geometry import is_number
 from .arithmetic import cosine_and_sine, exp, logarithm
 from .jit import JIT
 
@@ -71,10 +72,10 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
     """
     if mode not in MODES:
         raise ValueError(f"mode: {mode!r} is not one of {', '.join(MODES)}")
-    if not np.isfinite(angle):
-        raise ValueError(f"angle: {angle} is not a finite number of degrees")
-    if not (np.isfinite(strain_step) and 0 < strain_step <= 0.01):
-        raise ValueError(f"strain_step: {strain_step} is not in 0 < strain_step <= 0.01")
+    if not is_number(angle):
+        raise ValueError(f"angle: {angle!r} is not a finite number of degrees")
+    if not (is_number(strain_step) and 0 < strain_step <= 0.01):
+        raise ValueError(f"strain_step: {strain_step!r} is not in 0 < strain_step <= 0.01")
     matrix, weight = _GRADIENT[mode]
     velocity = rotated(np.array(matrix), angle)
     of_stress = weight * np.array([velocity[0, 0], velocity[0, 1] + velocity[1, 0], velocity[1, 1]])

@@ -22,6 +22,7 @@ import cloudpickle
 import numpy as np
 from numba.core.errors import NumbaError
 
+from ..network.geometry import as_array, is_number
 from .content import digest
 from .kernels import PairTable, check, compile_loop
 
@@ -89,12 +90,12 @@ class Potential:
         function = getattr(function, "py_func", function)  # of a function that is compiled already
         if not isinstance(function, FunctionType):
             raise TypeError(f"function: {function!r} is not a Python function; write def function(r, inverse, ...)")
-        parameters = np.asarray(parameters, dtype=float)
+        parameters = as_array("parameters", parameters)
         n = len(symbols)
         if len(set(symbols)) < n or not all(isinstance(symbol, str) and symbol for symbol in symbols):
             raise ValueError(f"symbols: {tuple(symbols)} is not a different name for each species")
-        if not (np.isfinite(cutoff) and cutoff > 0):
-            raise ValueError(f"cutoff: {cutoff} is not > 0 Å")
+        if not (is_number(cutoff) and cutoff > 0):
+            raise ValueError(f"cutoff: {cutoff!r} is not > 0 Å")
         if n < 1 or parameters.ndim != 3 or parameters.shape[:2] != (n, n):
             raise ValueError(
                 f"parameters: shape {parameters.shape} is not ({n}, {n}, n_parameters) for the species "

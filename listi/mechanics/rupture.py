@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..network.bonds import intact_bonds
 from ..network.geometry import minimum_image, wrap
-from ..network.network import Network
+from ..network.network import Network, check_network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT, dataset
 from .forms import SILICA
 from .potential import Potential
@@ -72,6 +72,7 @@ def rupture(
     >>> bool(pulled.rupture_strain > pulled.peak_strain > 0), len(pulled.crack) > 2
     (True, True)
     """
+    check_network(network)
     if angle not in (0, 90):
         raise ValueError(f"angle: {angle} is not 0 or 90 degrees: a sample is pulled along an edge of its cell")
     along = int(angle == 90)

@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 
 from ..network.bonds import bonds_left
-from ..network.geometry import is_integer, minimum_image
-from ..network.network import MAXIMUM_BOND, Network
+from ..network.geometry import is_integer, is_number, minimum_image
+from ..network.network import MAXIMUM_BOND, Network, check_network
 from ..network.units import ENERGY_UNIT, LENGTH_UNIT, STRESS_UNIT, dataset
 from .forms import SILICA
 from .load import STRESS_NAMES, CellUnderLoad
@@ -108,6 +108,7 @@ def deform(
     >>> shear.event_strain.values.round(3)
     array([0.024, 0.043])
     """
+    check_network(network)
     _check(strain_step, max_strain, n_events, min_strain, free_centre, free_radius)
     mobile = None if free_radius is None else _inside(network, free_centre, free_radius)
     sample = loaded(network, strain_step, max_strain, mode, angle, fall, free_width, repeats, mobile, potential)
@@ -173,20 +174,20 @@ def _inside(network: Network, centre, radius: float) -> np.ndarray:
 
 
 def _check(strain_step, max_strain, n_events=1, min_strain=0.0, free_centre=None, free_radius=None) -> None:
-    if not (np.isfinite(strain_step) and 0 < strain_step <= 0.01):
-        raise ValueError(f"strain_step: {strain_step} is not in 0 < strain_step <= 0.01")
-    if not (np.isfinite(max_strain) and strain_step <= max_strain <= 1.0):
-        raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 1")
-    if not (np.isfinite(min_strain) and 0.0 <= min_strain <= max_strain):
-        raise ValueError(f"min_strain: {min_strain} is not in 0 <= min_strain <= max_strain")
+    if not (is_number(strain_step) and 0 < strain_step <= 0.01):
+        raise ValueError(f"strain_step: {strain_step!r} is not in 0 < strain_step <= 0.01")
+    if not (is_number(max_strain) and strain_step <= max_strain <= 1.0):
+        raise ValueError(f"max_strain: {max_strain!r} is not in strain_step <= max_strain <= 1")
+    if not (is_number(min_strain) and 0.0 <= min_strain <= max_strain):
+        raise ValueError(f"min_strain: {min_strain!r} is not in 0 <= min_strain <= max_strain")
     if not is_integer(n_events) or n_events < 1:
         raise ValueError(f"n_events: {n_events!r} is not a whole number >= 1")
     if (free_centre is None) != (free_radius is None):
         raise ValueError("free_centre, free_radius: give both or neither")
-    if free_centre is not None and not (np.shape(free_centre) == (2,) and np.all(np.isfinite(free_centre))):
+    if free_centre is not None and not (np.shape(free_centre) == (2,) and all(map(is_number, free_centre))):
         raise ValueError(f"free_centre: {free_centre!r} is not two finite coordinates")
-    if free_radius is not None and not (np.isfinite(free_radius) and free_radius > 0):
-        raise ValueError(f"free_radius: {free_radius} is not > 0 Å")
+    if free_radius is not None and not (is_number(free_radius) and free_radius > 0):
+        raise ValueError(f"free_radius: {free_radius!r} is not > 0 Å")
 
 
 def _check_fall(fall: str | Fall, repeats: int) -> Fall:
@@ -348,6 +349,7 @@ def relax(network: Network, potential: Potential = SILICA) -> Network:
     >>> stretched.cell.round(1).tolist(), bool((stretched.bonds == glass.bonds).all())
     ([52.9, 55.0], True)
     """
+    check_network(network)
     system = System(network.positions, network.species, network.cell, potential=potential)
     system.relax()
     bonds = network.bonds

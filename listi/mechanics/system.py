@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..network.network import Network
+from ..network.network import Network, check_network
 from .arithmetic import dot
 from .forms import SILICA
 from .neighbours import neighbour_list
@@ -368,6 +368,7 @@ def system_of(network: Network, potential: Potential = SILICA, mobile: np.ndarra
     ValueError
         If it is not, or as `System`.
     """
+    check_network(network)
     system = System(network.positions, network.species, network.cell, mobile, potential)
     largest = np.max(np.abs(system.energy_forces()[1]))
     allowed = INPUT_FORCE_TOLERANCE * potential.force_scale

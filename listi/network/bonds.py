@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .geometry import minimum_image, wrap
+from .geometry import as_array, is_number, minimum_image, wrap
 from .network import MAXIMUM_BOND, OXYGEN, SILICON, Network
 
 COORDINATION_RADIUS = 1.8  # an O within this distance of a Si [Å] is bonded to it
@@ -76,8 +76,7 @@ def network_of(
     >>> listi.network_of(glass.positions / 10, glass.cell / 10, glass.species, scale=10).n_atoms
     600
     """
-    if not (np.isfinite(scale) and scale > 0.0):
-        raise ValueError(f"scale: {scale} is not a factor > 0")
+    check_scale(scale)
     positions, cell = _checked(positions, cell)
     positions, cell, kinds = positions * scale, cell * scale, _species(species, len(positions))
     try:
@@ -89,6 +88,12 @@ def network_of(
     if odd:
         warnings.warn(f"positions: {odd} of {len(network.silicon)} Si do not have three bonds", stacklevel=2)
     return network
+
+
+def check_scale(scale: float) -> None:
+    """Refuse, by a ValueError, what is not a factor of lengths."""
+    if not (is_number(scale) and scale > 0.0):
+        raise ValueError(f"scale: {scale!r} is not a factor > 0")
 
 
 def _bonded(positions: np.ndarray, kinds: np.ndarray, cell: np.ndarray) -> Network:
@@ -135,7 +140,7 @@ def _with_oxygen(silicon: Network, bonds: np.ndarray) -> Network:
 
 def _checked(positions: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Refuse coordinates that are not flat or have no rectangular cell."""
-    places, edges = np.asarray(positions, dtype=float), np.asarray(np.nan if cell is None else cell, dtype=float)
+    places, edges = as_array("positions", positions), as_array("cell", np.nan if cell is None else cell)
     if places.ndim != 2 or places.shape[1] != 2 or not len(places):
         raise ValueError(f"positions: shape {places.shape} is not (n_atoms, 2); a flat glass has x and y")
     if edges.shape != (2,) or not np.all(np.isfinite(edges)) or np.any(edges <= 0.0):

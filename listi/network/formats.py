@@ -7,6 +7,7 @@ three-dimensional: atoms lie at z = 0 in a cell 1 Å thick that is not periodic 
 
 from __future__ import annotations
 
+import gzip
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..files import write_bytes
-from .bonds import FREE_EDGES, SYMBOLS, network_of
-from .network import OXYGEN, Network
+from ..files import DataError, as_path, write_bytes
+from .bonds import FREE_EDGES, SYMBOLS, check_scale, network_of
+from .network import OXYGEN, Network, check_network
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -106,8 +107,8 @@ def from_ase(atoms: Atoms, symbols: Sequence[str] = SYMBOLS, scale: float = 1.0,
     Raises
     ------
     ValueError
-        If there are other elements, or no O; if the cell is not rectangular or not periodic along x and y; if the atoms
-        are not in a plane; or as `listi.network_of`.
+        If `atoms` is something else; if there are other elements, or no O; if the cell is not rectangular or not
+        periodic along x and y; if the atoms are not in a plane; or as `listi.network_of`.
 
     Warns
     -----
@@ -125,6 +126,11 @@ def from_ase(atoms: Atoms, symbols: Sequence[str] = SYMBOLS, scale: float = 1.0,
     Traceback (most recent call last):
     ValueError: atoms: atom 0 is Ge; allowed are Si and O
     """
+    from ase import Atoms
+
+    if not isinstance(atoms, Atoms):
+        raise ValueError(f"atoms: {type(atoms).__name__} is not ase.Atoms, which ase.io.read makes of a file")
+    check_scale(scale)
     matches = atoms.get_atomic_numbers()[:, None] == _atomic_numbers(symbols)
     for atom in np.flatnonzero(~matches.any(axis=1))[:1]:
         hint = TYPES_WITHOUT_ELEMENTS if atoms.numbers.max() <= 2 else ""  # ASE takes types 1 and 2 for H and He
@@ -153,6 +159,8 @@ def _plane(atoms: Atoms, flatten: bool) -> tuple[np.ndarray, np.ndarray]:
     if atoms.pbc[2] and matrix[2, 2]:
         z = z - matrix[2, 2] * np.round((z - z[0]) / matrix[2, 2])  # atoms at z = 0 and z = c are in one plane
     spread = np.ptp(z)
+    if not np.isfinite(spread):
+        raise ValueError(f"atoms: atom {np.flatnonzero(~np.isfinite(z))[0]} has no finite height z")
     if flatten and spread > 0.0:
         warnings.warn(f"atoms: heights z differ by {spread:.3g} Å; they are left out", stacklevel=3)
     elif spread > FLAT:
@@ -166,7 +174,11 @@ def _plane(atoms: Atoms, flatten: bool) -> tuple[np.ndarray, np.ndarray]:
 def _turn_hint(matrix: np.ndarray) -> str:
     """Return how to turn a rectangle that lies obliquely in the xy plane; nothing for other cells."""
     first, second = matrix[:2]
-    if np.hypot(*first[:2]) <= TILT or abs(first @ second) > TILT * np.linalg.norm(second):
+    if (
+        np.any(np.abs(matrix[:2, 2]) > TILT)
+        or np.hypot(*first[:2]) <= TILT
+        or abs(first @ second) > TILT * np.linalg.norm(second)
+    ):
         return ""
     angle = np.degrees(np.arctan2(first[1], first[0]))
     return f"; atoms.rotate({-angle:.6g}, 'z', rotate_cell=True) turns it"
@@ -181,7 +193,7 @@ def write_extxyz(
     ----------
     network : Network
     path : path
-        File to write, usually ending in .xyz.
+        File to write, usually ending in .xyz, or in .xyz.gz if it is to be compressed.
     quantities : Dataset over atom, optional
         As for `to_ase`: each variable becomes a column by its name, to colour atoms by. Their units are in the
         file's second line.
@@ -219,7 +231,7 @@ def write_extxyz(
             for s, (x, y), *values in rows
         ),
     ]
-    write_bytes(path, ("\n".join(lines) + "\n").encode())
+    _write(path, lines)
 
 
 def _columns(network: Network, quantities: xr.Dataset | None) -> dict[str, np.ndarray]:
@@ -245,10 +257,8 @@ def _columns(network: Network, quantities: xr.Dataset | None) -> dict[str, np.nd
 
 
 def read_extxyz(path: str | Path) -> Network:
-    """Read an extended XYZ file of Si and O in a rectangular cell; raises as `from_ase`."""
-    from ase.io import read
-
-    return from_ase(read(path, format="extxyz"))
+    """Read an extended XYZ file of Si and O in a rectangular cell; raises as `from_ase`, and DataError."""
+    return from_ase(_read(path, format="extxyz"))
 
 
 def write_lammps_data(network: Network, path: str | Path, masses: Sequence[float] = MASSES) -> None:
@@ -273,11 +283,11 @@ def write_lammps_data(network: Network, path: str | Path, masses: Sequence[float
             for number, (s, (x, y)) in enumerate(zip(network.species, network.positions, strict=True), start=1)
         ),
     ]
-    write_bytes(path, ("\n".join(lines) + "\n").encode())
+    _write(path, lines)
 
 
 def read_lammps_data(path: str | Path, atom_style: str | None = None) -> Network:
-    """Read a LAMMPS data file in which type 1 is Si and type 2 is O; raises as `from_ase`.
+    """Read a LAMMPS data file in which type 1 is Si and type 2 is O; raises as `from_ase`, and DataError.
 
     Parameters
     ----------
@@ -285,13 +295,28 @@ def read_lammps_data(path: str | Path, atom_style: str | None = None) -> Network
     atom_style : str, optional
         "atomic", "charge", "full" or another of LAMMPS; by default as the file says after "Atoms #".
     """
+    return from_ase(_read(path, format="lammps-data", atom_style=atom_style, Z_of_type={1: 14, 2: 8}))
+
+
+def _read(path: str | Path, **how) -> Atoms:
+    """Read a file by ASE, whose readers end in all kinds of errors; here they become a DataError."""
     from ase.io import read
 
-    return from_ase(read(path, format="lammps-data", atom_style=atom_style, Z_of_type={1: 14, 2: 8}))
+    try:
+        return read(as_path(path), **how)
+    except Exception as error:
+        raise DataError(f"{path}: cannot be read as {how['format']}: {str(error) or type(error).__name__}") from error
+
+
+def _write(path: str | Path, lines: Sequence[str]) -> None:
+    """Write lines, compressed if the name ends in .gz, as ASE, OVITO and LAMMPS read them."""
+    data = ("\n".join(lines) + "\n").encode()
+    write_bytes(path, gzip.compress(data, mtime=0) if as_path(path).suffix == ".gz" else data)
 
 
 def _check_species(network: Network, kinds: Sequence) -> None:
     """Refuse species beyond the last of those whose symbols, or masses, are `kinds`."""
+    check_network(network)
     names = kinds if isinstance(kinds[0], str) else range(len(kinds))
     for atom in np.flatnonzero(network.species >= len(kinds))[:1]:
         allowed = ", ".join(

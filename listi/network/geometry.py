@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import TypeGuard
 
 import numpy as np
+import numpy.typing as npt
 
 
 def minimum_image(difference: np.ndarray, cell: np.ndarray, tilt: float = 0.0) -> np.ndarray:
@@ -23,6 +26,33 @@ def wrap(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
 def is_integer(value: object) -> TypeGuard[int]:
     """Return whether a value is of an integer type, and no bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is one finite real number, and no bool."""
+    number = np.asarray(value, dtype=object)
+    if number.ndim:
+        return False
+    return isinstance(number[()], Real) and not isinstance(number[()], bool) and math.isfinite(number[()])
+
+
+def as_array(name: str, values: npt.ArrayLike, dtype: npt.DTypeLike = float) -> np.ndarray:
+    """Return a copy of an array-like argument in C order and native byte order.
+
+    Raises
+    ------
+    ValueError
+        Beginning with the name of the argument, if values are masked, complex, dates or no numbers.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name}: has masked values; all must be known")
+    try:
+        given = np.asarray(values)
+        if given.dtype.kind in "cmM":
+            raise ValueError(f"{given.dtype} values are not real numbers")
+        return np.array(given, dtype=dtype, order="C")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: cannot be read as an array of {np.dtype(dtype)}: {error}") from error
 
 
 def grid_lines(cell: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
-from .geometry import minimum_image, wrap
+from .geometry import as_array, minimum_image, wrap
 from .units import LENGTH_UNIT, dataset
 
 SILICON, OXYGEN = 0, 1  # species
@@ -62,12 +62,10 @@ class Network:
         if self.bonds is None:
             object.__setattr__(self, "bonds", np.empty((0, 2), dtype=np.int64))
         for name, dtype in {"positions": float, "species": np.int8, "bonds": np.int64, "cell": float}.items():
-            given = np.asarray(getattr(self, name))
-            try:
-                value = np.array(given, dtype=dtype)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{name}: {given.dtype} cannot be read as {np.dtype(dtype)}") from error
+            given = getattr(self, name)
+            value = as_array(name, given, dtype)
             if dtype is not float and not np.array_equal(value, given):
+                given = np.asarray(given)
                 raise ValueError(f"{name}: {given.dtype} values are not all whole numbers within {np.dtype(dtype)}")
             if name == "bonds" and not value.size:
                 value = value.reshape(0, 2)
@@ -139,6 +137,15 @@ class Network:
     def from_xarray(cls, dataset: xr.Dataset) -> Network:
         """Build a network from the dataset that `to_xarray` makes."""
         return cls(*(dataset[name].values for name in ("positions", "species", "bonds", "cell")))
+
+
+def check_network(network: object) -> None:
+    """Refuse, by a ValueError, what is not a `Network`, such as a path, a `Sample` or `ase.Atoms`."""
+    if not isinstance(network, Network):
+        raise ValueError(
+            f"network: {type(network).__name__} is not a listi.Network; "
+            "listi.from_ase and listi.network_of make one, listi.load(file).network is one"
+        )
 
 
 def _check(network: Network) -> None:

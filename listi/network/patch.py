@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from .bonds import BOND
-from .geometry import minimum_image, wrap
+from .geometry import as_array, is_number, minimum_image, wrap
 from .network import MAXIMUM_BOND, OXYGEN, SILICON, Network
 from .rings import outer_silicon
 
@@ -47,9 +47,9 @@ def free_patch(network: Network, size: float = 120.0, centre: np.ndarray | None 
             f"network: atom {atom} has species {network.species[atom]}; a patch is cut of 0 (Si) and 1 (O)"
         )
     largest = float(network.cell.min()) - MAXIMUM_BOND
-    if not 0.0 < size <= largest:
-        raise ValueError(f"size: {size} Å is not in (0, {largest:.6g}], the smaller cell edge less {MAXIMUM_BOND} Å")
-    middle = network.cell / 2 if centre is None else np.asarray(centre, dtype=float)
+    if not (is_number(size) and 0.0 < size <= largest):
+        raise ValueError(f"size: {size!r} Å is not in (0, {largest:.6g}], the smaller cell edge less {MAXIMUM_BOND} Å")
+    middle = network.cell / 2 if centre is None else as_array("centre", centre)
     if middle.shape != (2,) or not np.all(np.isfinite(middle)):
         raise ValueError(f"centre: {middle.tolist()} is not two finite coordinates")
     relative = minimum_image(network.positions - middle, network.cell)
@@ -88,11 +88,11 @@ def patch_of_silicon(silicon: np.ndarray, bonds: np.ndarray, bond_length: float 
     ValueError
         If there is no bond, `bond_length` is not positive, or as `Network`.
     """
-    silicon, bonds = np.asarray(silicon, dtype=float), np.asarray(bonds, dtype=np.int64)
+    silicon, bonds = as_array("silicon", silicon), as_array("bonds", bonds, np.int64)
     if len(bonds) == 0:
         raise ValueError("bonds: there are none; a patch needs one at least")
-    if not (np.isfinite(bond_length) and bond_length > 0.0):
-        raise ValueError(f"bond_length: {bond_length} is not > 0 Å")
+    if not (is_number(bond_length) and bond_length > 0.0):
+        raise ValueError(f"bond_length: {bond_length!r} is not > 0 Å")
     first, second = silicon[bonds.T]
     scale = bond_length / np.linalg.norm(first - second, axis=1).mean()
     positions = np.concatenate([silicon, 0.5 * (first + second)]) * scale

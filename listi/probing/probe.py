@@ -24,8 +24,8 @@ from ..mechanics.load import Load
 from ..mechanics.potential import Potential
 from ..mechanics.system import system_of
 from ..mechanics.tolerances import REVERSIBILITY_TOLERANCE, TOLERANCE
-from ..network.geometry import grid_lines, grid_points, wrap
-from ..network.network import Network
+from ..network.geometry import as_array, grid_lines, grid_points, wrap
+from ..network.network import Network, check_network
 from ..network.units import LENGTH_UNIT, STRESS_UNIT
 from .branch import EMPTY, INSTABILITY, TOO_STRONG, UNCONVERGED, WALKED
 from .cutout import Atoms, Settings, stress_within
@@ -122,6 +122,7 @@ def probe(
 
     >>> picture = probed.threshold.plot(x="x")
     """
+    check_network(network)
     protocol: dict[str, Any] = {"mode": mode, "angle": angle, "strain_step": strain_step, "r_free": r_free}
     protocol |= {"max_strain": max_strain, "tether": tether, "tolerance": tolerance}
     load, settings = check_protocol(network.cell, potential, **protocol)
@@ -189,7 +190,7 @@ def yield_stress(
     >>> float(local.yield_stress[0].round(4)), float(local.weakest_angle[0])
     (0.0035, 0.0)
     """
-    offsets = np.asarray(angles, dtype=float)
+    offsets = as_array("angles", angles)
     if offsets.ndim != 1 or offsets.size == 0 or not np.all(np.abs(offsets) < 45.0):
         raise ValueError(f"angles: {offsets.tolist()} are not angles between -45 and 45 degrees")
     unknown = {"mode", "angle"} & set(settings)
@@ -347,9 +348,10 @@ def _check_disc(
     network: Network, point: np.ndarray, potential: Potential, protocol: dict
 ) -> tuple[Load, Settings, np.ndarray]:
     """Load, settings and centre of one disc under pure shear."""
+    check_network(network)
     load, settings = check_protocol(network.cell, potential, **protocol)
     system_of(network, potential)
-    return load, settings, _centres(network, (1, 1), np.asarray(point, dtype=float)[None])[0]
+    return load, settings, _centres(network, (1, 1), as_array("point", point)[None])[0]
 
 
 def _unexpected_end(point: np.ndarray, r_free: float, status: int, why: str) -> Exception:
@@ -404,7 +406,7 @@ def _centres(network: Network, grid: tuple[int, int], points: np.ndarray | None)
     """Centres (n, 2) [Å] of all probes."""
     if points is None:
         return grid_points(network.cell, grid)
-    points = np.asarray(points, dtype=float)
+    points = as_array("points", points)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0 or not np.all(np.isfinite(points)):
         raise ValueError(f"points: shape {points.shape} is not (n, 2) of finite coordinates with n > 0")
     return points

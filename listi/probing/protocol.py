@@ -12,6 +12,7 @@ from ..mechanics.forms import SILICA
 from ..mechanics.load import Load, make_load
 from ..mechanics.potential import Potential
 from ..mechanics.tolerances import SKIN_DISC, TOLERANCE, check_lengths
+from ..network.geometry import is_number
 from .cutout import Settings
 
 STIFFEST = 1e4  # tether [force_scale/Å]: as good as frozen; rounding spoils the forces beyond
@@ -46,19 +47,19 @@ def check_protocol(cell: np.ndarray, potential: Potential, **changes) -> tuple[L
     mode, angle, strain_step, r_free, max_strain, tether, tolerance = (PROTOCOL | changes).values()
     load, scale = make_load(mode, angle, strain_step), potential.force_scale
     check_lengths(potential)
-    if not (np.isfinite(r_free) and r_free > 0):
-        raise ValueError(f"r_free: {r_free} is not > 0 Å")
+    if not (is_number(r_free) and r_free > 0):
+        raise ValueError(f"r_free: {r_free!r} is not > 0 Å")
     largest, edges = np.min(cell) / 2 - potential.cutoff, f"{cell[0]:.5g} x {cell[1]:.5g} Å"
     if largest <= 0:
         raise ValueError(f"cell: {edges} is not more than twice the cutoff, {potential.cutoff:g} Å, along both axes")
     if r_free > largest:
         raise ValueError(f"r_free: {r_free} Å is not <= {largest:.4g} Å, half of the cell of {edges} minus the cutoff")
-    if not (np.isfinite(max_strain) and strain_step <= max_strain <= 5.0):
-        raise ValueError(f"max_strain: {max_strain} is not in strain_step <= max_strain <= 5")
-    if tether is not None and not 0 < tether <= STIFFEST * scale:
-        raise ValueError(f"tether: {tether} is not in 0 < tether <= {STIFFEST * scale:g} energy/Å²")
-    if not 1e-13 <= tolerance <= 1e-4:
-        raise ValueError(f"tolerance: {tolerance} is not in 1e-13 <= tolerance <= 1e-4")
+    if not (is_number(max_strain) and strain_step <= max_strain <= 5.0):
+        raise ValueError(f"max_strain: {max_strain!r} is not in strain_step <= max_strain <= 5")
+    if tether is not None and not (is_number(tether) and 0 < tether <= STIFFEST * scale):
+        raise ValueError(f"tether: {tether!r} is not in 0 < tether <= {STIFFEST * scale:g} energy/Å²")
+    if not (is_number(tolerance) and 1e-13 <= tolerance <= 1e-4):
+        raise ValueError(f"tolerance: {tolerance!r} is not in 1e-13 <= tolerance <= 1e-4")
     steps = round(max_strain / strain_step)
     return load, Settings(float(r_free), float(tether or 0.0), steps, float(tolerance * scale), SKIN_DISC, scale)
 

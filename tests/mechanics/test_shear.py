@@ -173,6 +173,13 @@ def test_a_sample_that_tears_when_relaxed_says_so(glass):
     assert deform(torn, max_strain=0.001, n_events=1).strain.size > 1
 
 
+def test_a_cell_that_is_too_small_for_the_cutoff_is_named():
+    pair = listi.Network([[5.0, 5.0], [6.5, 5.0]], [0, 1], None, [60.0, 19.0])
+    for function in (listi.relax, listi.deform, listi.probe, listi.stress):
+        with pytest.raises(ValueError, match=r"^cell: .*19.* (too small|twice the cutoff)"):
+            function(pair)
+
+
 def test_a_cell_that_would_become_too_low_is_refused():
     """At a strain of 1 its height is e times less: 45.75 Å become 16.8, 57 become 20.97, and 58 become 21.3."""
     for height, message in ((45.75, "^cell: .* too small to be strained by 1:"), (57.0, "^cell: "), (58.0, "minimum")):
@@ -209,6 +216,8 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
         ("free_width", True),
         ("free_centre", 3.0),
         ("free_centre", (np.nan, 0.0)),
+        ("free_centre", ("1", "2")),
+        *((name, value) for name in ("max_strain", "strain_step", "min_strain", "angle") for value in ("1", None, [1])),
     ],
 )
 def test_bad_input_names_the_parameter(glass, name, value):

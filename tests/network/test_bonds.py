@@ -63,6 +63,9 @@ def test_near_bonds_do_not_cross_and_are_three_at_most_across_the_border_as_well
         ([[0.1, 0.1], [0.4, 0.1]], [4.0, 4.0], None, "atoms 0 and 1 overlap"),
         ([[1.0, 1.0], [4.0, 1.0]], [40.0, 40.0], ["Si", "Ge"], "species: atom 1 is Ge; allowed are 0 or 'Si'"),
         ([[1.0, 1.0], [4.0, 1.0]], [40.0, 40.0], [0, 14], "species: atom 1 is 14"),
+        (np.ma.masked_equal([[1.0, 1.0], [4.0, 1.0]], 4.0), [40.0, 40.0], None, "positions: has masked values"),
+        ([[1.0, 1.0 + 1j]], [40.0, 40.0], None, "positions: .* complex128 values are not real"),
+        ([[1.0, 1.0], [4.0]], [40.0, 40.0], None, "positions: cannot be read as an array of float64"),
         ([[1.0, 1.0], [4.0, 1.0]], [40.0, 40.0], [0], r"species: shape \(1,\) is not \(2,\)"),
     ],
 )
@@ -126,6 +129,14 @@ def test_other_units_are_refused_with_the_scale_that_helps(glass, unit, with_oxy
         with pytest.raises(ValueError, match="scale="):
             listi.from_ase(atoms)
         assert bonds(listi.from_ase(atoms, scale=1.0 / unit)) == bonds(glass)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, np.nan, "10", None, True, [10.0], 1j])
+def test_a_scale_is_a_positive_number(glass, scale):
+    with pytest.raises(ValueError, match=r"^scale: .* is not a factor > 0$"):
+        listi.network_of(glass.positions, glass.cell, glass.species, scale)
+    with pytest.raises(ValueError, match="^scale: "):
+        listi.from_ase(listi.to_ase(glass), symbols=("O", "Si"), scale=scale)
 
 
 def test_a_mean_distance_that_is_not_that_of_silica_warns():

@@ -11,6 +11,7 @@ import xarray as xr
 from handmade import honeycomb
 
 import listi
+from listi.files import DataError
 from listi.network import bonds, formats
 from listi.network.bonds import oxygen_coordination
 from listi.network.geometry import minimum_image
@@ -207,11 +208,14 @@ def test_a_network_says_what_it_is_and_shows_its_bonds():
             {"positions": np.where(np.eye(9, 2) > 0, np.nan, DRAWN_POSITIONS)},
             "positions: atom 0 is at",
         ),
-        ({"positions": "abc"}, "positions: .* cannot be read"),
+        ({"positions": "abc"}, "positions: cannot be read"),
         (
             {"positions": np.vstack([DRAWN_POSITIONS[:8], DRAWN_POSITIONS[0] + [30.1, 0]])},
             "atoms 0 and 8 overlap",
         ),
+        ({"positions": np.ma.masked_equal(DRAWN_POSITIONS, 7.0)}, "positions: has masked values"),
+        ({"cell": [30.0, 28.0 + 1j]}, "cell: .* complex128 values are not real numbers"),
+        ({"bonds": np.ma.masked_equal(DRAWN_BONDS, 8)}, "bonds: has masked values"),
         ({"species": np.zeros(8)}, r"species: shape \(8,\)"),
         ({"species": [0, 0, 0, -1, 0, 0, 0, 0, 0]}, "species: atom 3 has -1"),
         ({"species": np.full(9, 300)}, "species: int64 values are not all whole numbers within int8"),
@@ -232,6 +236,24 @@ def test_bad_input_is_named(changes, message):
     with pytest.raises(ValueError, match=message) as caught:
         drawn().replace(**changes)
     assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_any_layout_are_the_same_network(glass):
+    big_endian = [getattr(glass, name).astype(kind) for name, kind in (("positions", ">f8"), ("species", ">i2"))]
+    again = Network(np.asfortranarray(big_endian[0]), big_endian[1], glass.bonds.tolist(), glass.cell.astype(object))
+    assert_same(again, glass)
+    assert all(array.flags.c_contiguous and array.dtype.isnative for array in (again.positions, again.species))
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["relax", "deform", "rupture", "probe", "yield_stress", "predict", "weakest", "per_atom", "to_ase", "stress"]
+    + ["elastic_moduli"],
+)
+@pytest.mark.parametrize("other", ["glass.xyz", None, ase.Atoms("SiO")])
+def test_what_is_no_network_is_named(function, other):
+    with pytest.raises(ValueError, match=f"^network: {type(other).__name__} is not a listi.Network"):
+        getattr(listi, function)(other)
 
 
 def test_other_materials_have_other_species_but_not_in_the_formats_of_silica(tmp_path):
@@ -281,8 +303,65 @@ def test_ase_round_trip(glass):
 
 
 def test_extxyz_round_trip(glass, tmp_path):
-    formats.write_extxyz(glass, tmp_path / "glass.xyz")
-    assert_same(formats.read_extxyz(tmp_path / "glass.xyz"), glass)
+    for name in ("glass.xyz", "glass, häuslich.xyz.gz"):
+        formats.write_extxyz(glass, tmp_path / name)
+        assert_same(formats.read_extxyz(str(tmp_path / name)), glass)
+    assert (tmp_path / name).read_bytes().startswith(b"\x1f\x8b")  # gzip
+
+
+FULL = """
+6 atoms
+2 atom types
+0 50 xlo xhi
+0 50 ylo yhi
+-0.5 0.5 zlo zhi
+
+Atoms # {style}
+
+4 {first} 1 {second} -1.45 5 0 1 0 0
+5 {first} 2 {third} 0.1 5 0 0 0 0
+6 {first} 1 {second} 1.6 5 0 0 0 0
+1 {first} 2 {third} 20.3 5 0 0 0 0
+2 {first} 1 {second} 21.85 5 0 0 0 0
+3 {first} 1 {second} 18.8 5 0 0 0 0
+
+Velocities
+
+1 0 0 0
+2 0 0 0
+3 0 0 0
+4 0 0 0
+5 0 0 0
+6 0 0 0
+"""
+
+
+@pytest.mark.parametrize("style", ["full", "molecular", "charge", "atomic"])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.filterwarnings("ignore:positions")
+def test_lammps_data_of_other_atom_styles(tmp_path, style, named):
+    """A molecule or a charge before the coordinates; atoms in another order than their numbers, one image further."""
+    of_molecule, charge = ("7", "") if style in ("full", "molecular") else ("", ""), style in ("full", "charge")
+    text = FULL.format(style=style, first=of_molecule[0], second="1.2" * charge, third="-0.6" * charge)
+    (tmp_path / "full.data").write_text(text if named else text.replace(f" # {style}", ""))
+    read = formats.read_lammps_data(tmp_path / "full.data", None if named else style)
+    assert read.species.tolist() == [1, 0, 0, 0, 1, 0]
+    np.testing.assert_allclose(np.mod(read.positions[:, 0], 50.0), [20.3, 21.85, 18.8, 48.55, 0.1, 1.6])
+    assert bonds_of(read) == {(1, 2), (3, 5)}
+
+
+def bonds_of(network):
+    return {tuple(bond) for bond in np.sort(network.bonds, axis=1).tolist()}
+
+
+@pytest.mark.parametrize("read", [formats.read_extxyz, formats.read_lammps_data])
+@pytest.mark.parametrize("text", [None, "", "glass\n", "600\n"])
+def test_files_that_cannot_be_read_are_named(tmp_path, read, text):
+    path = tmp_path / "glass.txt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError, match=r"glass.txt: cannot be read as (extxyz|lammps-data): ."):
+        read(path)
 
 
 def test_lammps_data_round_trip(glass, tmp_path):
@@ -357,6 +436,9 @@ def test_a_buckled_sheet_is_flattened_if_wanted(glass):
 
 
 def test_foreign_elements_skew_cells_and_three_silicon_at_an_oxygen_are_refused(glass):
+    for other in ("glass.xyz", [formats.to_ase(glass)], glass):
+        with pytest.raises(ValueError, match=f"^atoms: {type(other).__name__} is not ase.Atoms"):
+            formats.from_ase(other)
     atoms = formats.to_ase(glass)
     atoms.symbols[7] = "Ge"
     with pytest.raises(ValueError, match="atom 7 is Ge"):
@@ -368,7 +450,9 @@ def test_foreign_elements_skew_cells_and_three_silicon_at_an_oxygen_are_refused(
     for change, message in (
         ({"pbc": [True, False, False]}, r"pbc \[True, False, False\]; the cell must be periodic .* listi.imaging"),
         ({"positions": np.column_stack([glass.positions, np.arange(600) % 2])}, "heights z differ by 1 Å"),
+        ({"positions": np.pad(glass.positions, ((0, 0), (0, 1)), constant_values=np.nan)}, "atom 0 has no finite"),
         ({"cell": [[53, 0, 0], [0, 55, 0], [0, 9, 9]]}, "not a rectangle"),
+        ({"cell": [[53, 0, 0], [0, 0, 55], [0, -1, 0]]}, "not a rectangle along x and y$"),
         ({"symbols": "Si600"}, "there is no O; listi.network_of"),
     ):
         atoms = formats.to_ase(glass)

@@ -338,6 +338,9 @@ def test_a_sample_off_its_minimum_is_refused(shaken):
         ("tether", 0.0),
         ("tether", np.nan),
         ("tether", 2e4),
+        ("points", np.ma.masked_equal([[1.0, 2.0]], 2.0)),
+        ("points", [[1.0, 2.0j]]),
+        *((name, value) for name in ("r_free", "angle", "max_strain", "tolerance") for value in ("1", None, [1], True)),
     ],
 )
 def test_bad_input_names_the_parameter(glass, name, value):
