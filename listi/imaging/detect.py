@@ -69,7 +69,7 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
         raise ValueError(f"pixels: {np.count_nonzero(~np.isfinite(pixels))} values are not finite; all must be")
     if pixels.min() == pixels.max():
         raise ValueError(f"pixels: all are {pixels.min():g}; the image shows nothing")
-    return pixels
+    return pixels - pixels.min()  # the filter, cut off at a few widths, takes a large constant for a signal
 
 
 def _refined(response: np.ndarray, peaks: np.ndarray) -> np.ndarray:

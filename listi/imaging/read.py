@@ -9,13 +9,14 @@ from __future__ import annotations
 import html
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..files import DataError, as_path
+from ..network.geometry import is_integer
 
 PLAIN = (".png", ".jpg", ".jpeg", ".bmp")
 TIFF = (".tif", ".tiff")
@@ -26,6 +27,8 @@ IN_ANGSTROM = {
 }
 # TIFF tag Orientation: whether rows are upside down, columns are mirrored, and both are then exchanged.
 ORIENTATIONS = {2: "c", 3: "rc", 4: "r", 5: "t", 6: "rt", 7: "rct", 8: "ct"}
+RESOLUTION = 282, 283  # TIFF tags: pixels a unit along x and y, as two numbers of a fraction
+NOT_SQUARE = 1.1  # ratio of the edges of pixels, beyond the distortions that are taken out of images
 DM_UNIT, DM_SCALE = 65003, 65009  # TIFF tags of DigitalMicrograph: unit and size of a pixel along x
 
 
@@ -83,8 +86,8 @@ def _number(path: Path, n_images: int, frame: int | None) -> int:
         raise DataError(
             f"{path}: holds {n_images} images; frame = 0 to {n_images - 1} says which (`listi image --frame 0`)"
         )
-    if not 0 <= frame < n_images:
-        raise DataError(f"{path}: frame: {frame} is not one of the {n_images} images, 0 to {n_images - 1}")
+    if not (is_integer(frame) and 0 <= frame < n_images):
+        raise DataError(f"{path}: frame: {frame!r} is not one of the {n_images} images, 0 to {n_images - 1}")
     return frame
 
 
@@ -166,16 +169,25 @@ def _tiff_scale(file: Any) -> float | None:
     page = file.pages[0]
     tags = {tag.code: tag.value for tag in page.tags.values()}
     if file.is_ome:
-        sizes = dict(re.findall(r'\bPhysicalSizeX(Unit)?="([^"]+)"', html.unescape(file.ome_metadata)))
-        return _angstrom(sizes.get(""), sizes.get("Unit", "µm"))
-    if file.is_imagej and "XResolution" in page.tags:
-        pixels, units = page.tags["XResolution"].value
-        return _angstrom(units / pixels if pixels else None, (file.imagej_metadata or {}).get("unit"))
+        sizes = dict(re.findall(r'\bPhysicalSize([XY](?:Unit)?)="([^"]+)"', html.unescape(file.ome_metadata)))
+        unit = sizes.get("XUnit", "µm")
+        return _of_square([_angstrom(sizes.get(axis), sizes.get(f"{axis}Unit", unit)) for axis in "XY"])
+    if file.is_imagej:
+        unit, resolutions = (file.imagej_metadata or {}).get("unit"), (tags.get(code) for code in RESOLUTION)
+        return _of_square([_angstrom(pair[1] / pair[0] if pair and pair[0] else None, unit) for pair in resolutions])
     if DM_SCALE in tags:
         return _angstrom(tags[DM_SCALE], tags.get(DM_UNIT))
     if file.fei_metadata:
         return _angstrom(file.fei_metadata.get("Scan", {}).get("PixelWidth"), "m")
     return None
+
+
+def _of_square(edges: Sequence[float | None]) -> float | None:
+    """Return the mean edge of pixels whose edges are known along some axes [Å]."""
+    known = [edge for edge in edges if edge]
+    if known and max(known) > NOT_SQUARE * min(known):
+        raise ValueError(f"pixels are {known[0]:.3g} x {known[1]:.3g} Å; resample the image, so that they are square")
+    return float(np.mean(known)) if known else None
 
 
 def _angstrom(size: Any, unit: Any) -> float | None:
@@ -213,8 +225,7 @@ def _of_microscope(path: Path) -> list[_Frame]:
 def _frames_of(signal: dict) -> list[_Frame]:
     data = np.asarray(signal["data"])
     scales = [_angstrom(axis.get("scale"), axis.get("units")) for axis in signal["axes"]]
-    known = [scale for scale in scales[-2:] if scale]
-    scale = float(np.mean(known)) if known else None
+    scale = _of_square(scales[-2:])
     if data.ndim < 2 or data.dtype.names:  # a spectrum; colours with names
         return [_Frame(lambda: data, scale)]
     return [_Frame(lambda image=image: image, scale) for image in data.reshape(-1, *data.shape[-2:])]  # type: ignore[misc]

@@ -95,8 +95,9 @@ def test_of_several_images_one_must_be_named(tmp_path):
         with pytest.raises(DataError, match=rf"{name}: holds 3 images; frame = 0 to 2 says which .*--frame 0"):
             read_image(tmp_path / name)
         np.testing.assert_array_equal(read_image(tmp_path / name, frame=2).pixels, frames[2])
-        with pytest.raises(DataError, match="frame: 3 is not one of the 3 images, 0 to 2"):
-            read_image(tmp_path / name, frame=3)
+        for frame in (3, -1, "1", 1.0, True):
+            with pytest.raises(DataError, match=f"frame: {frame!r} is not one of the 3 images, 0 to 2"):
+                read_image(tmp_path / name, frame=frame)
 
 
 IMAGEJ = {"imagej": True, "resolution": (40.0, 40.0)}
@@ -111,7 +112,11 @@ DIGITAL_MICROGRAPH = {"extratags": [(65003, "s", 0, "nm", True), (65009, "d", 1,
         ("image.tif", IMAGEJ | {"metadata": {"unit": r"\u00B5m"}}, 250.0),
         ("image.tif", IMAGEJ | {"metadata": {"unit": "pixel"}}, None),
         ("image.ome.tif", {"metadata": OME}, 0.25),
-        ("image.ome.tif", {"metadata": OME | {"PhysicalSizeX": 1.5, "PhysicalSizeXUnit": "Å"}}, 1.5),
+        (
+            "image.ome.tif",
+            {"metadata": {**OME, "PhysicalSizeX": 1.5, "PhysicalSizeXUnit": "Å", "PhysicalSizeY": 1.5}},
+            1.5,
+        ),
         ("image.tif", DIGITAL_MICROGRAPH, 0.25),
         ("image.tif", {"resolution": (72.0, 72.0), "resolutionunit": "inch"}, None),  # of a printer
     ],
@@ -121,6 +126,21 @@ def test_the_size_of_pixels_in_tiff_files(tmp_path, name, settings, scale):
     image = read_image(tmp_path / name)
     np.testing.assert_array_equal(image.pixels, GREY)
     assert image.scale == (None if scale is None else pytest.approx(scale))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("image.tif", IMAGEJ | {"resolution": (40.0, 20.0), "metadata": {"unit": "nm"}}),
+        ("image.ome.tif", {"metadata": OME | {"PhysicalSizeY": 0.05, "PhysicalSizeYUnit": "nm"}}),
+    ],
+)
+def test_pixels_that_are_not_square_are_refused(tmp_path, name, settings):
+    tifffile.imwrite(tmp_path / name, GREY.astype(np.uint8), **settings)
+    with pytest.raises(
+        DataError, match=f"{name}: cannot be read as an image: pixels are 0.25 x 0.5 Å; resample the image"
+    ):
+        read_image(tmp_path / name)
 
 
 def test_what_is_damaged_or_no_picture_is_refused_in_one_line(tmp_path):
