@@ -20,7 +20,7 @@ from ..mechanics.system import System
 from ..network.bonds import BOND, COORDINATION_RADIUS, bonds_through_oxygen
 from ..network.geometry import grid_product
 from ..network.network import Network
-from ..network.patch import edge_silicon
+from ..network.patch import edge_silicon, in_one_piece
 from ..probing.probe import probe
 
 RIM = 10.0  # least width of the glass around a circle [Å]: the cutoff of the potential
@@ -57,7 +57,7 @@ def relaxed_freely(patch: Network) -> State:
     ConvergenceError
         If the energy does not reach a minimum.
     """
-    return _minimised(patch, np.zeros(patch.n_atoms, dtype=bool))
+    return _minimised(in_one_piece(patch), np.zeros(patch.n_atoms, dtype=bool))
 
 
 def held_at_edges(patch: Network) -> State:
@@ -68,6 +68,7 @@ def held_at_edges(patch: Network) -> State:
     ConvergenceError
         If the energy does not reach a minimum.
     """
+    patch = in_one_piece(patch)
     edge = cKDTree(patch.positions[edge_silicon(patch)])
     return _minimised(patch, edge.query(patch.positions)[0] < COORDINATION_RADIUS)
 

@@ -100,6 +100,19 @@ def patch_of_silicon(silicon: np.ndarray, bonds: np.ndarray, bond_length: float 
     return _in_vacuum(positions, species, bonds)
 
 
+def in_one_piece(patch: Network) -> Network:
+    """Return a patch with its atoms side by side, none of them beyond the vacuum in another periodic image.
+
+    The border of the cell is put in the middle of the widest gap between atoms, along both axes.
+    """
+    places = np.sort(wrap(patch.positions, patch.cell), axis=0)
+    gaps = np.diff(places, axis=0, append=places[:1] + patch.cell)
+    widest, axes = gaps.argmax(axis=0), np.arange(2)
+    border = places[widest, axes] + 0.5 * gaps[widest, axes] - patch.cell
+    cells_off = np.floor((patch.positions - border) / patch.cell)
+    return patch.replace(positions=patch.positions - cells_off * patch.cell) if cells_off.any() else patch
+
+
 def edge_silicon(patch: Network) -> np.ndarray:
     """Return the numbers of the Si at a free edge: those that fewer rings meet at than bonds."""
     return outer_silicon(patch)

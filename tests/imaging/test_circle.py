@@ -26,6 +26,7 @@ from listi.imaging.circle import (
 from listi.imaging.experimental import imaged_patch
 from listi.imaging.study import cut_patch, study
 from listi.mechanics.system import System
+from listi.network.geometry import wrap
 from listi.network.patch import edge_silicon, free_patch
 
 
@@ -52,6 +53,16 @@ def test_a_cut_patch_is_scaled_and_its_oxygen_lies_between_its_silicon(patch):
     first, second = patch.positions[patch.bonds.T]
     assert np.linalg.norm(first - second, axis=1).mean() == pytest.approx(3.05)
     np.testing.assert_allclose(patch.positions[patch.species == 1], (first + second) / 2, atol=1e-9)
+
+
+@pytest.mark.parametrize("reading", [relaxed_freely, held_at_edges])
+def test_atoms_beyond_the_border_of_their_box_belong_to_the_patch(patch, reading):
+    """One atom a whole cell away, and a patch in four parts at the corners of its cell."""
+    far = patch.positions.copy()
+    far[[0, -1]] += [[1, 0], [-1, 2]] * patch.cell
+    for positions in (far, wrap(patch.positions + 0.5 * patch.cell, patch.cell)):
+        shift = reading(patch.replace(positions=positions)).patch.positions - reading(patch).patch.positions
+        np.testing.assert_allclose(shift, shift[:1].repeat(len(shift), axis=0), atol=0.01)
 
 
 def test_with_free_edges_nothing_pulls(patch):
