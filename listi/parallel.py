@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 TIMEOUT = 10.0  # s, in which a scheduler must answer
+_KILLED = "{} killed, perhaps because memory ran out; use fewer workers, and start again to go on"
 
 
 def run(
@@ -62,7 +64,7 @@ def run(
     ValueError
         If `workers` is not a positive whole number or `scheduler` is not an address.
     ConnectionError
-        If the scheduler does not answer or goes away.
+        If the scheduler does not answer or goes away, or worker processes are killed, as when memory runs out.
     """
     if workers is not None and (not isinstance(workers, Integral) or isinstance(workers, bool) or workers < 1):
         raise ValueError(f"workers: {workers!r} is not a whole number > 0, or None for all cores")
@@ -78,7 +80,10 @@ def run(
     with progress(label, len(tasks)) as bar, Callback(posttask=lambda *_: bar.update()):
         if processes:  # one task at a time: by default dask hands out six, and others idle at the end
             local = {"scheduler": "processes", "chunksize": 1, "initializer": end_with_parent}
-            return list(dask.compute(*tasks, num_workers=workers, **local))
+            try:
+                return list(dask.compute(*tasks, num_workers=workers, **local))
+            except BrokenProcessPool as error:
+                raise ConnectionError(f"workers: {_KILLED.format('a process was')}") from error
         with ThreadPoolExecutor(workers) as pool:  # threads that dask keeps would be missing in a forked process
             return list(dask.compute(*tasks, scheduler="threads", pool=pool))
 
@@ -95,7 +100,7 @@ def end_with_parent() -> None:
 
 
 def _run_on_cluster(function: Callable, items: Sequence, address: str, label: str | None) -> list:
-    from distributed import as_completed  # an optional dependency, needed on clusters only
+    from distributed import KilledWorker, as_completed  # an optional dependency, needed on clusters only
 
     with _client(address) as client:
         own = partial(_on_worker, function)
@@ -104,12 +109,15 @@ def _run_on_cluster(function: Callable, items: Sequence, address: str, label: st
         place = {future.key: number for number, future in enumerate(futures)}
         results: list[Any] = [None] * len(futures)
         with progress(label, len(futures)) as bar:
-            for future, result in as_completed(futures, client.loop, with_results=True):
-                if isinstance(result, CancelledError):  # the scheduler has forgotten us
-                    raise ConnectionError(f"scheduler: {address} went away; start again to go on")
-                results[place[future.key]] = result
-                future.release()  # the result is here: no later death of its worker matters
-                bar.update()
+            try:
+                for future, result in as_completed(futures, client.loop, with_results=True):
+                    if isinstance(result, CancelledError):  # the scheduler has forgotten us
+                        raise ConnectionError(f"scheduler: {address} went away; start again to go on")
+                    results[place[future.key]] = result
+                    future.release()  # the result is here: no later death of its worker matters
+                    bar.update()
+            except KilledWorker as error:  # each worker that was given one of the tasks
+                raise ConnectionError(f"scheduler: {_KILLED.format(f'workers of {address} were')}") from error
     return results
 
 

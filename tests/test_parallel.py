@@ -12,6 +12,7 @@ from pathlib import Path
 import dask.system
 import numpy as np
 import pytest
+from distributed import Client
 
 from listi import parallel
 from listi.compendium import making, sample_files
@@ -34,13 +35,13 @@ def start(module, *arguments):
 
 @pytest.fixture(scope="module")
 def processes():
-    """A scheduler and two workers, as processes on loopback; the first element is the address."""
+    """A scheduler and three workers, as processes on loopback; the first element is the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     address = f"tcp://127.0.0.1:{port}"
     started = [start(SCHEDULER, "--host", "127.0.0.1", "--port", port)]
-    started += [start(WORKER, address, "--nthreads", "1", "--no-nanny") for _ in range(2)]
+    started += [start(WORKER, address, "--nthreads", "1", "--no-nanny") for _ in range(3)]
     yield address, *started
     for process in started:
         process.kill()
@@ -78,6 +79,12 @@ def fatal_once(item):
     if number == 4 and runs.read_text() == "x":
         os.kill(os.getpid(), signal.SIGKILL)
     return number, number**0.5
+
+
+def fatal(number):
+    time.sleep(0.2)
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def sleep(item):
@@ -204,6 +211,20 @@ def test_a_worker_that_is_killed_costs_its_task_only(cluster, tmp_path):
     assert results == [(n, n**0.5) for n in range(12)]
     again = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert again == {str(n): "xx" if n == 4 else "x" for n in range(12)}
+
+
+@pytest.mark.parametrize("how", ["processes", "cluster"])
+def test_workers_that_are_killed_again_and_again_are_named(how, cluster):
+    """As by the system when memory runs out; a task may cost a cluster several workers, here one."""
+    more = {"processes": True, "workers": 1} if how == "processes" else {"scheduler": cluster}
+    with Client(cluster, set_as_default=False) as client:
+        client.run_on_scheduler(allow_no_failures)
+    with pytest.raises(ConnectionError, match=r"^(scheduler: workers of tcp.* were|workers: a process was) killed"):
+        parallel.run(fatal, range(3), **more)
+
+
+def allow_no_failures(dask_scheduler):
+    dask_scheduler.allowed_failures = 0
 
 
 def test_a_scheduler_that_goes_away_is_named_soon(processes, tmp_path):
