@@ -86,6 +86,10 @@ def test_a_small_site_is_whole(root):
     assert start.index("<h1>") < start.index('class="doors"') < start.index("a dot")
     assert (html / "paper_figures/explorer.html").read_text() == "<p>a glass</p>"
     assert "Probe where |x| is small" in (html / "api/listi/index.html").read_text()
+    notebook = root / "notebooks/01_one.ipynb"
+    notebook.write_text(notebook.read_text().replace("See `listi.probe`", "A new sentence on `listi.probe`"))
+    assert make(root)[0] == 0  # into the same folder
+    assert "A new sentence on" in (html / "notebooks/01_one.html").read_text()
 
 
 def test_what_leads_nowhere_is_an_error(root, capfd):
