@@ -78,18 +78,6 @@ def _call(typing_context, loop, tension, others, more, rows, constants, count, w
     return numba.void(numba.int64, tension, others, more, rows, constants, numba.uint64, numba.int64), generate
 
 
-def _call_uncompiled(loop, tension, others, more, rows, constants, count, wanted) -> None:
-    """Do the same in Python, where `NUMBA_DISABLE_JIT` is set."""
-    pointers = [array.ctypes.data_as(_Pointer) for array in (tension, others, more, rows, constants)]
-    _C_FUNCTION(loop)(*pointers, int(count), wanted)
-
-
-_Pointer = ctypes.POINTER(ctypes.c_double)
-_C_FUNCTION = ctypes.CFUNCTYPE(None, *[_Pointer] * 5, ctypes.c_uint64, ctypes.c_int64)
-if numba.config.DISABLE_JIT:
-    _call = _call_uncompiled
-
-
 @numba.njit(**JIT, forceinline=True)
 def pairs_of_atom(tension, others, energy, stiffness, table, species, count):
     """Evaluate pairs of one atom.
@@ -122,7 +110,17 @@ def compile_loop(function: Callable, n_species: int, n_parameters: int, n_consta
     """Return the compiled loop over pairs of a potential's function, with its `address` in this process.
 
     `form` names it, also in the cache: potentials of one form share it.
+
+    Raises
+    ------
+    ValueError
+        If Numba is told not to compile.
     """
+    if numba.config.DISABLE_JIT:
+        raise ValueError(
+            "NUMBA_DISABLE_JIT: is set, but kernels run compiled only: in Python a small glass would take hours; "
+            "NUMBA_BOUNDSCHECK=1 checks the indices of compiled kernels"
+        )
     if form in _LOOPS:
         return _LOOPS[form]
     source = _source(n_species, n_parameters, n_constants, f"pair_loop_{form}")
@@ -130,16 +128,8 @@ def compile_loop(function: Callable, n_species: int, n_parameters: int, n_consta
     exec(compile(source, __file__, "exec"), scope)  # __file__: where the cache looks for its folder
     loop = scope[f"pair_loop_{form}"]
     loop.__module__ = __name__
-    compiled = _Uncompiled if numba.config.DISABLE_JIT else numba.cfunc(_SIGNATURE, cache=True, error_model="numpy")
-    return _LOOPS.setdefault(form, compiled(loop))  # of two threads, both get the same loop, which stays
-
-
-class _Uncompiled:
-    """A loop that C can call, but that Python runs."""
-
-    def __init__(self, loop: Callable) -> None:
-        self.function = _C_FUNCTION(loop)
-        self.address = ctypes.cast(self.function, ctypes.c_void_p).value
+    compiled = numba.cfunc(_SIGNATURE, cache=True, error_model="numpy")(loop)
+    return _LOOPS.setdefault(form, compiled)  # of two threads, both get the same loop, which stays
 
 
 def _source(n_species: int, n_parameters: int, n_constants: int, name: str) -> str:
@@ -203,7 +193,10 @@ def check(potential: Potential, table: PairTable) -> None:
 def _compiled_pairs(table: PairTable, r: np.ndarray, a: int, b: int) -> np.ndarray:
     """What `Potential.pair` gives, by the compiled loop."""
     tension, energy, stiffness, others = r * r, np.empty(len(r)), np.empty(len(r)), np.full(len(r), float(b))
+    pointer = ctypes.POINTER(ctypes.c_double)
+    loop = ctypes.CFUNCTYPE(None, *[pointer] * 5, ctypes.c_uint64, ctypes.c_int64)(table.loop)
     for more, wanted in ((energy, ENERGIES), (stiffness, STIFFNESSES)):
         tension = r * r
-        _call_uncompiled(table.loop, tension, others, more, table.rows[a], table.constants, len(r), wanted)
+        arrays = tension, others, more, table.rows[a], table.constants
+        loop(*(array.ctypes.data_as(pointer) for array in arrays), len(r), wanted)
     return np.stack([energy, tension * r, stiffness])

@@ -5,11 +5,10 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from listi.mechanics import content, jit
+from listi.mechanics import content, jit, kernels
 
 ROOMS = ("mechanics", "probing")
 INNER = """import numba
@@ -147,11 +146,7 @@ def test_processes_that_compile_at_once_do_not_mix_up_their_kernels(package):
     assert python(package, ALL)[0] == [2, 2, 2, 3]
 
 
-def test_kernels_that_are_not_compiled():
-    script = """
-from listi.mechanics.system import System
-print(System([[1.0, 1.0], [2.5, 1.0]], [0, 1], [25.0, 25.0]).energy_forces()[0] < 0)
-"""
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(jit.__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-    assert done.stdout == "True\n", done.stderr
+def test_kernels_that_are_not_to_be_compiled_are_refused(monkeypatch):
+    monkeypatch.setattr(kernels.numba.config, "DISABLE_JIT", 1)
+    with pytest.raises(ValueError, match="^NUMBA_DISABLE_JIT: is set, but kernels run compiled only"):
+        kernels.compile_loop(min, 1, 1, 0, "some form")
