@@ -78,7 +78,7 @@ def score(
     -------
     Dataset over (model, sample, resolution, event, k, strain)
         Every map is scored as it is (resolution "point") and at the resolution of an event ("event": blurred by a
-        periodic Gaussian of `listi.analysis.spots.EVENT_RESOLUTION`).
+        periodic Gaussian of 5 Å).
 
         `goodness` (event) of the first six events, Eq. 1, NaN where a sample had fewer, and `mean_goodness`, their
         mean. `hit_first` (k): 1 if the first event lies within 11 Å of one of the k softest distinct spots, else 0;

@@ -70,8 +70,7 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
     ValueError
         If a parameter makes no sense.
     """
-    if mode not in MODES:
-        raise ValueError(f"mode: {mode!r} is not one of {', '.join(MODES)}")
+    _check_mode(mode)
     if not is_number(angle):
         raise ValueError(f"angle: {angle!r} is not a finite number of degrees")
     if not (is_number(strain_step) and 0 < strain_step <= 0.01):
@@ -80,6 +79,11 @@ def make_load(mode: str = "pure shear", angle: float = 0.0, strain_step: float =
     velocity = rotated(np.array(matrix), angle)
     of_stress = weight * np.array([velocity[0, 0], velocity[0, 1] + velocity[1, 0], velocity[1, 1]])
     return Load(MODES.index(mode), velocity, of_stress, float(strain_step), logarithm(1.0 + strain_step))
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise ValueError(f"mode: {mode!r} is not one of {', '.join(MODES)}")
 
 
 def principal_directions(mode: str, angle: float = 0.0) -> tuple[float, float]:
@@ -94,6 +98,7 @@ def principal_directions(mode: str, angle: float = 0.0) -> tuple[float, float]:
     dilation : float
         d / (d + s): 0 in pure and simple shear, 0.5 in uniaxial, 1 in biaxial tension.
     """
+    _check_mode(mode)
     (xx, xy), (yx, yy) = _GRADIENT[mode][0]
     shear = math.hypot(0.5 * (xx - yy), 0.5 * (xy + yx))
     dilation = 0.5 * (xx + yy)

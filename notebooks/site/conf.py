@@ -30,7 +30,7 @@ suppress_warnings = [
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!listi\.).*"),  # numpy, xarray and others are described elsewhere
-    ("py:class", r"listi\.learning\.layers\.keras\..*|.*\.(PairFunction|Fall|Curve)"),
+    ("py:class", r"listi\.learning\.layers\.keras\..*|.*\.(PairFunction|Fall|Curve|TrainingSet)"),
 ]
 
 viewcode_follow_imported_members = False  # sources are linked where they stand

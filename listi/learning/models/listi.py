@@ -19,7 +19,8 @@ soft minimum of a scalar, -ln(sum_i exp(-s w.z_i)) / s. A disc yields at its wea
 The features of a bond are its vector, its length, the place of the O relative to the bond's middle, and both Si-O
 lengths; the feature of a Si is its local stress. All follow from the structure, and are standardised over the training
 samples. Thresholds under pure shear are the same for x and -x: training uses the four mirror images of a sample,
-prediction averages over them. Vectors and tensors have their components along and across the load.
+prediction averages over them. Vectors and tensors have their components along and across the load. With `load`, the
+first features of every Si also depend on the share of dilation in the load, so that one network knows several modes.
 """
 
 from __future__ import annotations
